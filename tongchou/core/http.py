@@ -1,0 +1,284 @@
+"""The one door out for HTTP: every request has a deadline, a size cap and passes the SSRF guard.
+
+The name is resolved once and the connection goes to that address, so a name that changes its answer
+between check and use (DNS rebinding) gains nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import random
+import socket
+import ssl
+import threading
+import time
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from urllib.parse import urljoin
+
+import httpx
+from django.conf import settings
+
+MAX_REDIRECTS = 5
+USER_AGENT = "tongchou/0.1"
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+RETRY_STATUS = frozenset({429, 502, 503, 504})
+
+
+class HttpError(Exception):
+    """An outgoing request that brought no usable answer."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class Refused(HttpError):
+    """We did not send it: the address is not one we may reach (or the URL is not one)."""
+
+
+class Failed(HttpError):
+    """We sent it. `reason`: timeout, connect, tls, too_large, redirect, protocol."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """An answer, whatever its status; the body is complete and within the cap."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+
+@cache
+def _networks(entries: tuple[str, ...]) -> tuple[list[ipaddress.IPv4Network | ipaddress.IPv6Network], set[str]]:
+    networks, names = [], set()
+    for entry in entries:
+        try:
+            networks.append(ipaddress.ip_network(entry, strict=False))
+        except ValueError:
+            names.add(entry.lower())
+    return networks, names
+
+
+def refusal(host: str, address: Address) -> str | None:
+    """Return why `address` may not be reached, or None. Pure but for the two settings HTTP_ALLOW and HTTP_DENY."""
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    deny_networks, deny_names = _networks(tuple(settings.HTTP_DENY))
+    if host.lower() in deny_names or any(address in network for network in deny_networks):
+        return f"{host} ({address}) is listed in TONGCHOU_HTTP_DENY"
+    allow_networks, allow_names = _networks(tuple(settings.HTTP_ALLOW))
+    if host.lower() in allow_names or any(address in network for network in allow_networks):
+        return None
+    kinds = {
+        "loopback": address.is_loopback,
+        "link-local": address.is_link_local,
+        "unspecified": address.is_unspecified,
+        "multicast": address.is_multicast,
+        "reserved": address.is_reserved and not address.is_private,
+    }
+    for kind, applies in kinds.items():
+        if applies:
+            return f"{host} ({address}) is a {kind} address; list it in TONGCHOU_HTTP_ALLOW to reach it"
+    return None
+
+
+def _check(url: httpx.URL, infos: list[str]) -> str:
+    """Return the address to connect to; refuse when any of the name's addresses is refused."""
+    if not infos:
+        raise Failed("connect", f"{url.host} has no address")
+    for info in infos:
+        why = refusal(url.host, ipaddress.ip_address(info.partition("%")[0]))
+        if why:
+            raise Refused("refused", why)
+    return infos[0]
+
+
+def _parse(url: str) -> httpx.URL:
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, TypeError) as error:
+        raise Refused("url", f"not a URL: {str(url)[:200]!r}") from error
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise Refused("url", f"only http:// and https:// URLs with a host are sent, not {str(url)[:200]!r}")
+    if parsed.userinfo:
+        raise Refused("url", "credentials in a URL end up in logs; pass a header instead")
+    return parsed
+
+
+def _pinned(url: httpx.URL, address: str) -> tuple[httpx.URL, dict[str, str], dict[str, str]]:
+    """Return (URL with the address, extra headers, httpx extensions) that reach `url` at exactly `address`."""
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    default = {"http": 80, "https": 443}[url.scheme]
+    header = host if url.port in (None, default) else f"{host}:{url.port}"
+    return url.copy_with(host=address), {"Host": header}, {"sni_hostname": url.host}
+
+
+def _resolve(url: httpx.URL) -> str:
+    port = url.port or {"http": 80, "https": 443}[url.scheme]
+    try:
+        found = socket.getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise Failed("connect", f"{url.host} cannot be resolved: {error}") from error
+    return _check(url, [str(each[4][0]) for each in found])
+
+
+async def _aresolve(url: httpx.URL) -> str:
+    try:
+        return _check(url, [str(ipaddress.ip_address(url.host))])
+    except ValueError:
+        return await asyncio.get_running_loop().run_in_executor(None, _resolve, url)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+_LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=100, keepalive_expiry=30.0)
+_client_lock = threading.Lock()
+_clients: dict[str, httpx.Client] = {}
+_async_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = weakref.WeakKeyDictionary()
+
+
+def _client() -> httpx.Client:
+    with _client_lock:
+        if "one" not in _clients:
+            _clients["one"] = httpx.Client(verify=_tls(), trust_env=False, limits=_LIMITS, follow_redirects=False)
+        return _clients["one"]
+
+
+def _async_client() -> httpx.AsyncClient:
+    loop = asyncio.get_running_loop()
+    if loop not in _async_clients:
+        _async_clients[loop] = httpx.AsyncClient(verify=_tls(), trust_env=False, limits=_LIMITS, follow_redirects=False)
+    return _async_clients[loop]
+
+
+async def close_async_client() -> None:
+    """Close this event loop's connections; call it before the loop ends."""
+    client = _async_clients.pop(asyncio.get_running_loop(), None)
+    if client is not None:
+        await client.aclose()
+
+
+def _failed(error: Exception, timeout_seconds: float) -> Failed:
+    if isinstance(error, httpx.TimeoutException | TimeoutError):
+        return Failed("timeout", f"no complete answer within {timeout_seconds:g} s")
+    if isinstance(error, httpx.ConnectError):
+        return Failed("tls" if "SSL" in str(error) or "certificate" in str(error) else "connect", str(error))
+    return Failed("protocol", f"{type(error).__name__}: {error}")
+
+
+def _headers(headers: Mapping[str, str] | None, extra: Mapping[str, str]) -> dict[str, str]:
+    return {"User-Agent": USER_AGENT, **(headers or {}), **extra}
+
+
+def _next_hop(url: httpx.URL, status: int, headers: Mapping[str, str], hops: int, follow: bool) -> httpx.URL | None:
+    """Return where a redirect leads, None when the answer is no redirect."""
+    if status not in (301, 302, 303, 307, 308) or "location" not in headers:
+        return None
+    if not follow:
+        raise Failed("redirect", f"answered {status} to {headers['location'][:200]}; redirects are not followed here")
+    if hops >= MAX_REDIRECTS:
+        raise Failed("redirect", f"more than {MAX_REDIRECTS} redirects")
+    return _parse(urljoin(str(url), headers["location"]))
+
+
+def _send_once(method: str, url: httpx.URL, headers: Mapping[str, str], body: bytes | None, deadline: float, cap: int) -> Response:
+    left = max(0.001, deadline - time.monotonic())
+    pinned, host, extensions = _pinned(url, _resolve(url))
+    request = _client().build_request(
+        method, pinned, headers=_headers(headers, host), content=body, extensions=extensions, timeout=left
+    )
+    answer = _client().send(request, stream=True)
+    try:
+        parts, size = [], 0
+        for part in answer.iter_bytes():
+            size += len(part)
+            if size > cap:
+                raise Failed("too_large", f"the answer is over {cap:,} bytes")
+            if time.monotonic() > deadline:
+                raise httpx.ReadTimeout("deadline")
+            parts.append(part)
+        return Response(answer.status_code, answer.headers, b"".join(parts), str(url))
+    finally:
+        answer.close()
+
+
+def fetch(
+    method: str,
+    url: str,
+    *,
+    purpose: str,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    timeout_seconds: float = 10.0,
+    max_bytes: int = 1_000_000,
+    retries: int = 0,
+    follow_redirects: bool = False,
+) -> Response:
+    """Send one request and return the complete answer, whatever its status.
+
+    `timeout_seconds` is the deadline of the whole exchange, retries and redirects included. `retries` repeats on
+    connection errors and 429/502/503/504: only for requests that may be repeated. `purpose` names the caller in errors.
+    Raises Refused (not sent) or Failed.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    target, hops, tries = _parse(url), 0, 0
+    while True:
+        try:
+            answer = _send_once(method, target, headers or {}, body, deadline, max_bytes)
+        except (httpx.HTTPError, OSError) as error:
+            if tries >= retries or time.monotonic() >= deadline:
+                raise _failed(error, timeout_seconds) from error
+        else:
+            if answer.status not in RETRY_STATUS or tries >= retries:
+                onward = _next_hop(target, answer.status, answer.headers, hops, follow_redirects)
+                if onward is None:
+                    return answer
+                target, hops = onward, hops + 1
+                continue
+        tries += 1
+        time.sleep(max(0.0, min(0.2 * 2**tries * (0.5 + random.random()), deadline - time.monotonic())))
+
+
+async def afetch(
+    method: str,
+    url: str,
+    *,
+    purpose: str,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    timeout_seconds: float = 10.0,
+    max_bytes: int = 1_000_000,
+) -> Response:
+    """Like `fetch`, on the running event loop, without retries; a redirect is a failure (a scrape must not wander off)."""
+    target = _parse(url)
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            pinned, host, extensions = _pinned(target, await _aresolve(target))
+            client = _async_client()
+            request = client.build_request(
+                method, pinned, headers=_headers(headers, host), content=body, extensions=extensions, timeout=timeout_seconds
+            )
+            answer = await client.send(request, stream=True)
+            try:
+                parts, size = [], 0
+                async for part in answer.aiter_bytes():
+                    size += len(part)
+                    if size > max_bytes:
+                        raise Failed("too_large", f"the answer is over {max_bytes:,} bytes")
+                    parts.append(part)
+            finally:
+                await answer.aclose()
+    except (httpx.HTTPError, OSError, TimeoutError) as error:
+        raise _failed(error, timeout_seconds) from error
+    _next_hop(target, answer.status_code, answer.headers, 0, False)
+    return Response(answer.status_code, answer.headers, b"".join(parts), str(target))

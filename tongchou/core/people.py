@@ -1,0 +1,128 @@
+"""People, teams and roles: every write."""
+
+from __future__ import annotations
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from tongchou.core import ledger
+from tongchou.core.access import Actor, check
+from tongchou.core.models import ApiToken, Membership, Role, Team, User
+from tongchou.core.problems import Conflict, Invalid
+from tongchou.core.refs import ref
+
+
+def _check_password(password: str, user: User) -> None:
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise Invalid(
+            "user.password", " ".join(str(each) for each in error.messages), field="password",
+            remedy=_("Choose a longer password that is not a common one."),
+        ) from error
+
+
+def create_user(
+    *, actor: Actor, username: str, password: str | None, role: Role | None, display_name: str = "", is_service: bool = False
+) -> User:
+    """Create a person (or, without a password, a service account) with a global role. Event user.created."""
+    check(actor, "access.manage")
+    user = User(username=username.strip(), display_name=display_name.strip(), is_service=is_service)
+    try:
+        user.clean_fields(exclude=["password"])
+    except ValidationError as error:
+        field, messages = next(iter(error.message_dict.items()))
+        raise Invalid("user.field", " ".join(messages), field=field, value=getattr(user, field, None)) from error
+    if password is None:
+        user.set_unusable_password()
+    else:
+        _check_password(password, user)
+        user.set_password(password)
+    try:
+        with transaction.atomic():
+            user.save(force_insert=True)
+            if role is not None:
+                Membership.objects.create(user=user, team=None, role=role)
+            ledger.record(
+                actor=actor, verb="user.created", subject=ref(user), payload={"username": user.username, "role": role and role.value}
+            )
+    except IntegrityError as error:
+        raise Conflict(
+            "user.exists", _("There is a user named %(name)s already.") % {"name": username}, field="username", value=username,
+            remedy=_("Choose another name."),
+        ) from error
+    return user
+
+
+def set_role(*, actor: Actor, user: User, role: Role | None, team: Team | None = None) -> None:
+    """Give, change or take (None) a role, globally or in one team. The last active administrator stays one."""
+    check(actor, "access.manage")
+    with transaction.atomic():
+        old = Membership.objects.filter(user=user, team=team).values_list("role", flat=True).first()
+        if old == role:
+            return
+        if role is None:
+            Membership.objects.filter(user=user, team=team).delete()
+        elif old is None:
+            Membership.objects.create(user=user, team=team, role=role)
+        else:
+            Membership.objects.filter(user=user, team=team).update(role=role)
+        _keep_an_admin()
+        ledger.record(
+            actor=actor,
+            verb="user.role_changed",
+            subject=ref(user),
+            about=[ref(team)] if team else [],
+            payload={"username": user.username, "team": team.name if team else None, "old": old, "new": role and role.value},
+        )
+
+
+def _keep_an_admin() -> None:
+    if not Membership.objects.filter(team__isnull=True, role=Role.ADMIN, user__is_active=True).exists():
+        raise Conflict(
+            "user.last_admin", _("This is the last administrator."), remedy=_("Make somebody else an administrator first.")
+        )
+
+
+def set_active(*, actor: Actor, user: User, active: bool) -> None:
+    """Let a person in or keep them out; keeping out revokes their tokens and ends their sessions at the next request."""
+    check(actor, "access.manage")
+    with transaction.atomic():
+        if not User.objects.filter(pk=user.pk, is_active=not active).update(is_active=active):
+            return
+        _keep_an_admin()
+        if not active:
+            for token in ApiToken.objects.filter(user=user, revoked_at__isnull=True):
+                ledger.record(actor=actor, verb="token.revoked", subject=ref(token), about=[ref(user)], payload={"name": token.name})
+            ApiToken.objects.filter(user=user, revoked_at__isnull=True).update(revoked_at=timezone.now())
+        verb = "user.activated" if active else "user.deactivated"
+        ledger.record(actor=actor, verb=verb, subject=ref(user), payload={"username": user.username})
+
+
+def set_password(*, actor: Actor, user: User, password: str) -> None:
+    """Set a password: one's own, or an administrator another's. The password itself is nowhere in the ledger."""
+    if actor.user_id != user.pk or actor.kind != "user":
+        check(actor, "access.manage")
+    _check_password(password, user)
+    with transaction.atomic():
+        user.set_password(password)
+        user.save(update_fields=["password"])
+        ledger.record(actor=actor, verb="user.password_changed", subject=ref(user), payload={"username": user.username})
+
+
+def create_team(*, actor: Actor, name: str) -> Team:
+    """Create a team. Event team.created."""
+    check(actor, "access.manage")
+    name = name.strip()
+    if not name or len(name) > 120:
+        raise Invalid("team.name", _("A team has a name of 1 to 120 characters."), field="name", value=name)
+    try:
+        with transaction.atomic():
+            team = Team.objects.create(name=name)
+            ledger.record(actor=actor, verb="team.created", subject=ref(team), payload={"name": name})
+    except IntegrityError as error:
+        raise Conflict("team.exists", _("There is a team named %(name)s already.") % {"name": name}, field="name", value=name) from error
+    return team

@@ -1,0 +1,1 @@
+"""SQLite as Django's database engine, with a fair writer queue inside the process."""

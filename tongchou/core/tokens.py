@@ -1,0 +1,109 @@
+"""API tokens: `tc_` + 40 random characters, shown once, stored as SHA-256, scoped, expiring."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from tongchou.core import ledger
+from tongchou.core.access import SCOPES, Actor, actor_for_user, check, denied
+from tongchou.core.models import ApiToken, User
+from tongchou.core.problems import Invalid, NotSignedIn
+from tongchou.core.refs import ref
+
+PREFIX = "tc_"
+SHOWN_CHARACTERS = 9
+TOUCH_EVERY = timedelta(minutes=1)
+MAX_DAYS = 3660
+
+
+def digest_of(token: str) -> str:
+    """Return what is stored of a token. A plain hash will do: the token is 240 bits of randomness, not a password."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def create(*, actor: Actor, user: User, name: str, scopes: list[str], expires_at: datetime | None) -> tuple[ApiToken, str]:
+    """Make a token for `user`; return (row, token). The token is not stored: this is the only time it is known.
+
+    People make tokens for themselves; an administrator also for others.
+    """
+    if actor.user_id != user.pk:
+        check(actor, "access.manage")
+    elif actor.kind == "token" and "all" not in actor.scopes:
+        raise denied(actor, "access.manage")  # a narrow token must not make itself a wide one
+    unknown = [scope for scope in scopes if scope not in SCOPES]
+    if unknown or not scopes:
+        raise Invalid(
+            "token.scope",
+            _("A token has one or more of the scopes %(known)s.") % {"known": ", ".join(SCOPES)},
+            field="scopes",
+            value=", ".join(unknown),
+            remedy=_("Choose the least that will do."),
+        )
+    if not name.strip() or len(name) > 120:
+        raise Invalid("token.name", _("A token has a name of 1 to 120 characters."), field="name", value=name)
+    if expires_at is not None and expires_at <= timezone.now():
+        raise Invalid("token.expiry", _("The token would expire in the past."), field="expires_at", value=expires_at)
+    token = PREFIX + secrets.token_urlsafe(30)
+    with transaction.atomic():
+        row = ApiToken.objects.create(
+            user=user, name=name.strip(), prefix=token[:SHOWN_CHARACTERS], digest=digest_of(token), scopes=scopes, expires_at=expires_at
+        )
+        ledger.record(
+            actor=actor,
+            verb="token.created",
+            subject=ref(row),
+            about=[ref(user)],
+            payload={"name": row.name, "scopes": scopes, "expires_at": expires_at.isoformat() if expires_at else None},
+        )
+    return row, token
+
+
+def revoke(*, actor: Actor, token: ApiToken) -> None:
+    """End a token now. Its owner may, and an administrator."""
+    if actor.user_id != token.user_id:
+        check(actor, "access.manage")
+    with transaction.atomic():
+        if ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=timezone.now()):
+            ledger.record(
+                actor=actor, verb="token.revoked", subject=ref(token), about=[f"core.user:{token.user_id}"], payload={"name": token.name}
+            )
+
+
+def _token_in(header: str) -> str:
+    scheme, _space, rest = header.partition(" ")
+    rest = rest.strip()
+    if scheme.lower() == "bearer":
+        return rest
+    if scheme.lower() == "basic":  # remote_write senders and curl -u: any user name, the token as password
+        try:
+            return base64.b64decode(rest, validate=True).decode().partition(":")[2]
+        except (binascii.Error, UnicodeDecodeError):
+            return ""
+    return ""
+
+
+def actor_for_authorization(header: str) -> Actor:
+    """Return the actor for an Authorization header (Bearer, or Basic with the token as password).
+
+    Raises NotSignedIn when the token is unknown, expired, revoked or its user is not active.
+    """
+    token = _token_in(header)
+    row = ApiToken.objects.select_related("user").filter(digest=digest_of(token)).first() if token.startswith(PREFIX) else None
+    if row is None or not row.usable() or not row.user.is_active:
+        raise NotSignedIn(
+            "token.refused",
+            _("The token is unknown, expired or revoked."),
+            remedy=_("Make a new one under People and tokens and send it as Authorization: Bearer tc_..."),
+        )
+    now = timezone.now()
+    if row.last_used_at is None or now - row.last_used_at > TOUCH_EVERY:
+        ApiToken.objects.filter(pk=row.pk).update(last_used_at=now)
+    return actor_for_user(row.user, token=row)

@@ -1,0 +1,223 @@
+"""Settings that need a restart: environment in, read top to bottom.
+
+What an operator changes at run time is a row with history (tongchou.core.settings_store).
+Every variable here is documented in docs/en/settings.md and docs/zh/settings.md.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from tongchou.core.keys import load_or_create_key
+from tongchou.core.registry import integrations
+
+
+def _flag(name: str, default: bool) -> bool:
+    return os.environ.get(name, "1" if default else "0").strip().lower() in {"1", "true", "yes", "on"}
+
+
+def _list(name: str, default: str = "") -> list[str]:
+    return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
+
+
+# --- where things are ---------------------------------------------------------------------------------------------
+PACKAGE = Path(__file__).resolve().parent
+DATA = Path(os.environ.get("TONGCHOU_DATA", "data")).resolve()
+PORT = int(os.environ.get("TONGCHOU_PORT", "8420"))
+HOST = os.environ.get("TONGCHOU_HOST", "127.0.0.1")
+PUBLIC_URL = os.environ.get("TONGCHOU_PUBLIC_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
+
+# --- security -----------------------------------------------------------------------------------------------------
+DEBUG = _flag("TONGCHOU_DEBUG", False)
+SECRET_KEY = os.environ.get("TONGCHOU_SECRET_KEY") or load_or_create_key(DATA / "keys" / "django.key")
+SECRETS_KEY_FILE = Path(os.environ.get("TONGCHOU_SECRETS_KEY_FILE", DATA / "keys" / "secrets.key"))
+LEDGER_KEY_FILE = Path(os.environ.get("TONGCHOU_LEDGER_KEY_FILE", DATA / "keys" / "ledger.key"))
+ALLOWED_HOSTS = _list("TONGCHOU_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]") + ([urlsplit(PUBLIC_URL).hostname or "localhost"])
+CSRF_TRUSTED_ORIGINS = _list("TONGCHOU_TRUSTED_ORIGINS", PUBLIC_URL)
+HTTPS = PUBLIC_URL.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_NAME = "tongchou_session"
+SESSION_COOKIE_AGE = 12 * 3600
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 16 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2000
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+# Outgoing requests to loopback and link-local addresses are refused unless listed here (CIDRs or host names).
+HTTP_ALLOW = _list("TONGCHOU_HTTP_ALLOW")
+HTTP_DENY = _list("TONGCHOU_HTTP_DENY")
+
+# --- applications -------------------------------------------------------------------------------------------------
+INTEGRATIONS = integrations()
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "django_tables2",
+    "django_filters",
+    "lucide",
+    "ninja",  # so that its docs page loads nothing from a CDN
+    "axes",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "tongchou.core",
+    "tongchou.inventory",
+    "tongchou.telemetry",
+    "tongchou.alerting",
+    "tongchou.runbooks",
+    "tongchou.incidents",
+    "tongchou.changes",
+    *[each.app for each in INTEGRATIONS if each.app],
+    "tongchou.web",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "tongchou.web.middleware.actor_middleware",
+    "tongchou.web.middleware.person_middleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "tongchou.web.middleware.problem_middleware",
+    "axes.middleware.AxesMiddleware",
+]
+ROOT_URLCONF = "tongchou.urls"
+ASGI_APPLICATION = "tongchou.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [PACKAGE / "web" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "django.template.context_processors.i18n",
+                "tongchou.web.shell.shell_context",
+            ],
+        },
+    }
+]
+
+# --- databases ----------------------------------------------------------------------------------------------------
+DATABASE_URL = os.environ.get("TONGCHOU_DATABASE_URL", "")
+if DATABASE_URL:
+    _url = urlsplit(DATABASE_URL)
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": _url.path.lstrip("/"),
+            "USER": unquote(_url.username or ""),
+            "PASSWORD": unquote(_url.password or ""),
+            "HOST": _url.hostname or "",
+            "PORT": str(_url.port or ""),
+            "CONN_MAX_AGE": 60,
+            "CONN_HEALTH_CHECKS": True,
+            "OPTIONS": {"connect_timeout": 10},
+        }
+    }
+else:
+    DATABASES = {
+        "default": {
+            "ENGINE": "tongchou.core.sqlite",
+            "NAME": DATA / "tongchou.sqlite3",
+            "CONN_MAX_AGE": 60,
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": (
+                    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000; "
+                    "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=134217728;"
+                ),
+            },
+            "TEST": {"NAME": os.environ.get("TONGCHOU_TEST_DATABASE", str(DATA / "test.sqlite3"))},
+        }
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- telemetry ----------------------------------------------------------------------------------------------------
+TELEMETRY_PATH = Path(os.environ.get("TONGCHOU_TELEMETRY_PATH", DATA / "telemetry"))
+TELEMETRY_DATABASE = os.environ.get("TONGCHOU_TELEMETRY_DATABASE", "tongchou")
+TELEMETRY_RETENTION_DAYS = int(os.environ.get("TONGCHOU_TELEMETRY_RETENTION_DAYS", "395"))
+TELEMETRY_WINDOW_SECONDS = int(os.environ.get("TONGCHOU_TELEMETRY_WINDOW_SECONDS", "3600"))
+TELEMETRY_WINDOW_MAX_BYTES = int(os.environ.get("TONGCHOU_TELEMETRY_WINDOW_MAX_BYTES", str(512 * 1024 * 1024)))
+TELEMETRY_QUERY_THREADS = int(os.environ.get("TONGCHOU_TELEMETRY_QUERY_THREADS", "4"))
+TELEMETRY_MAX_QUERY_SECONDS = float(os.environ.get("TONGCHOU_TELEMETRY_MAX_QUERY_SECONDS", "30"))
+TELEMETRY_MAX_SAMPLES = int(os.environ.get("TONGCHOU_TELEMETRY_MAX_SAMPLES", "50000000"))
+TELEMETRY_MAX_SERIES = int(os.environ.get("TONGCHOU_TELEMETRY_MAX_SERIES", "2000000"))
+SCRAPE_INTERVAL_SECONDS = float(os.environ.get("TONGCHOU_SCRAPE_INTERVAL_SECONDS", "15"))
+
+# --- jobs ---------------------------------------------------------------------------------------------------------
+JOB_THREADS = int(os.environ.get("TONGCHOU_JOB_THREADS", "4"))
+
+# --- sign-in ------------------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "core.User"
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_ADAPTER = "tongchou.web.sign_in.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_RATE_LIMITS = {"login": "60/m/ip", "login_failed": "20/m/ip"}
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "Tongchou"
+AXES_FAILURE_LIMIT = int(os.environ.get("TONGCHOU_LOGIN_FAILURE_LIMIT", "8"))
+AXES_COOLOFF_TIME = 0.25  # hours
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+AXES_LOCKOUT_CALLABLE = "tongchou.web.sign_in.locked_out"
+
+# --- language and time --------------------------------------------------------------------------------------------
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = True
+LANGUAGE_CODE = os.environ.get("TONGCHOU_LANGUAGE", "zh-hans")
+LANGUAGES = [("zh-hans", "简体中文"), ("en", "English")]
+LOCALE_PATHS = [PACKAGE / "locale"]
+DEFAULT_USER_TIME_ZONE = os.environ.get("TONGCHOU_TIME_ZONE", "Asia/Shanghai")
+
+# --- static files -------------------------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# --- logs ---------------------------------------------------------------------------------------------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": os.environ.get("TONGCHOU_LOG_LEVEL", "WARNING")},
+    "loggers": {"tongchou": {"level": os.environ.get("TONGCHOU_LOG_LEVEL", "INFO")}},
+}
