@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -92,6 +93,56 @@ def record(
     for name in _followers.get(verb, ()):
         jobs.enqueue(name, {"event_id": event.pk}, event=event)
     return event
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event of `record_many`: the same fields as `record`, without a dedupe key."""
+
+    verb: str
+    subject: str
+    about: tuple[str, ...] = ()
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+def record_many(*, actor: Actor, entries: Iterable[Entry], correlation_id: str = "") -> list[Event]:
+    """Write many events at once, for bulk work that altered many nouns: few statements instead of a few for each.
+
+    The same promises as `record`, but for the dedupe key; in the order given. Raises RuntimeError outside a transaction.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise RuntimeError("ledger.record_many must be called inside transaction.atomic(), with the writes it tells of")
+    listed = list(entries)
+    now = timezone.now()
+    rows = Event.objects.bulk_create(
+        [
+            Event(
+                at=now,
+                recorded_at=now,
+                actor_kind=actor.kind,
+                actor_name=actor.name[:150],
+                actor_id=actor.user_id,
+                verb=entry.verb,
+                subject=entry.subject,
+                payload=dict(entry.payload),
+                correlation_id=correlation_id,
+            )
+            for entry in listed
+        ],
+        batch_size=1000,
+    )
+    EventAbout.objects.bulk_create(
+        [
+            EventAbout(event=event, ref=each)
+            for event, entry in zip(rows, listed, strict=True)
+            for each in list(dict.fromkeys([entry.subject, *entry.about]))[:MAX_ABOUT]
+        ],
+        batch_size=2000,
+    )
+    for event in rows:
+        for name in _followers.get(event.verb, ()):
+            jobs.enqueue(name, {"event_id": event.pk}, event=event)
+    return rows
 
 
 def events(
