@@ -1,0 +1,232 @@
+"""The telemetry of this process: store, label index, newest window and ingest behind the `Backend` port."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import numpy as np
+import re2  # type: ignore[import-untyped]  # google-re2 ships no types
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+
+from tongchou.core.problems import Invalid, Problem
+from tongchou.telemetry.index import LabelIndex
+from tongchou.telemetry.ingest import Ingest, now_ms
+from tongchou.telemetry.ports import Limits
+from tongchou.telemetry.series import Float64s, Int64s, Labels, Matcher, SeriesBlock
+from tongchou.telemetry.store.embedded import Engine
+from tongchou.telemetry.store.tables import ROW_MASK, Tables, sid_condition
+from tongchou.telemetry.window import Window, in_order
+
+_REBUILD_SLICE_MS = 5 * 60 * 1000
+MatcherSets = Sequence[Sequence[Matcher]]
+Columns = tuple[Int64s, Int64s, Float64s]  # offsets, ts, v in compressed sparse rows
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What one telemetry database is opened with."""
+
+    database: str = "tongchou"
+    retention_days: int = 395
+    window_seconds: int = 3600
+    window_max_bytes: int = 512 * 1024 * 1024
+    max_series: int = 2_000_000
+    linger_seconds: float = 0.1
+
+
+class Telemetry:
+    """One telemetry database: satisfies `ports.Backend` and takes samples. Thread-safe."""
+
+    def __init__(self, engine: Engine, options: Options, *, clock: Callable[[], int] = now_ms) -> None:
+        self.engine = engine
+        self.options = options
+        self.clock = clock
+        self.tables = Tables(engine, options.database, retention_days=options.retention_days)
+        self.tables.create()
+        self.tables.prune_series()
+        self.index = LabelIndex(max_series=options.max_series)
+        self.index.load(self.tables.load_series(), *self.tables.load_days())
+        self.window = Window(length_seconds=options.window_seconds, max_bytes=options.window_max_bytes)
+        self._fill_window()
+        self.ingest = Ingest(
+            self.tables, self.index, self.window, linger_seconds=options.linger_seconds, clock=self.clock
+        )
+
+    def _fill_window(self) -> None:
+        """Read the newest samples back from the store, oldest first, before anything new is taken."""
+        now = self.clock()
+        self.window.start(now)
+        end = now + 24 * 3600 * 1000  # what was accepted with a clock ahead of ours belongs to the window too
+        start = now - self.window.length_ms
+        while start <= end:
+            stop = min(start + _REBUILD_SLICE_MS - 1, end) if start <= now else end
+            found = self.tables.read(
+                "1", start, stop, max_samples=2**62, timeout_seconds=300.0, max_memory_bytes=4_000_000_000
+            )
+            if len(found.ts):
+                self.window.append(found.sid & ROW_MASK, found.ts, found.v, now_ms=now)
+            start = stop + 1
+
+    def close(self) -> None:
+        """Write what is waiting and stop taking samples; the engine stays open."""
+        self.ingest.close()
+
+    def submit(self, rows: Int64s, ts: Int64s, v: Float64s) -> Future[None]:
+        """Queue samples of known rows; see `Ingest.submit`."""
+        return self.ingest.submit(rows, ts, v)
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, *, limits: Limits) -> SeriesBlock:
+        """Samples of the closed interval; from memory where the newest window covers it, else from the store."""
+        rows = self._rows(matchers, start_ms, end_ms)
+        if len(rows) > limits.max_series:
+            raise _over(_("The query touches %(count)d series; the limit is %(limit)d."), len(rows), limits.max_series)
+        if not len(rows):
+            return SeriesBlock.empty()
+        offsets, ts, v = self._columns(rows, start_ms, end_ms, limits)
+        if len(ts) > limits.max_samples:
+            raise _over(_("The query reads more than %(limit)d samples."), len(ts), limits.max_samples)
+        filled = np.flatnonzero(np.diff(offsets))
+        if len(filled) < len(rows):
+            offsets = np.append(offsets[filled], offsets[-1])
+            rows = rows[filled]
+        return SeriesBlock(self.index.labels(rows), offsets, ts, v)
+
+    def _columns(self, rows: Int64s, start_ms: int, end_ms: int, limits: Limits) -> Columns:
+        covered_from = self.window.covered_from_ms
+        if covered_from <= end_ms:
+            recent = self.window.select(rows, max(start_ms, covered_from), end_ms)
+            if recent is not None:
+                if start_ms >= covered_from:
+                    return recent
+                return _joined(self._stored(rows, start_ms, covered_from - 1, limits), recent)
+        return self._stored(rows, start_ms, end_ms, limits)
+
+    def _stored(self, rows: Int64s, start_ms: int, end_ms: int, limits: Limits) -> Columns:
+        active = self.index.active(rows, start_ms, end_ms)
+        if not len(active):
+            return np.zeros(len(rows) + 1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float64)
+        found = self.tables.read(
+            sid_condition(self.index.sids(active)),
+            start_ms,
+            end_ms,
+            max_samples=2 * limits.max_samples,
+            timeout_seconds=limits.timeout_seconds,
+            max_memory_bytes=limits.max_memory_bytes,
+        )
+        place = np.full(self.index.row_count, -1, np.int64)
+        place[rows] = np.arange(len(rows))
+        series = place[found.sid & ROW_MASK]
+        wanted = series >= 0
+        if wanted.all():
+            return in_order(series, found.ts, found.v, len(rows))
+        return in_order(series[wanted], found.ts[wanted], found.v[wanted], len(rows))
+
+    def _rows(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Int64s:
+        try:
+            rows = self.index.find(matchers)
+        except re2.error as error:
+            raise Invalid("telemetry.bad_regex", _("A regular expression is not valid: %(error)s") % {"error": error})
+        return self.index.active(rows, start_ms, end_ms)
+
+    def _any_rows(self, matcher_sets: MatcherSets, start_ms: int, end_ms: int, limits: Limits) -> Int64s:
+        found = [self._rows(matchers, start_ms, end_ms) for matchers in (matcher_sets or [()])]
+        rows = found[0] if len(found) == 1 else np.unique(np.concatenate(found))
+        if len(rows) > limits.max_series:
+            raise _over(_("The query touches %(count)d series; the limit is %(limit)d."), len(rows), limits.max_series)
+        return rows
+
+    def series(self, matcher_sets: MatcherSets, start_ms: int, end_ms: int, *, limits: Limits) -> list[Labels]:
+        """Labels of the series that have samples on the days of the interval and satisfy any of the sets."""
+        return sorted(self.index.labels(self._any_rows(matcher_sets, start_ms, end_ms, limits)))
+
+    def label_names(self, matcher_sets: MatcherSets, start_ms: int, end_ms: int, *, limits: Limits) -> list[str]:
+        """Sorted label names of those series; without a set, of all series ever kept."""
+        if not matcher_sets:
+            return self.index.label_names()
+        rows = self._any_rows(matcher_sets, start_ms, end_ms, limits)
+        return sorted({name for labels in self.index.labels(rows) for name, _value in labels})
+
+    def label_values(
+        self, name: str, matcher_sets: MatcherSets, start_ms: int, end_ms: int, *, limits: Limits
+    ) -> list[str]:
+        """Sorted values of one label on those series; without a set, on all series ever kept."""
+        if not matcher_sets:
+            return self.index.label_values(name)
+        rows = self._any_rows(matcher_sets, start_ms, end_ms, limits)
+        return sorted({value for labels in self.index.labels(rows) for one, value in labels if one == name})
+
+
+def _joined(older: Columns, newer: Columns) -> Columns:
+    """Two blocks of the same series, all of `older` before all of `newer`, as one."""
+    counts_old, counts_new = np.diff(older[0]), np.diff(newer[0])
+    offsets = np.zeros(len(older[0]), np.int64)
+    np.cumsum(counts_old + counts_new, out=offsets[1:])
+    ts = np.empty(int(offsets[-1]), np.int64)
+    v = np.empty(int(offsets[-1]), np.float64)
+    at_old = np.arange(len(older[1])) + np.repeat(offsets[:-1] - older[0][:-1], counts_old)
+    at_new = np.arange(len(newer[1])) + np.repeat(offsets[:-1] + counts_old - newer[0][:-1], counts_new)
+    ts[at_old], v[at_old] = older[1], older[2]
+    ts[at_new], v[at_new] = newer[1], newer[2]
+    return offsets, ts, v
+
+
+def _over(text: object, count: int, limit: int) -> Problem:
+    return Invalid(
+        "telemetry.limit_exceeded",
+        str(text) % {"count": count, "limit": limit},
+        remedy=_("Ask for a shorter range or fewer series."),
+    )
+
+
+_lock = threading.RLock()
+_current: list[Telemetry] = []
+
+
+def backend() -> Telemetry:
+    """The telemetry of this process, opened at the first call. Raises Conflict when another process holds the folder."""
+    with _lock:
+        if not _current:
+            engine = Engine(settings.TELEMETRY_PATH, read_threads=settings.TELEMETRY_QUERY_THREADS)
+            options = Options(
+                database=settings.TELEMETRY_DATABASE,
+                retention_days=settings.TELEMETRY_RETENTION_DAYS,
+                window_seconds=settings.TELEMETRY_WINDOW_SECONDS,
+                window_max_bytes=settings.TELEMETRY_WINDOW_MAX_BYTES,
+                max_series=settings.TELEMETRY_MAX_SERIES,
+            )
+            _current.append(Telemetry(engine, options))
+        return _current[0]
+
+
+def is_open() -> bool:
+    """Whether this process has telemetry open (so that a shutdown opens nothing)."""
+    return bool(_current)
+
+
+def use(telemetry: Telemetry | None) -> Telemetry | None:
+    """Make this the telemetry of the process (None: open from settings at the next use); returns the one before."""
+    with _lock:
+        before = _current.pop() if _current else None
+        if telemetry is not None:
+            _current.append(telemetry)
+        return before
+
+
+def close() -> None:
+    """Write what is waiting, let running queries end, release the folder. For the end of the process."""
+    with _lock:
+        if _current:
+            telemetry = _current.pop()
+            telemetry.close()
+            telemetry.engine.close()
+
+
+def default_limits() -> Limits:
+    """The limits an operator set for one query."""
+    return Limits(
+        max_samples=settings.TELEMETRY_MAX_SAMPLES, timeout_seconds=settings.TELEMETRY_MAX_QUERY_SECONDS
+    )

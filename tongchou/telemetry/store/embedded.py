@@ -1,0 +1,197 @@
+"""ClickHouse inside this process (chDB): the only module that imports it, and late.
+
+Facts this module is built around: one process owns the folder; one Session serialises its queries, so every worker
+thread has its own; a fork after the import hangs in the child; a query still running in a daemon thread when the
+interpreter exits is a segmentation fault, so queries run in executor threads, which the interpreter waits for.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pyarrow as pa
+from django.utils.translation import gettext_lazy as _
+
+from tongchou.core.problems import Conflict, Invalid, Problem, StorageFull, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+_ERROR_CODE = re.compile(r"Code:\s*(\d+)")
+_TIMEOUT_EXCEEDED, _CANCELLED, _MEMORY_LIMIT, _NO_SPACE = 159, 394, 241, 243
+_QUEUE_SLACK_SECONDS = 5.0
+_WRITE_TIMEOUT_SECONDS = 120.0
+
+_owner_lock = threading.Lock()
+_owner: list[Engine] = []  # chDB takes one folder per process
+
+
+class Engine:
+    """The chDB folder of this process. Thread-safe. `close()` waits for running queries, then releases the folder.
+
+    Raises Conflict when another process (or another Engine here) holds the folder.
+    """
+
+    def __init__(self, folder: Path, *, read_threads: int = 4, max_memory_bytes: int | None = None) -> None:
+        self.folder = folder
+        self._max_memory_bytes = max_memory_bytes
+        with _owner_lock:
+            if _owner:
+                raise Conflict("telemetry.folder_in_use", _("This process already has a telemetry folder open."))
+            self._lock_file = _lock_folder(folder)
+            _owner.append(self)
+        self._local = threading.local()
+        self._sessions: list[Any] = []
+        self._sessions_lock = threading.Lock()
+        self._closed = False
+        self._readers = ThreadPoolExecutor(read_threads, thread_name_prefix="telemetry-read")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="telemetry-write")
+        opened = False
+        try:
+            self._writer.submit(self._session).result()  # import and open now: a bad folder fails here, not later
+            opened = True
+        finally:
+            if not opened:
+                self.close()
+
+    def execute(self, sql: str) -> None:
+        """Run a statement that returns nothing, in the writer thread."""
+        self._wait(self._writer, lambda session: session.query(sql, "Null"), _WRITE_TIMEOUT_SECONDS)
+
+    def insert(self, target: str, rows: bytes) -> int:
+        """Insert RowBinary bytes into `target` ("db.table (a, b)"); returns the rows written once they are on disk."""
+
+        def run(session: Any) -> int:
+            inserter = session.send_insert(f"INSERT INTO {target}", "RowBinary")
+            try:
+                inserter.append(rows)
+                return int(inserter.finish().rows_written)
+            except BaseException:
+                inserter.cancel()
+                raise
+
+        return self._wait(self._writer, run, _WRITE_TIMEOUT_SECONDS)
+
+    def fetch(self, sql: str, *, timeout_seconds: float = 30.0, max_memory_bytes: int = 1_000_000_000) -> pa.Table:
+        """Run a SELECT (without FORMAT or SETTINGS) and return its columns.
+
+        Stopped by the engine itself after `timeout_seconds` or over `max_memory_bytes`; raises a Problem then.
+        """
+        limits = (
+            f" SETTINGS max_execution_time={timeout_seconds:.3f}, timeout_overflow_mode='throw',"
+            f" max_memory_usage={max_memory_bytes:d}, output_format_arrow_compression_method='none'"
+        )
+
+        def run(session: Any) -> pa.Table:
+            result = session.query(sql + limits, "ArrowStream")
+            raw = result.bytes()  # a copy: the engine's buffer must not outlive the result object
+            return pa.ipc.open_stream(raw).read_all() if raw else pa.table({})
+
+        return self._wait(self._readers, run, timeout_seconds + _QUEUE_SLACK_SECONDS)
+
+    def close(self) -> None:
+        """Refuse new work, let running work end (bounded by its own time limit), close sessions, free the folder."""
+        if self._closed:
+            return
+        self._closed = True
+        self._readers.shutdown(wait=True, cancel_futures=True)
+        self._writer.shutdown(wait=True)
+        for session in self._sessions:
+            session.close()
+        self._sessions.clear()
+        self._lock_file.close()
+        with _owner_lock:
+            if self in _owner:
+                _owner.remove(self)
+
+    def _session(self) -> Any:
+        """The Session of the current worker thread. (Any: chDB ships no types.)"""
+        session = getattr(self._local, "session", None)
+        if session is None:
+            from chdb.session import Session  # type: ignore[import-untyped]  # late, see the module's docstring; untyped
+
+            path = str(self.folder)
+            if self._max_memory_bytes:
+                path += f"?max_server_memory_usage={self._max_memory_bytes:d}"
+            session = Session(path)
+            self._local.session = session
+            with self._sessions_lock:
+                self._sessions.append(session)
+        return session
+
+    def _wait(self, pool: ThreadPoolExecutor, work: Callable[[Any], T], timeout_seconds: float) -> T:
+        if self._closed:
+            raise Unavailable("telemetry.closing", _("The telemetry store is shutting down."))
+        future: Future[T] = pool.submit(lambda: work(self._session()))
+        try:
+            return future.result(timeout_seconds)
+        except FutureTimeout:
+            future.cancel()
+            raise _timed_out(timeout_seconds) from None
+        except RuntimeError as error:  # chDB's ChdbError is one; it cannot be named without importing chDB early
+            raise _problem(str(error)) from error
+
+
+def _lock_folder(folder: Path) -> Any:
+    """An exclusive lock on the folder, held by the open file returned; the kernel frees it when the process dies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock_path = folder.parent / f".{folder.name}.lock"
+    handle = lock_path.open("a+")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        handle.seek(0)
+        holder = handle.read().strip() or "?"
+        handle.close()
+        raise Conflict(
+            "telemetry.folder_in_use",
+            _("The telemetry folder %(folder)s is held by process %(pid)s.") % {"folder": folder, "pid": holder},
+            remedy=_("Stop the other server, or give this one its own TONGCHOU_DATA."),
+        ) from None
+    handle.seek(0)
+    handle.truncate()
+    handle.write(str(os.getpid()))
+    handle.flush()
+    return handle
+
+
+def _timed_out(seconds: float) -> Problem:
+    return Unavailable(
+        "telemetry.timeout",
+        _("The query was stopped after %(seconds).0f s.") % {"seconds": seconds},
+        remedy=_("Ask for a shorter range or fewer series."),
+    )
+
+
+def _problem(text: str) -> Problem:
+    """The engine's error text as a Problem that says what to do."""
+    found = _ERROR_CODE.search(text)
+    code = int(found.group(1)) if found else 0
+    if code == _NO_SPACE or "No space left on device" in text:
+        return StorageFull(
+            "telemetry.storage_full",
+            _("The disk of the telemetry store is full; nothing that was acknowledged is lost."),
+            remedy=_("Free space or shorten the retention; writing goes on by itself."),
+        )
+    if code in (_TIMEOUT_EXCEEDED, _CANCELLED):
+        return Unavailable(
+            "telemetry.timeout",
+            _("The query took longer than allowed and was stopped."),
+            remedy=_("Ask for a shorter range or fewer series."),
+        )
+    if code == _MEMORY_LIMIT:
+        return Invalid(
+            "telemetry.limit_exceeded",
+            _("The query needs more memory than allowed."),
+            remedy=_("Ask for a shorter range or fewer series."),
+        )
+    return Unavailable("telemetry.store_failed", _("The telemetry store refused: %(text)s") % {"text": text[:500]})

@@ -1,0 +1,206 @@
+"""The telemetry tables and every SQL text about them; columns in and out are NumPy arrays.
+
+Three tables in one database:
+- `series`: one row per series, its id and labels. The low 32 bits of `sid` are a dense row number (the index's), the
+  high bits the number of the metric name, so that the samples of one metric lie together.
+- `series_days`: (day, sid) for every UTC day on which a series has samples; it prunes lookups and ages with them.
+- `samples`: a time bucket leads the key, which made instant queries 8-25 times cheaper than (sid, ts).
+Rows of `series` and `series_days` are written before the samples they belong to.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from tongchou.telemetry.series import Float64s, Int64s, Labels
+
+ROW_BITS = 32
+ROW_MASK = (1 << ROW_BITS) - 1
+MS_PER_DAY = 86_400_000
+_IN_LIST_LIMIT = 2_000
+
+_DATABASE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
+_SAMPLE_ROW = np.dtype([("sid", "<u8"), ("ts", "<i8"), ("v", "<f8")])
+_DAY_ROW = np.dtype([("day", "<u2"), ("sid", "<u8")])
+
+
+class Engine(Protocol):
+    """A way to run SQL: embedded here; a server by URL satisfies the same."""
+
+    def execute(self, sql: str) -> None:
+        """Run a statement without result."""
+        ...
+
+    def insert(self, target: str, rows: bytes) -> int:
+        """Insert RowBinary bytes; durable against a killed process when it returns."""
+        ...
+
+    def fetch(self, sql: str, *, timeout_seconds: float = ..., max_memory_bytes: int = ...) -> pa.Table:
+        """Run a SELECT and return its columns."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSamples:
+    """Samples in storage order: `sid` (int64), `ts` (ms), `v`; not sorted, may hold duplicates."""
+
+    sid: Int64s
+    ts: Int64s
+    v: Float64s
+
+
+def _ints(table: pa.Table, name: str) -> Int64s:
+    column = table.column(name)
+    return np.array(column.to_numpy(), dtype=np.int64)
+
+
+class Tables:
+    """The tables of one database. All methods block; every one may raise the engine's Problems."""
+
+    def __init__(self, engine: Engine, database: str, *, retention_days: int) -> None:
+        if not _DATABASE_NAME.match(database):
+            raise ValueError(f"not a database name: {database!r}")
+        self.engine = engine
+        self.database = database
+        self.retention_days = retention_days
+
+    def create(self) -> None:
+        """Make database and tables where they are missing, and set the retention."""
+        db, days = self.database, self.retention_days
+        self.engine.execute(f"CREATE DATABASE IF NOT EXISTS {db}")
+        self.engine.execute(
+            f"CREATE TABLE IF NOT EXISTS {db}.series (sid UInt64 CODEC(Delta, ZSTD(1)),"
+            " names Array(LowCardinality(String)), label_values Array(String) CODEC(ZSTD(1)))"
+            " ENGINE = MergeTree ORDER BY sid"
+        )
+        self.engine.execute(
+            f"CREATE TABLE IF NOT EXISTS {db}.series_days (day Date, sid UInt64 CODEC(Delta, ZSTD(1)))"
+            f" ENGINE = MergeTree ORDER BY (day, sid) PARTITION BY toYYYYMM(day) TTL day + INTERVAL {days + 1:d} DAY"
+        )
+        self.engine.execute(
+            f"CREATE TABLE IF NOT EXISTS {db}.samples (sid UInt64 CODEC(Delta, ZSTD(1)),"
+            " ts DateTime64(3) CODEC(DoubleDelta, ZSTD(1)), v Float64 CODEC(Delta(8), ZSTD(1)))"
+            " ENGINE = MergeTree ORDER BY (toStartOfInterval(ts, INTERVAL 30 MINUTE), sid, ts)"
+            f" PARTITION BY toYYYYMMDD(ts) TTL toDateTime(ts) + INTERVAL {days:d} DAY"
+            " SETTINGS ttl_only_drop_parts = 1, max_partitions_to_read = 0"
+        )
+        self._apply_retention()
+
+    def _apply_retention(self) -> None:
+        db, days = self.database, self.retention_days
+        quick = "SETTINGS materialize_ttl_after_modify = 0"
+        self.engine.execute(f"ALTER TABLE {db}.samples MODIFY TTL toDateTime(ts) + INTERVAL {days:d} DAY {quick}")
+        self.engine.execute(f"ALTER TABLE {db}.series_days MODIFY TTL day + INTERVAL {days + 1:d} DAY {quick}")
+
+    def drop(self) -> None:
+        """Remove the database with everything in it."""
+        self.engine.execute(f"DROP DATABASE IF EXISTS {self.database} SYNC")
+
+    def insert_series(self, series: list[tuple[int, Labels]]) -> None:
+        """Write ids and labels of new series."""
+        out = bytearray()
+        for sid, labels in series:
+            out += sid.to_bytes(8, "little")
+            for part in (0, 1):
+                out += _size(len(labels))
+                for label in labels:
+                    raw = label[part].encode()
+                    out += _size(len(raw)) + raw
+        self.engine.insert(f"{self.database}.series (sid, names, label_values)", bytes(out))
+
+    def insert_days(self, day: Int64s, sid: Int64s) -> None:
+        """Write that these series have samples on these days (days since the epoch)."""
+        rows = np.empty(len(day), _DAY_ROW)
+        rows["day"], rows["sid"] = day, sid
+        self.engine.insert(f"{self.database}.series_days (day, sid)", rows.tobytes())
+
+    def insert_samples(self, sid: Int64s, ts: Int64s, v: Float64s) -> None:
+        """Write samples; they survive a killed process when this returns."""
+        rows = np.empty(len(sid), _SAMPLE_ROW)
+        rows["sid"], rows["ts"], rows["v"] = sid, ts, v
+        self.engine.insert(f"{self.database}.samples (sid, ts, v)", rows.tobytes())
+
+    def load_series(self) -> list[tuple[int, Labels]]:
+        """Every series ever written and not yet pruned, by row number; each once even when it was written twice."""
+        table = self.engine.fetch(
+            f"SELECT sid, names, label_values FROM {self.database}.series ORDER BY bitAnd(sid, {ROW_MASK}), sid"
+            f" LIMIT 1 BY bitAnd(sid, {ROW_MASK})",
+            timeout_seconds=300.0,
+            max_memory_bytes=4_000_000_000,
+        )
+        if not table.num_rows:
+            return []
+        names, values = table.column("names").to_pylist(), table.column("label_values").to_pylist()
+        sids = table.column("sid").to_pylist()
+        return [
+            (sid, tuple(zip(_texts(some_names), _texts(some_values), strict=True)))
+            for sid, some_names, some_values in zip(sids, names, values, strict=True)
+        ]
+
+    def load_days(self) -> tuple[Int64s, Int64s]:
+        """All (day, sid) pairs that still have samples by the retention."""
+        table = self.engine.fetch(
+            f"SELECT DISTINCT toUInt16(day) AS day, sid FROM {self.database}.series_days ORDER BY day, sid",
+            timeout_seconds=300.0,
+            max_memory_bytes=4_000_000_000,
+        )
+        if not table.num_rows:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        return _ints(table, "day"), _ints(table, "sid")
+
+    def prune_series(self) -> None:
+        """Forget series that have no day left. Only for a start, when nothing is being written."""
+        db = self.database
+        self.engine.execute(f"DELETE FROM {db}.series WHERE sid NOT IN (SELECT sid FROM {db}.series_days)")
+
+    def read(
+        self, condition: str, start_ms: int, end_ms: int, *, max_samples: int, timeout_seconds: float, max_memory_bytes: int
+    ) -> StoredSamples:
+        """Samples of the closed interval whose sid satisfies `condition`; at most max_samples + 1 rows."""
+        table = self.engine.fetch(
+            f"SELECT sid, toUnixTimestamp64Milli(ts) AS t, v FROM {self.database}.samples"
+            f" WHERE ts >= fromUnixTimestamp64Milli({start_ms:d}) AND ts <= fromUnixTimestamp64Milli({end_ms:d})"
+            f" AND {condition} LIMIT {max_samples + 1:d}",
+            timeout_seconds=timeout_seconds,
+            max_memory_bytes=max_memory_bytes,
+        )
+        if not table.num_rows:
+            return StoredSamples(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float64))
+        return StoredSamples(_ints(table, "sid"), _ints(table, "t"), np.array(table.column("v").to_numpy()))
+
+    def sizes(self) -> dict[str, int]:
+        """Rows, bytes on disk, parts and days of the samples (duplicates not yet removed count)."""
+        table = self.engine.fetch(
+            "SELECT sum(rows) AS rows, sum(bytes_on_disk) AS bytes, count() AS parts, uniqExact(partition) AS days"
+            f" FROM system.parts WHERE active AND database = '{self.database}' AND table = 'samples'"
+        )
+        return {name: int(table.column(name)[0].as_py() or 0) for name in ("rows", "bytes", "parts", "days")}
+
+
+def sid_condition(sids: Int64s) -> str:
+    """The SQL condition for these ids: a list when they are few, else the id ranges of their metrics (a superset)."""
+    if len(sids) <= _IN_LIST_LIMIT:
+        return f"sid IN ({','.join(map(str, sids.tolist()))})" if len(sids) else "0"
+    metrics = np.unique(sids >> ROW_BITS)
+    if len(metrics) > _IN_LIST_LIMIT:
+        return "1"
+    ranges = (f"sid BETWEEN {m << ROW_BITS} AND {(m << ROW_BITS) | ROW_MASK}" for m in metrics.tolist())
+    return f"({' OR '.join(ranges)})"
+
+
+def _size(count: int) -> bytes:
+    out = bytearray()
+    while count > 0x7F:
+        out.append((count & 0x7F) | 0x80)
+        count >>= 7
+    out.append(count)
+    return bytes(out)
+
+
+def _texts(raw: list[bytes | str]) -> list[str]:
+    return [each.decode() if isinstance(each, bytes) else each for each in raw]
