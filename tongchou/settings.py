@@ -34,7 +34,10 @@ DEBUG = _flag("TONGCHOU_DEBUG", False)
 SECRET_KEY = os.environ.get("TONGCHOU_SECRET_KEY") or load_or_create_key(DATA / "keys" / "django.key")
 SECRETS_KEY_FILE = Path(os.environ.get("TONGCHOU_SECRETS_KEY_FILE", DATA / "keys" / "secrets.key"))
 LEDGER_KEY_FILE = Path(os.environ.get("TONGCHOU_LEDGER_KEY_FILE", DATA / "keys" / "ledger.key"))
-ALLOWED_HOSTS = _list("TONGCHOU_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]") + ([urlsplit(PUBLIC_URL).hostname or "localhost"])
+ALLOWED_HOSTS = [
+    *_list("TONGCHOU_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]"),
+    urlsplit(PUBLIC_URL).hostname or "localhost",
+]
 CSRF_TRUSTED_ORIGINS = _list("TONGCHOU_TRUSTED_ORIGINS", PUBLIC_URL)
 HTTPS = PUBLIC_URL.startswith("https://")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
@@ -87,7 +90,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "tongchou.web.middleware.actor_middleware",
+    "tongchou.middleware.actor_middleware",
     "tongchou.web.middleware.person_middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -127,8 +130,7 @@ if DATABASE_URL:
             "PASSWORD": unquote(_url.password or ""),
             "HOST": _url.hostname or "",
             "PORT": str(_url.port or ""),
-            "CONN_MAX_AGE": 60,
-            "CONN_HEALTH_CHECKS": True,
+            "CONN_MAX_AGE": 0,  # under ASGI each request has its own thread: a kept connection is never used again
             "OPTIONS": {"connect_timeout": 10},
         }
     }
@@ -137,7 +139,7 @@ else:
         "default": {
             "ENGINE": "tongchou.core.sqlite",
             "NAME": DATA / "tongchou.sqlite3",
-            "CONN_MAX_AGE": 60,
+            "CONN_MAX_AGE": 0,  # under ASGI each request has its own thread; opening SQLite is cheap
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,

@@ -19,13 +19,13 @@ from ninja.utils import check_csrf
 import tongchou.api as package
 from tongchou import __version__
 from tongchou.core.problems import AccessDenied, BadRequest, Invalid, NotFound, NotSignedIn, Problem, TooLarge
-from tongchou.web.middleware import problem_json
+from tongchou.middleware import problem_json
 
 log = logging.getLogger(__name__)
 
 
 class SignedIn(AuthBase):
-    """A token (Authorization: Bearer tc_...) or a session with its CSRF token; the middleware has found out who it is."""
+    """A token (Authorization: Bearer tc_...) or a session with its CSRF token; the middleware knows who it is."""
 
     openapi_type = "http"
     openapi_scheme = "bearer"
@@ -36,14 +36,17 @@ class SignedIn(AuthBase):
         actor = request.actor  # type: ignore[attr-defined]  # set by actor_middleware
         if actor.kind == "nobody":
             raise NotSignedIn(
-                "api.not_signed_in", _("This needs a token or a signed-in session."),
+                "api.not_signed_in",
+                _("This needs a token or a signed-in session."),
                 remedy=_("Send Authorization: Bearer tc_... (People and tokens makes one)."),
             )
         if actor.kind == "user":
             refused = check_csrf(request)
             if refused:
                 raise AccessDenied(
-                    "api.csrf", _("The CSRF token is missing or wrong."), remedy=_("Send X-CSRFToken, or use an API token.")
+                    "api.csrf",
+                    _("The CSRF token is missing or wrong."),
+                    remedy=_("Send X-CSRFToken, or use an API token."),
                 )
         return actor
 
@@ -68,7 +71,8 @@ def on_problem(request: HttpRequest, error: Problem) -> HttpResponse:
 def on_validation_error(request: HttpRequest, error: ValidationError) -> HttpResponse:
     """Name the first field that does not fit, and list them all."""
     found = [
-        {"field": ".".join(str(part) for part in each["loc"][2:] or each["loc"]), "detail": each["msg"]} for each in error.errors
+        {"field": ".".join(str(part) for part in each["loc"][2:] or each["loc"]), "detail": each["msg"]}
+        for each in error.errors
     ]
     first = error.errors[0] if error.errors else {}
     return problem_json(
@@ -102,11 +106,17 @@ def on_too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
     """Render a body over the limit."""
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     return problem_json(
-        TooLarge("api.too_large", _("The body is over %(most)s bytes.") % {"most": f"{most:,}"}, remedy=_("Send it in parts."))
+        TooLarge(
+            "api.too_large",
+            _("The body is over %(most)s bytes.") % {"most": f"{most:,}"},
+            remedy=_("Send it in parts."),
+        )
     )
 
 
 for _module in sorted(each.name for each in pkgutil.iter_modules(package.__path__)):
-    _router = getattr(importlib.import_module(f"{package.__name__}.{_module}"), "router", None) if _module != "app" else None
+    _router = (
+        getattr(importlib.import_module(f"{package.__name__}.{_module}"), "router", None) if _module != "app" else None
+    )
     if isinstance(_router, Router):
         api.add_router("", _router)

@@ -23,7 +23,8 @@ router = Router(tags=["core"])
 def actor_of(request: HttpRequest) -> Actor:
     """Return who acts in this request."""
     actor = request.actor  # type: ignore[attr-defined]  # set by actor_middleware
-    assert isinstance(actor, Actor)
+    if not isinstance(actor, Actor):
+        raise TypeError("actor_middleware has not run")
     return actor
 
 
@@ -155,7 +156,7 @@ def list_tokens(request: HttpRequest, limit: int = 100, offset: int = 0) -> dict
     actor = actor_of(request)
     rows: QuerySet[ApiToken] = ApiToken.objects.select_related("user").order_by("-created_at")
     if actor.global_role is not Role.ADMIN:
-        rows = rows.filter(user_id=actor.user_id)
+        rows = rows.filter(user__pk=actor.user_id)
     limit, offset = max(1, min(limit, 500)), max(0, offset)
     return {"items": [TokenOut(**_token(each)) for each in rows[offset : offset + limit]], "count": rows.count()}
 
@@ -164,7 +165,9 @@ def list_tokens(request: HttpRequest, limit: int = 100, offset: int = 0) -> dict
 def create_token(request: HttpRequest, body: TokenIn) -> tuple[int, dict[str, Any]]:
     """Make a token; the answer is the only time it is shown."""
     actor = actor_of(request)
-    user = get_object_or_404(User, username=body.username) if body.username else get_object_or_404(User, pk=actor.user_id)
+    user = (
+        get_object_or_404(User, username=body.username) if body.username else get_object_or_404(User, pk=actor.user_id)
+    )
     expires_at = timezone.now() + timedelta(days=body.expires_in_days) if body.expires_in_days else None
     row, token = tokens.create(actor=actor, user=user, name=body.name, scopes=body.scopes, expires_at=expires_at)
     return 201, {**_token(row), "token": token}
@@ -327,7 +330,12 @@ def list_events(
     check(actor_of(request), "ledger.view")
     rows: list[Event] = list(
         ledger.events(
-            about=about, verbs=[verb] if verb else None, since=since, until=until, after_id=after, limit=max(1, min(limit, 500))
+            about=about,
+            verbs=[verb] if verb else None,
+            since=since,
+            until=until,
+            after_id=after,
+            limit=max(1, min(limit, 500)),
         )
     )
     return {"items": rows, "count": len(rows)}

@@ -18,8 +18,8 @@ from tongchou.core.access import check
 from tongchou.core.models import Event, Job
 from tongchou.core.problems import NotSignedIn, Problem
 from tongchou.core.seal import unsealed_count
+from tongchou.middleware import problem_json
 from tongchou.telemetry.reads import store_stats
-from tongchou.web.middleware import problem_json
 
 STARTED = time.time()
 
@@ -41,7 +41,9 @@ def readyz(request: HttpRequest) -> HttpResponse:
         store_stats()
     except Problem as error:
         failing["telemetry"] = error.code
-    return JsonResponse({"status": "unavailable" if failing else "ok", "failing": failing}, status=503 if failing else 200)
+    return JsonResponse(
+        {"status": "unavailable" if failing else "ok", "failing": failing}, status=503 if failing else 200
+    )
 
 
 def _line(name: str, value: float, **labels: str) -> str:
@@ -109,7 +111,7 @@ def _host() -> Iterable[str]:
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
-    """The platform's own metrics, in Prometheus's text format. Open on loopback; elsewhere it needs a token that may read."""
+    """The platform's own metrics, as Prometheus text. Open on loopback; elsewhere it needs a token that may read."""
     try:
         if request.META.get("REMOTE_ADDR") not in ("127.0.0.1", "::1"):
             actor = request.actor  # type: ignore[attr-defined]  # set by actor_middleware

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
@@ -80,7 +81,8 @@ def actor_for_user(user: User, *, token: ApiToken | None = None) -> Actor:
         return NOBODY
     team_roles: dict[UUID, Role] = {}
     global_role: Role | None = None
-    for team_id, role in Membership.objects.filter(user=user).values_list("team_id", "role"):
+    held: Iterable[tuple[UUID | None, str]] = Membership.objects.filter(user=user).values_list("team_id", "role")
+    for team_id, role in held:
         if team_id is None:
             global_role = Role(role)
         else:
@@ -118,7 +120,7 @@ def allows(actor: Actor, permission: str, *, team: Team | UUID | None = None) ->
 
 
 def allows_anywhere(actor: Actor, permission: str) -> bool:
-    """Tell whether `actor` may do `permission` globally or in at least one team (to show a page that is then scoped)."""
+    """Tell whether `actor` may do `permission` globally or in at least one team (a page that is then scoped)."""
     return allows(actor, permission) or any(allows(actor, permission, team=team) for team in actor.team_roles)
 
 

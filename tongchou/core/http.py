@@ -191,7 +191,9 @@ def _next_hop(url: httpx.URL, status: int, headers: Mapping[str, str], hops: int
     return _parse(urljoin(str(url), headers["location"]))
 
 
-def _send_once(method: str, url: httpx.URL, headers: Mapping[str, str], body: bytes | None, deadline: float, cap: int) -> Response:
+def _send_once(
+    method: str, url: httpx.URL, headers: Mapping[str, str], body: bytes | None, deadline: float, cap: int
+) -> Response:
     left = max(0.001, deadline - time.monotonic())
     pinned, host, extensions = _pinned(url, _resolve(url))
     request = _client().build_request(
@@ -246,7 +248,7 @@ def fetch(
                 target, hops = onward, hops + 1
                 continue
         tries += 1
-        time.sleep(max(0.0, min(0.2 * 2**tries * (0.5 + random.random()), deadline - time.monotonic())))
+        time.sleep(max(0.0, min(0.2 * 2**tries * (0.5 + random.random()), deadline - time.monotonic())))  # noqa: S311  # jitter, not a secret
 
 
 async def afetch(
@@ -259,14 +261,19 @@ async def afetch(
     timeout_seconds: float = 10.0,
     max_bytes: int = 1_000_000,
 ) -> Response:
-    """Like `fetch`, on the running event loop, without retries; a redirect is a failure (a scrape must not wander off)."""
+    """Like `fetch`, on the running event loop, without retries; a redirect is a failure: a scrape must not wander."""
     target = _parse(url)
     try:
         async with asyncio.timeout(timeout_seconds):
             pinned, host, extensions = _pinned(target, await _aresolve(target))
             client = _async_client()
             request = client.build_request(
-                method, pinned, headers=_headers(headers, host), content=body, extensions=extensions, timeout=timeout_seconds
+                method,
+                pinned,
+                headers=_headers(headers, host),
+                content=body,
+                extensions=extensions,
+                timeout=timeout_seconds,
             )
             answer = await client.send(request, stream=True)
             try:

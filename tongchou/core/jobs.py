@@ -89,7 +89,7 @@ def enqueue(
     unique_key: str | None = None,
     event: Event | None = None,
 ) -> Job:
-    """Add a job in the caller's transaction. At most one *queued* job has a given `unique_key`: the earlier one is returned.
+    """Add a job in the caller's transaction. Of one `unique_key` at most one is *queued*: the earlier is returned.
 
     A running one does not count, so evidence that arrives during a run is not lost.
     """
@@ -140,7 +140,10 @@ def claim(worker: str, *, now: datetime | None = None) -> Job | None:
             kind = _kinds.get(row.name)
             seconds = kind.timeout_seconds if kind else 60.0
             won = Job.objects.filter(pk=row.pk, state=JobState.QUEUED).update(
-                state=JobState.RUNNING, worker=worker, attempts=F("attempts") + 1, lease_until=now + timedelta(seconds=seconds)
+                state=JobState.RUNNING,
+                worker=worker,
+                attempts=F("attempts") + 1,
+                lease_until=now + timedelta(seconds=seconds),
             )
         if won:
             row.refresh_from_db()
@@ -155,7 +158,7 @@ def anything_due() -> bool:
 
 def backoff_seconds(attempts: int, *, jitter: float = 0.5) -> float:
     """Return how long to wait after `attempts` tries: 1, 2, 4 ... capped, times 1 +- `jitter`/2."""
-    return min(MAX_BACKOFF_SECONDS, 2.0 ** min(attempts - 1, 16)) * (1 + jitter * (random.random() - 0.5))
+    return min(MAX_BACKOFF_SECONDS, 2.0 ** min(attempts - 1, 16)) * (1 + jitter * (random.random() - 0.5))  # noqa: S311  # jitter, not a secret
 
 
 def run_one(row: Job) -> None:
@@ -165,7 +168,7 @@ def run_one(row: Job) -> None:
         if kind is None:
             raise LookupError(f"no job is registered as {row.name!r}: is its room or integration switched off?")
         kind.function(row.payload)
-    except Exception as error:  # the one place where a job's failure becomes a row
+    except Exception as error:  # noqa: BLE001  # the one place where a job's failure becomes a row
         _finish_failed(row, error)
     else:
         Job.objects.filter(pk=row.pk, state=JobState.RUNNING, worker=row.worker).update(
@@ -210,7 +213,9 @@ def recover_orphans(*, all_running: bool = False) -> int:
                     error="the process that ran it died" if dead else row.error,
                 )
         except IntegrityError:  # a twin with the same unique key is queued already
-            Job.objects.filter(pk=row.pk, state=JobState.RUNNING).update(state=JobState.DONE, finished_at=timezone.now())
+            Job.objects.filter(pk=row.pk, state=JobState.RUNNING).update(
+                state=JobState.DONE, finished_at=timezone.now()
+            )
     return count
 
 
@@ -231,7 +236,9 @@ def prune(*, done_before: datetime) -> int:
 def enqueue_due_periodic(now: datetime | None = None) -> int:
     """Enqueue each periodic job whose time has come; by guarded UPDATE only one process does. Return how many."""
     now = now or timezone.now()
-    known = dict(Lease.objects.filter(name__in=[f"periodic:{name}" for name in _periodic]).values_list("name", "last_run_at"))
+    known = dict(
+        Lease.objects.filter(name__in=[f"periodic:{name}" for name in _periodic]).values_list("name", "last_run_at")
+    )
     count = 0
     for name, every_seconds in _periodic.items():
         key = f"periodic:{name}"

@@ -63,7 +63,9 @@ def record(
     Raises RuntimeError outside a transaction: an event without its cause would be a lie.
     """
     if not transaction.get_connection().in_atomic_block:
-        raise RuntimeError("ledger.record must be called inside transaction.atomic(), together with the write it tells of")
+        raise RuntimeError(
+            "ledger.record must be called inside transaction.atomic(), together with the write it tells of"
+        )
     if dedupe_key is not None:
         earlier = Event.objects.filter(dedupe_key=dedupe_key).first()
         if earlier is not None:
@@ -108,7 +110,7 @@ class Entry:
 def record_many(*, actor: Actor, entries: Iterable[Entry], correlation_id: str = "") -> list[Event]:
     """Write many events at once, for bulk work that altered many nouns: few statements instead of a few for each.
 
-    The same promises as `record`, but for the dedupe key; in the order given. Raises RuntimeError outside a transaction.
+    The same promises as `record`, but for the dedupe key; in the order given. RuntimeError outside a transaction.
     """
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("ledger.record_many must be called inside transaction.atomic(), with the writes it tells of")

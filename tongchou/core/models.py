@@ -29,7 +29,9 @@ class User(AbstractUser):
     language = models.CharField(max_length=10, default="zh-hans", choices=[("zh-hans", "简体中文"), ("en", "English")])
     time_zone = models.CharField(max_length=64, default="Asia/Shanghai")
     theme = models.CharField(
-        max_length=10, default="auto", choices=[("auto", _("Follow the system")), ("light", _("Light")), ("dark", _("Dark"))]
+        max_length=10,
+        default="auto",
+        choices=[("auto", _("Follow the system")), ("light", _("Light")), ("dark", _("Dark"))],
     )
     is_service = models.BooleanField(default=False)
 
@@ -58,7 +60,9 @@ class Membership(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["user", "team"], condition=Q(team__isnull=False), name="core_one_role_a_team"),
+            models.UniqueConstraint(
+                fields=["user", "team"], condition=Q(team__isnull=False), name="core_one_role_a_team"
+            ),
             models.UniqueConstraint(fields=["user"], condition=Q(team__isnull=True), name="core_one_global_role"),
         ]
 
@@ -182,7 +186,7 @@ class Job(models.Model):
     payload = models.JSONField(default=dict)
     event = models.ForeignKey(Event, null=True, blank=True, on_delete=models.CASCADE, related_name="jobs")
     state = models.CharField(max_length=10, choices=JobState.choices, default=JobState.QUEUED)
-    unique_key = models.CharField(max_length=200, null=True, blank=True)
+    unique_key = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001  # NULLs are not unique to each other
     attempts = models.PositiveIntegerField(default=0)
     max_attempts = models.PositiveIntegerField(default=5)
     recoveries = models.PositiveIntegerField(default=0)
@@ -233,7 +237,7 @@ class ApprovalState(models.TextChoices):
 
 
 class Approval(models.Model):
-    """A person's consent to exactly one content (by hash), one scope, until a time. Nobody approves their own request."""
+    """A person's consent to one content (by hash), one scope, until a time. Nobody approves their own request."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     subject = models.CharField(max_length=140, db_index=True)
@@ -247,7 +251,9 @@ class Approval(models.Model):
     requested_by_name = models.CharField(max_length=150)
     requested_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
-    decided_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="approvals_decided")
+    decided_by = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="approvals_decided"
+    )
     decided_by_name = models.CharField(max_length=150, blank=True, default="")
     decided_at = models.DateTimeField(null=True, blank=True)
     comment = models.TextField(blank=True, default="")

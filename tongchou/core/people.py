@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -20,13 +22,21 @@ def _check_password(password: str, user: User) -> None:
         validate_password(password, user)
     except ValidationError as error:
         raise Invalid(
-            "user.password", " ".join(str(each) for each in error.messages), field="password",
+            "user.password",
+            " ".join(str(each) for each in error.messages),
+            field="password",
             remedy=_("Choose a longer password that is not a common one."),
         ) from error
 
 
 def create_user(
-    *, actor: Actor, username: str, password: str | None, role: Role | None, display_name: str = "", is_service: bool = False
+    *,
+    actor: Actor,
+    username: str,
+    password: str | None,
+    role: Role | None,
+    display_name: str = "",
+    is_service: bool = False,
 ) -> User:
     """Create a person (or, without a password, a service account) with a global role. Event user.created."""
     check(actor, "access.manage")
@@ -47,11 +57,17 @@ def create_user(
             if role is not None:
                 Membership.objects.create(user=user, team=None, role=role)
             ledger.record(
-                actor=actor, verb="user.created", subject=ref(user), payload={"username": user.username, "role": role and role.value}
+                actor=actor,
+                verb="user.created",
+                subject=ref(user),
+                payload={"username": user.username, "role": role and role.value},
             )
     except IntegrityError as error:
         raise Conflict(
-            "user.exists", _("There is a user named %(name)s already.") % {"name": username}, field="username", value=username,
+            "user.exists",
+            _("There is a user named %(name)s already.") % {"name": username},
+            field="username",
+            value=username,
             remedy=_("Choose another name."),
         ) from error
     return user
@@ -76,19 +92,26 @@ def set_role(*, actor: Actor, user: User, role: Role | None, team: Team | None =
             verb="user.role_changed",
             subject=ref(user),
             about=[ref(team)] if team else [],
-            payload={"username": user.username, "team": team.name if team else None, "old": old, "new": role and role.value},
+            payload={
+                "username": user.username,
+                "team": team.name if team else None,
+                "old": old,
+                "new": role and role.value,
+            },
         )
 
 
 def _keep_an_admin() -> None:
     if not Membership.objects.filter(team__isnull=True, role=Role.ADMIN, user__is_active=True).exists():
         raise Conflict(
-            "user.last_admin", _("This is the last administrator."), remedy=_("Make somebody else an administrator first.")
+            "user.last_admin",
+            _("This is the last administrator."),
+            remedy=_("Make somebody else an administrator first."),
         )
 
 
 def set_active(*, actor: Actor, user: User, active: bool) -> None:
-    """Let a person in or keep them out; keeping out revokes their tokens and ends their sessions at the next request."""
+    """Let a person in or keep them out; keeping out revokes their tokens and ends their sessions."""
     check(actor, "access.manage")
     with transaction.atomic():
         if not User.objects.filter(pk=user.pk, is_active=not active).update(is_active=active):
@@ -96,7 +119,13 @@ def set_active(*, actor: Actor, user: User, active: bool) -> None:
         _keep_an_admin()
         if not active:
             for token in ApiToken.objects.filter(user=user, revoked_at__isnull=True):
-                ledger.record(actor=actor, verb="token.revoked", subject=ref(token), about=[ref(user)], payload={"name": token.name})
+                ledger.record(
+                    actor=actor,
+                    verb="token.revoked",
+                    subject=ref(token),
+                    about=[ref(user)],
+                    payload={"name": token.name},
+                )
             ApiToken.objects.filter(user=user, revoked_at__isnull=True).update(revoked_at=timezone.now())
         verb = "user.activated" if active else "user.deactivated"
         ledger.record(actor=actor, verb=verb, subject=ref(user), payload={"username": user.username})
@@ -124,5 +153,40 @@ def create_team(*, actor: Actor, name: str) -> Team:
             team = Team.objects.create(name=name)
             ledger.record(actor=actor, verb="team.created", subject=ref(team), payload={"name": name})
     except IntegrityError as error:
-        raise Conflict("team.exists", _("There is a team named %(name)s already.") % {"name": name}, field="name", value=name) from error
+        raise Conflict(
+            "team.exists", _("There is a team named %(name)s already.") % {"name": name}, field="name", value=name
+        ) from error
     return team
+
+
+def set_preferences(*, actor: Actor, user: User, **wanted: str) -> User:
+    """Change one's own display_name, language, time_zone or theme; what is not given stays. Event only when one changes."""
+    if actor.user_id != user.pk:
+        check(actor, "access.manage")
+    names = ("display_name", "language", "time_zone", "theme")
+    changed = {
+        name: value.strip() for name, value in wanted.items() if name in names and value.strip() != getattr(user, name)
+    }
+    if not changed:
+        return user
+    for name, value in changed.items():
+        setattr(user, name, value)
+    try:
+        user.clean_fields(exclude=[field.name for field in User._meta.fields if field.name not in changed])
+        if "time_zone" in changed:
+            ZoneInfo(user.time_zone)
+    except ValidationError as error:
+        field, messages = next(iter(error.message_dict.items()))
+        raise Invalid("user.field", " ".join(messages), field=field, value=changed[field]) from error
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise Invalid(
+            "user.time_zone",
+            _("This system does not know that time zone."),
+            field="time_zone",
+            value=user.time_zone,
+            remedy=_("Use a name of the IANA database, for example Asia/Shanghai."),
+        ) from error
+    with transaction.atomic():
+        user.save(update_fields=list(changed))
+        ledger.record(actor=actor, verb="user.preferences_changed", subject=ref(user), payload=changed)
+    return user

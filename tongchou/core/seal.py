@@ -48,7 +48,9 @@ def _key(path: str) -> Ed25519PrivateKey:
     def make() -> str:
         return base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw()).decode()
 
-    return Ed25519PrivateKey.from_private_bytes(base64.b64decode(load_or_create_key(settings.LEDGER_KEY_FILE, make=make)))
+    return Ed25519PrivateKey.from_private_bytes(
+        base64.b64decode(load_or_create_key(settings.LEDGER_KEY_FILE, make=make))
+    )
 
 
 def _private_key() -> Ed25519PrivateKey:
@@ -108,9 +110,7 @@ def seal_pending(*, now: datetime | None = None) -> int:
     month = now.strftime("%Y-%m")
     with transaction.atomic():
         highest = Seal.objects.aggregate(most=Max("event_id"))["most"] or 0
-        waiting = list(
-            Event.objects.filter(seal__isnull=True, pk__gt=highest - LOOK_BACK_IDS).order_by("pk")[:BATCH]
-        )
+        waiting = list(Event.objects.filter(seal__isnull=True, pk__gt=highest - LOOK_BACK_IDS).order_by("pk")[:BATCH])
         if not waiting:
             return 0
         newest = Segment.objects.select_for_update().order_by("-month").first()
@@ -174,14 +174,16 @@ def _verify_links(segment: Segment) -> list[Finding]:
             expected = seal.hash
             position += 1
     if position != segment.count:
-        findings.append(Finding(segment.month, position, None, f"{segment.count} events were sealed, {position} are here"))
+        findings.append(
+            Finding(segment.month, position, None, f"{segment.count} events were sealed, {position} are here")
+        )
     if expected != segment.head:
         findings.append(Finding(segment.month, position, None, "the chain does not end at the signed head"))
     return findings
 
 
 def prune(*, actor: Actor, before_month: str) -> int:
-    """Delete the events of whole sealed months before `before_month` (YYYY-MM); their heads stay. Return events deleted."""
+    """Delete the events of sealed months before `before_month` (YYYY-MM); heads stay. Return events deleted."""
     check(actor, "settings.edit")
     deleted = 0
     for segment in Segment.objects.filter(month__lt=before_month, pruned_at__isnull=True).order_by("month"):
@@ -196,7 +198,9 @@ def prune(*, actor: Actor, before_month: str) -> int:
             segment.pruned_at = timezone.now()
             segment.save(update_fields=["pruned_at"])
             ledger.record(
-                actor=actor, verb="ledger.pruned", subject=ref(segment),
+                actor=actor,
+                verb="ledger.pruned",
+                subject=ref(segment),
                 payload={"month": segment.month, "events": len(ids), "head": segment.head},
             )
         deleted += len(ids)

@@ -81,7 +81,10 @@ def put(*, actor: Actor, key: str, value: Any) -> SettingChange:
         old = get(key)
         row = SettingChange.objects.create(key=key, value=value, changed_by_name=actor.name)
         ledger.record(
-            actor=actor, verb="setting.changed", subject=ref(row), about=[f"core.setting:{key.replace('.', '-')}"],
+            actor=actor,
+            verb="setting.changed",
+            subject=ref(row),
+            about=[f"core.setting:{key.replace('.', '-')}"],
             payload={"key": key, "old": old, "new": value},
         )
     return row

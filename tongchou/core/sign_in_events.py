@@ -35,7 +35,9 @@ def logged_out(sender: object, request: HttpRequest | None = None, user: User | 
         _record(actor_for_user(user), "user.signed_out", ref(user), request)
 
 
-def login_failed(sender: object, credentials: dict[str, Any] | None = None, request: HttpRequest | None = None, **_: Any) -> None:
+def login_failed(
+    sender: object, credentials: dict[str, Any] | None = None, request: HttpRequest | None = None, **_: Any
+) -> None:
     """Record user.sign_in_failed with the name that was tried, cut short; never what was typed as password."""
     tried = str((credentials or {}).get("username", ""))[:60]
     known = User.objects.filter(username=tried).first()

@@ -29,7 +29,9 @@ def digest_of(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def create(*, actor: Actor, user: User, name: str, scopes: list[str], expires_at: datetime | None) -> tuple[ApiToken, str]:
+def create(
+    *, actor: Actor, user: User, name: str, scopes: list[str], expires_at: datetime | None
+) -> tuple[ApiToken, str]:
     """Make a token for `user`; return (row, token). The token is not stored: this is the only time it is known.
 
     People make tokens for themselves; an administrator also for others.
@@ -54,7 +56,12 @@ def create(*, actor: Actor, user: User, name: str, scopes: list[str], expires_at
     token = PREFIX + secrets.token_urlsafe(30)
     with transaction.atomic():
         row = ApiToken.objects.create(
-            user=user, name=name.strip(), prefix=token[:SHOWN_CHARACTERS], digest=digest_of(token), scopes=scopes, expires_at=expires_at
+            user=user,
+            name=name.strip(),
+            prefix=token[:SHOWN_CHARACTERS],
+            digest=digest_of(token),
+            scopes=scopes,
+            expires_at=expires_at,
         )
         ledger.record(
             actor=actor,
@@ -73,7 +80,11 @@ def revoke(*, actor: Actor, token: ApiToken) -> None:
     with transaction.atomic():
         if ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=timezone.now()):
             ledger.record(
-                actor=actor, verb="token.revoked", subject=ref(token), about=[f"core.user:{token.user_id}"], payload={"name": token.name}
+                actor=actor,
+                verb="token.revoked",
+                subject=ref(token),
+                about=[f"core.user:{token.user_id}"],
+                payload={"name": token.name},
             )
 
 
@@ -96,7 +107,11 @@ def actor_for_authorization(header: str) -> Actor:
     Raises NotSignedIn when the token is unknown, expired, revoked or its user is not active.
     """
     token = _token_in(header)
-    row = ApiToken.objects.select_related("user").filter(digest=digest_of(token)).first() if token.startswith(PREFIX) else None
+    row = (
+        ApiToken.objects.select_related("user").filter(digest=digest_of(token)).first()
+        if token.startswith(PREFIX)
+        else None
+    )
     if row is None or not row.usable() or not row.user.is_active:
         raise NotSignedIn(
             "token.refused",

@@ -1,55 +1,18 @@
-"""What every request passes: who acts, in which language and time zone, and how a refusal is shown."""
+"""What every request passes: in which language and time zone, and how a refusal is shown."""
 
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Awaitable, Callable
 
-from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import sync_and_async_middleware, sync_only_middleware
 
-from tongchou.core.access import NOBODY, Actor, actor_for_user
 from tongchou.core.models import User
 from tongchou.core.problems import Problem
-from tongchou.core.tokens import actor_for_authorization
-
-GetResponse = Callable[[HttpRequest], HttpResponseBase]
-AsyncGetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
-TOKEN_PREFIXES = ("/api/", "/prometheus/", "/loki/", "/otlp/", "/metrics", "/live/")
-
-
-@sync_only_middleware
-def actor_middleware(get_response: GetResponse) -> GetResponse:
-    """Set `request.actor`: by token where machines call (no session is read there then), else by session.
-
-    A request that carries a token needs no CSRF check: a browser does not add tokens by itself.
-    """
-
-    def middleware(request: HttpRequest) -> HttpResponseBase:
-        header = request.headers.get("Authorization", "")
-        try:
-            actor = _actor(request, header)
-        except Problem as problem:
-            return problem_json(problem)
-        request.actor = actor  # type: ignore[attr-defined]  # Django's request is the carrier of middleware results
-        return get_response(request)
-
-    return middleware
-
-
-def _actor(request: HttpRequest, header: str) -> Actor:
-    if header and request.path.startswith(TOKEN_PREFIXES):
-        actor = actor_for_authorization(header)
-        request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]  # Django's own switch for this
-        return actor
-    user = request.user
-    if isinstance(user, AnonymousUser) or not isinstance(user, User):
-        return NOBODY
-    return actor_for_user(user)
+from tongchou.middleware import TOKEN_PREFIXES, GetResponse, problem_json
 
 
 @sync_only_middleware
@@ -74,16 +37,6 @@ def person_middleware(get_response: GetResponse) -> GetResponse:
         return response
 
     return middleware
-
-
-def problem_json(problem: Problem) -> HttpResponse:
-    """Return the refusal as application/problem+json (RFC 9457)."""
-    response = JsonResponse(problem.as_dict(), status=problem.status, content_type="application/problem+json")
-    if problem.status == 401:
-        response["WWW-Authenticate"] = 'Bearer realm="tongchou"'
-    if problem.status in (429, 503, 507):
-        response["Retry-After"] = "5"
-    return response
 
 
 @sync_and_async_middleware

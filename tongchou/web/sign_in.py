@@ -28,4 +28,3 @@ def locked_out(request: HttpRequest, *_: Any, **__: Any) -> HttpResponse:
         remedy=gettext("Wait 15 minutes, or ask an administrator to set a new password."),
     )
     return render(request, "error.html", {"problem": problem}, status=429)
-

@@ -1,0 +1,36 @@
+"""Entry point of the `tongchou` command."""
+
+from __future__ import annotations
+
+import os
+
+import typer
+
+from tongchou import __version__
+from tongchou.cli.demo import demo
+from tongchou.cli.serve import migrate, serve
+from tongchou.cli.setup import setup
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Tongchou 统筹: the operations ledger that closes the loop."
+)
+app.command()(serve)
+app.command()(demo)
+app.command()(setup)
+app.command()(migrate)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+def main() -> None:
+    """Run the command line."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tongchou.settings")
+    app()
+
+
+if __name__ == "__main__":
+    main()

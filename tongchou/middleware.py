@@ -1,0 +1,57 @@
+"""What pages and API share about a request: who acts, and how a refusal is told to a machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.utils.decorators import sync_only_middleware
+
+from tongchou.core.access import NOBODY, Actor, actor_for_user
+from tongchou.core.models import User
+from tongchou.core.problems import Problem
+from tongchou.core.tokens import actor_for_authorization
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+TOKEN_PREFIXES = ("/api/", "/prometheus/", "/loki/", "/otlp/", "/metrics", "/live/")
+
+
+@sync_only_middleware
+def actor_middleware(get_response: GetResponse) -> GetResponse:
+    """Set `request.actor`: by token where machines call (no session is read there then), else by session.
+
+    A request that carries a token needs no CSRF check: a browser does not add tokens by itself.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        header = request.headers.get("Authorization", "")
+        try:
+            actor = _actor(request, header)
+        except Problem as problem:
+            return problem_json(problem)
+        request.actor = actor  # type: ignore[attr-defined]  # Django's request is the carrier of middleware results
+        return get_response(request)
+
+    return middleware
+
+
+def _actor(request: HttpRequest, header: str) -> Actor:
+    if header and request.path.startswith(TOKEN_PREFIXES):
+        actor = actor_for_authorization(header)
+        request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]  # noqa: SLF001  # Django's own switch for this
+        return actor
+    user = request.user
+    if isinstance(user, AnonymousUser) or not isinstance(user, User):
+        return NOBODY
+    return actor_for_user(user)
+
+
+def problem_json(problem: Problem) -> HttpResponse:
+    """Return the refusal as application/problem+json (RFC 9457)."""
+    response = JsonResponse(problem.as_dict(), status=problem.status, content_type="application/problem+json")
+    if problem.status == 401:
+        response["WWW-Authenticate"] = 'Bearer realm="tongchou"'
+    if problem.status in (429, 503, 507):
+        response["Retry-After"] = "5"
+    return response
