@@ -1,0 +1,284 @@
+"""The supervisor of the shop: `python -m tongchou.demo.supervisor FOLDER [OPTIONS.json]`.
+
+Starts every process, tells where they are (`/targets`, in the http_sd format), restarts them by command, keeps the
+databases' witness record. It starts a dead stateless process again; a dead database stays dead, because which database
+may come back, and as what, is a decision. When it ends, its children end with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import secrets
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+from tongchou.demo import haproxy
+from tongchou.demo.ports import free_ports
+from tongchou.demo.processes import NotStarted, Process, Processes, python_command
+from tongchou.demo.shop.frame import Frame, Settings
+from tongchou.demo.shop.http1 import CallFailed, Handler, Request, Response, answer, problem
+from tongchou.demo.shop.release import FIRST_VERSION
+from tongchou.demo.topology import SHOP, Spec, services, target
+from tongchou.demo.witness import Witness
+
+
+@dataclass(slots=True)
+class Options:
+    """How this shop is to run. `noon` is the Unix time at which the shop's clock shows 12:00."""
+
+    visits_per_second: float = 20.0
+    day_seconds: float = 3600.0
+    noon: float = 0.0
+    seed: int = 1
+    balancer: str = "auto"  # auto, haproxy, small
+    port: int = 0
+
+
+class Taken(Exception):
+    """Another supervisor runs on this folder."""
+
+
+def take(folder: Path) -> IO[str]:
+    """Lock the folder; the lock ends with the process. Raises Taken."""
+    lock = (folder / "supervisor.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise Taken(f"a shop already runs in {folder}") from error
+    return lock
+
+
+def shop_settings(folder: Path, options: Options, token: str, ports: dict[str, int]) -> dict[str, Settings]:
+    """Settings of every process, by name."""
+    supervisor = f"127.0.0.1:{ports['supervisor']}"
+    peers = {
+        service: {name: f"127.0.0.1:{ports[name]}" for name in names} for service, names in services().items()
+    }
+    extra: dict[str, dict[str, object]] = {
+        "customers-1": {**asdict(options), "balancer": f"127.0.0.1:{ports['traffic']}"},
+        "load-balancer-1": {"traffic_port": ports["traffic"]},
+    }
+    return {
+        spec.name: Settings(
+            name=spec.name, service=spec.service, kind=spec.kind, port=ports[spec.name], version=FIRST_VERSION,
+            folder=str(folder), token=token, supervisor=supervisor, peers=peers, options=extra.get(spec.name, {}),
+        )
+        for spec in SHOP
+    }  # fmt: skip
+
+
+def write_private(path: Path, value: object) -> None:
+    """JSON that only this user can read, replaced in one step."""
+    fresh = path.with_suffix(".new")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        json.dump(value, file, ensure_ascii=False)
+    fresh.replace(path)
+
+
+class Supervisor:
+    """Routes and life of the supervisor process."""
+
+    def __init__(self, folder: Path, options: Options) -> None:
+        self.folder, self.options = folder, options
+        self.token = secrets.token_urlsafe(24)
+        names = [spec.name for spec in SHOP]
+        ports = dict(zip(["supervisor", "traffic", *names], free_ports(len(names) + 2), strict=True))
+        ports["supervisor"] = options.port or ports["supervisor"]
+        self.ports = ports
+        self.settings = shop_settings(folder, options, self.token, ports)
+        own = Settings(name="supervisor-1", service="supervisor", kind="instance", port=ports["supervisor"],
+                       version=FIRST_VERSION, folder=str(folder), token=self.token, supervisor="", peers={})  # fmt: skip
+        self.spec = Spec(own.name, own.service)
+        self.frame = Frame(own)
+        self.processes = Processes(folder, self.frame.client, self.frame.log.warning)
+        self.witness = Witness(folder / "witness.json", "database-primary", services()["database"])
+        self.haproxy = haproxy.installed() if options.balancer in ("auto", "haproxy") else None
+        self.stats = haproxy.StatsSocket(Path(tempfile.mkdtemp(prefix="shop-")) / "haproxy.sock")
+        self._prepare()
+        self._define_routes()
+        self._define_metrics()
+
+    def _prepare(self) -> None:
+        (self.folder / "settings").mkdir(parents=True, exist_ok=True)
+        for spec in SHOP:
+            settings = self.settings[spec.name]
+            path = self.folder / "settings" / f"{spec.name}.json"
+            write_private(path, asdict(settings))
+            command = python_command(path)
+            if spec.service == "load-balancer" and self.haproxy:
+                config = self.folder / "settings" / "haproxy.cfg"
+                storefronts = settings.peers["storefront"]
+                config.write_text(haproxy.config(self.stats.path, self.ports["traffic"], settings.port, storefronts))
+                command = [self.haproxy, "-db", "-f", str(config)]
+            self.processes.all[spec.name] = Process(spec, settings, command, f"127.0.0.1:{settings.port}")
+
+    def _define_routes(self) -> None:
+        frame = self.frame
+        frame.route("GET", "/targets", self.targets)
+        frame.route("GET", "/processes", self.list_processes)
+        frame.route("GET", "/witness", self.read_witness)
+        frame.guarded("POST", "/witness", self.swap_witness)
+        for spec in SHOP:
+            for verb, work in (("start", self.start), ("stop", self.stop), ("restart", self.restart)):
+                frame.guarded("POST", f"/processes/{spec.name}/{verb}", self._for(spec.name, work))
+        if self.haproxy:
+            frame.route("GET", "/balancer/servers", _socket_answer(self.stats.list))
+            frame.guarded("POST", "/balancer/servers", _socket_answer(self.stats.add))
+            frame.guarded("POST", "/balancer/servers/*", _socket_answer(self.stats.switch))
+        else:
+            frame.route("GET", "/balancer/servers", self.pass_to_balancer)
+            frame.guarded("POST", "/balancer/servers", self.pass_to_balancer)
+            frame.guarded("POST", "/balancer/servers/*", self.pass_to_balancer)
+        frame.tasks += [self.start_all, self.processes.watch]
+        frame.closing += [self.processes.end_all, self.clean]
+
+    def _define_metrics(self) -> None:
+        up = self.frame.registry.gauge("shop_process_up", "1 while the process runs.", ("process",))
+        restarts = self.frame.registry.counter("shop_process_restarts_total", "Restarts.", ("process",))
+
+        def refresh() -> None:
+            for name, process in self.processes.all.items():
+                up.set(1.0 if process.alive else 0.0, name)
+                restarts.set(process.restarts, name)
+
+        self.frame.registry.before.append(refresh)
+
+    def _for(self, name: str, work: object) -> Handler:
+        async def handle(request: Request) -> Response:
+            try:
+                return await work(name, request)  # type: ignore[operator, no-any-return]  # one of the three methods below
+            except NotStarted as error:
+                return problem(502, str(error))
+
+        return handle
+
+    async def start_all(self) -> None:
+        """Start everything, databases first, then tell in shop.json that the shop is open."""
+        begun = time.monotonic()
+        first = [spec.name for spec in SHOP if spec.service == "database"]
+        await asyncio.gather(*(self.processes.start(name) for name in first))
+        last = [spec.name for spec in SHOP if spec.service == "customers"]
+        await asyncio.gather(*(self.processes.start(spec.name) for spec in SHOP if spec.name not in (*first, *last)))
+        await asyncio.gather(*(self.processes.start(name) for name in last))
+        self.frame.log.info("shop open", seconds=round(time.monotonic() - begun, 2))
+        write_private(self.folder / "shop.json", self.facts())
+
+    def facts(self) -> dict[str, object]:
+        """Where the shop is, with the control token: for the process that started it."""
+        return {
+            "supervisor": f"127.0.0.1:{self.ports['supervisor']}",
+            "shop": f"127.0.0.1:{self.ports['traffic']}",
+            "token": self.token,
+            "balancer": "haproxy" if self.haproxy else "small",
+            "addresses": {name: process.health_address for name, process in self.processes.all.items()},
+            "pid": os.getpid(),
+        }
+
+    async def targets(self, _request: Request) -> Response:
+        """All scrape targets in the http_sd format."""
+        own = f"127.0.0.1:{self.ports['supervisor']}"
+        release = self.processes.all["release-tool-1"].health_address
+        found = [target(self.spec, own, {"control_url": f"http://{own}", "version": FIRST_VERSION})]
+        for name, process in self.processes.all.items():
+            control = f"{own}/balancer" if process.spec.service == "load-balancer" else process.health_address
+            attributes = {
+                "control_url": f"http://{control}", "supervisor_url": f"http://{own}", "release_url": f"http://{release}",
+                "restart_url": f"http://{own}/processes/{name}/restart", "version": process.settings.version,
+            }  # fmt: skip
+            found.append(target(process.spec, process.health_address, attributes))
+        return answer(found)
+
+    async def list_processes(self, _request: Request) -> Response:
+        """All processes with pid, address, version."""
+        return answer({"items": [process.facts() for process in self.processes.all.values()]})
+
+    async def read_witness(self, _request: Request) -> Response:
+        """The databases' record."""
+        return answer(self.witness.record)
+
+    async def swap_witness(self, request: Request) -> Response:
+        """Compare-and-set of the databases' record; 409 when the version is another."""
+        value = request.json()
+        try:
+            swapped = self.witness.swap(
+                int(value["expect"]), int(value["epoch"]), str(value["primary"]), [str(name) for name in value["in_sync"]]
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            return problem(422, f"expect, epoch, primary, in_sync are needed: {error!r}")
+        self.frame.log.info("witness", swapped=swapped, record=self.witness.record)
+        return answer(self.witness.record) if swapped else problem(409, "the record has another version")
+
+    async def start(self, name: str, _request: Request) -> Response:
+        """Start a process that does not run."""
+        await self.processes.start(name)
+        return answer(self.processes.all[name].facts())
+
+    async def stop(self, name: str, _request: Request) -> Response:
+        """Stop a process; it stays stopped until started by command."""
+        await self.processes.stop(name)
+        return answer(self.processes.all[name].facts())
+
+    async def restart(self, name: str, request: Request) -> Response:
+        """Restart a process, with another version and its switches when the body names them."""
+        process, value = self.processes.all[name], request.json()
+        if "version" in value:
+            process.settings.version = str(value["version"])
+            process.settings.switches = {str(key): float(number) for key, number in value.get("switches", {}).items()}
+            write_private(self.folder / "settings" / f"{name}.json", asdict(process.settings))
+        await self.processes.restart(name)
+        return answer(process.facts())
+
+    async def pass_to_balancer(self, request: Request) -> Response:
+        """The small balancer's switches under the same paths as HAProxy's."""
+        address, path = self.processes.all["load-balancer-1"].health_address, request.path.removeprefix("/balancer")
+        try:
+            return await self.frame.client.call(
+                request.method, address, path, request.body, headers={"Authorization": f"Bearer {self.token}"}
+            )
+        except CallFailed as error:
+            return problem(502, str(error))
+
+    def clean(self) -> None:
+        """Remove what must not be found by the next run."""
+        (self.folder / "shop.json").unlink(missing_ok=True)
+        self.stats.path.unlink(missing_ok=True)
+        self.stats.path.parent.rmdir()
+
+
+def _socket_answer(work: Handler) -> Handler:
+    async def handle(request: Request) -> Response:
+        try:
+            return await work(request)
+        except OSError as error:
+            return problem(502, f"HAProxy's stats socket: {error}")
+
+    return handle
+
+
+def main() -> None:
+    """Entry point."""
+    folder = Path(sys.argv[1]).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    options = Options(**json.loads(Path(sys.argv[2]).read_text())) if len(sys.argv) > 2 else Options(noon=time.time())
+    try:
+        lock = take(folder)
+    except Taken as error:
+        raise SystemExit(str(error)) from error
+    (folder / "shop.json").unlink(missing_ok=True)
+
+    async def run() -> None:
+        await Supervisor(folder, options).frame.run()
+
+    asyncio.run(run())
+    lock.close()
+
+
+if __name__ == "__main__":
+    main()
