@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
-import re2  # type: ignore[import-untyped]  # google-re2 ships no types
+import re2
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
@@ -129,7 +129,8 @@ class Telemetry:
         try:
             rows = self.index.find(matchers)
         except re2.error as error:
-            raise Invalid("telemetry.bad_regex", _("A regular expression is not valid: %(error)s") % {"error": error})
+            detail = _("A regular expression is not valid: %(error)s") % {"error": error}
+            raise Invalid("telemetry.bad_regex", detail) from None
         return self.index.active(rows, start_ms, end_ms)
 
     def _any_rows(self, matcher_sets: MatcherSets, start_ms: int, end_ms: int, limits: Limits) -> Int64s:
@@ -187,7 +188,10 @@ _current: list[Telemetry] = []
 
 
 def backend() -> Telemetry:
-    """The telemetry of this process, opened at the first call. Raises Conflict when another process holds the folder."""
+    """The telemetry of this process, opened at the first call.
+
+    Raises Conflict when another process holds the folder.
+    """
     with _lock:
         if not _current:
             engine = Engine(settings.TELEMETRY_PATH, read_threads=settings.TELEMETRY_QUERY_THREADS)
@@ -227,6 +231,4 @@ def close() -> None:
 
 def default_limits() -> Limits:
     """The limits an operator set for one query."""
-    return Limits(
-        max_samples=settings.TELEMETRY_MAX_SAMPLES, timeout_seconds=settings.TELEMETRY_MAX_QUERY_SECONDS
-    )
+    return Limits(max_samples=settings.TELEMETRY_MAX_SAMPLES, timeout_seconds=settings.TELEMETRY_MAX_QUERY_SECONDS)

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from tongchou.core.problems import Problem, TooMany, Unavailable
 from tongchou.telemetry.index import LabelIndex
 from tongchou.telemetry.series import Float64s, Int64s
-from tongchou.telemetry.store.tables import MS_PER_DAY, Tables
+from tongchou.telemetry.store.tables import Tables
 from tongchou.telemetry.window import Window
 
 FUTURE_TOLERANCE_MS = 10 * 60 * 1000
@@ -54,13 +54,6 @@ class Counts:
 def now_ms() -> int:
     """Milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
-
-
-def timely(ts: Int64s, *, at_ms: int, retention_days: int) -> tuple[int, int]:
-    """How many of these samples are refused: (too far in the future, older than what is kept)."""
-    future = int((ts > at_ms + FUTURE_TOLERANCE_MS).sum())
-    old = int((ts < at_ms - retention_days * MS_PER_DAY).sum())
-    return future, old
 
 
 class Ingest:

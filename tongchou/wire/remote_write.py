@@ -20,7 +20,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _INT64_WRAP = 1 << 64
 
 
-class Malformed(ValueError):
+class MalformedError(ValueError):
     """The bytes are not a WriteRequest; the text says what was wrong and at which byte."""
 
 
@@ -95,8 +95,8 @@ def read_varint(data: bytes, at: int, end: int) -> tuple[int, int]:
             return value & (_INT64_WRAP - 1), at
         shift += 7
         if shift >= 70:
-            raise Malformed(f"varint of more than 10 bytes before byte {at}")
-    raise Malformed(f"message ends inside a varint at byte {at}")
+            raise MalformedError(f"varint of more than 10 bytes before byte {at}")
+    raise MalformedError(f"message ends inside a varint at byte {at}")
 
 
 def _signed(value: int) -> int:
@@ -109,7 +109,7 @@ def _fields(data: bytes, at: int, end: int) -> Iterable[tuple[int, int, int, int
         tag, at = read_varint(data, at, end)
         number, kind = tag >> 3, tag & 7
         if number == 0 or tag >> 32:
-            raise Malformed(f"invalid field number before byte {at}")
+            raise MalformedError(f"invalid field number before byte {at}")
         if kind == _VARINT:
             value, at = read_varint(data, at, end)
             yield number, kind, value, at
@@ -121,23 +121,23 @@ def _fields(data: bytes, at: int, end: int) -> Iterable[tuple[int, int, int, int
         elif kind == _FIXED32:
             size = 4
         else:
-            raise Malformed(f"wire type {kind} is not supported before byte {at}")
+            raise MalformedError(f"wire type {kind} is not supported before byte {at}")
         if size > end - at:
-            raise Malformed(f"field of {size} bytes at byte {at} runs over the end of its message at byte {end}")
+            raise MalformedError(f"field of {size} bytes at byte {at} runs over the end of its message at byte {end}")
         yield number, kind, at, at + size
         at += size
 
 
 def _expect(kind: int, wanted: int, what: str, at: int) -> None:
     if kind != wanted:
-        raise Malformed(f"{what} has wire type {kind} instead of {wanted} near byte {at}")
+        raise MalformedError(f"{what} has wire type {kind} instead of {wanted} near byte {at}")
 
 
 def _text(data: bytes, start: int, end: int) -> str:
     try:
         return data[start:end].decode()
     except UnicodeDecodeError:
-        raise Malformed(f"label at byte {start} is not UTF-8") from None
+        raise MalformedError(f"label at byte {start} is not UTF-8") from None
 
 
 def _label(data: bytes, start: int, end: int) -> Label:
@@ -153,11 +153,11 @@ def _label(data: bytes, start: int, end: int) -> Label:
 
 
 def decode_label_bytes(label_bytes: bytes) -> list[Label]:
-    """The labels out of the label fields of one TimeSeries (what `encode_labels` makes). Raises Malformed."""
+    """The labels out of the label fields of one TimeSeries (what `encode_labels` makes). Raises MalformedError."""
     labels = []
     for number, kind, low, high in _fields(label_bytes, 0, len(label_bytes)):
         if number != 1:
-            raise Malformed(f"field {number} among labels near byte {low}")
+            raise MalformedError(f"field {number} among labels near byte {low}")
         _expect(kind, _BYTES, "label", low)
         labels.append(_label(label_bytes, low, high))
     return labels
@@ -176,7 +176,7 @@ def _sample(data: bytes, start: int, end: int) -> Sample:
 
 
 def decode_series(data: bytes, start: int, end: int) -> DecodedSeries:
-    """One TimeSeries between two byte positions. Raises Malformed."""
+    """One TimeSeries between two byte positions. Raises MalformedError."""
     series = DecodedSeries([], [])
     label_parts = []
     for number, kind, low, high in _fields(data, start, end):
@@ -194,7 +194,7 @@ def decode_series(data: bytes, start: int, end: int) -> DecodedSeries:
 
 
 def decode(data: bytes) -> DecodedRequest:
-    """Walk a WriteRequest byte by byte: exact, slow, the reference for faster decoders. Raises Malformed."""
+    """Walk a WriteRequest byte by byte: exact, slow, the reference for faster decoders. Raises MalformedError."""
     request = DecodedRequest()
     for number, kind, low, high in _fields(data, 0, len(data)):
         if number == 1:

@@ -114,15 +114,15 @@ class Engine:
                 _owner.remove(self)
 
     def _session(self) -> Any:
-        """The Session of the current worker thread. (Any: chDB ships no types.)"""
+        """The Session of the current worker thread; Any, because chDB ships no types."""
         session = getattr(self._local, "session", None)
         if session is None:
-            from chdb.session import Session  # type: ignore[import-untyped]  # late, see the module's docstring; untyped
+            from chdb.session import Session  # late, see the module's docstring
 
             path = str(self.folder)
             if self._max_memory_bytes:
                 path += f"?max_server_memory_usage={self._max_memory_bytes:d}"
-            session = Session(path)
+            session = Session(path)  # type: ignore[no-untyped-call]  # chDB ships no types
             self._local.session = session
             with self._sessions_lock:
                 self._sessions.append(session)

@@ -128,8 +128,8 @@ class Tables:
     def load_series(self) -> list[tuple[int, Labels]]:
         """Every series ever written and not yet pruned, by row number; each once even when it was written twice."""
         table = self.engine.fetch(
-            f"SELECT sid, names, label_values FROM {self.database}.series ORDER BY bitAnd(sid, {ROW_MASK}), sid"
-            f" LIMIT 1 BY bitAnd(sid, {ROW_MASK})",
+            f"SELECT sid, names, label_values FROM {self.database}.series"  # noqa: S608  # our names and integers only
+            f" ORDER BY bitAnd(sid, {ROW_MASK}), sid LIMIT 1 BY bitAnd(sid, {ROW_MASK})",
             timeout_seconds=300.0,
             max_memory_bytes=4_000_000_000,
         )
@@ -145,7 +145,8 @@ class Tables:
     def load_days(self) -> tuple[Int64s, Int64s]:
         """All (day, sid) pairs that still have samples by the retention."""
         table = self.engine.fetch(
-            f"SELECT DISTINCT toUInt16(day) AS day, sid FROM {self.database}.series_days ORDER BY day, sid",
+            f"SELECT DISTINCT toUInt16(day) AS day, sid FROM {self.database}.series_days"  # noqa: S608  # our name
+            " ORDER BY day, sid",
             timeout_seconds=300.0,
             max_memory_bytes=4_000_000_000,
         )
@@ -156,14 +157,23 @@ class Tables:
     def prune_series(self) -> None:
         """Forget series that have no day left. Only for a start, when nothing is being written."""
         db = self.database
-        self.engine.execute(f"DELETE FROM {db}.series WHERE sid NOT IN (SELECT sid FROM {db}.series_days)")
+        self.engine.execute(
+            f"DELETE FROM {db}.series WHERE sid NOT IN (SELECT sid FROM {db}.series_days)"  # noqa: S608  # our name
+        )
 
     def read(
-        self, condition: str, start_ms: int, end_ms: int, *, max_samples: int, timeout_seconds: float, max_memory_bytes: int
+        self,
+        condition: str,
+        start_ms: int,
+        end_ms: int,
+        *,
+        max_samples: int,
+        timeout_seconds: float,
+        max_memory_bytes: int,
     ) -> StoredSamples:
         """Samples of the closed interval whose sid satisfies `condition`; at most max_samples + 1 rows."""
         table = self.engine.fetch(
-            f"SELECT sid, toUnixTimestamp64Milli(ts) AS t, v FROM {self.database}.samples"
+            f"SELECT sid, toUnixTimestamp64Milli(ts) AS t, v FROM {self.database}.samples"  # noqa: S608  # integers
             f" WHERE ts >= fromUnixTimestamp64Milli({start_ms:d}) AND ts <= fromUnixTimestamp64Milli({end_ms:d})"
             f" AND {condition} LIMIT {max_samples + 1:d}",
             timeout_seconds=timeout_seconds,
@@ -176,8 +186,9 @@ class Tables:
     def sizes(self) -> dict[str, int]:
         """Rows, bytes on disk, parts and days of the samples (duplicates not yet removed count)."""
         table = self.engine.fetch(
-            "SELECT sum(rows) AS rows, sum(bytes_on_disk) AS bytes, count() AS parts, uniqExact(partition) AS days"
-            f" FROM system.parts WHERE active AND database = '{self.database}' AND table = 'samples'"
+            "SELECT sum(rows) AS rows, sum(bytes_on_disk) AS bytes, count() AS parts,"  # noqa: S608  # our name
+            " uniqExact(partition) AS days FROM system.parts"
+            f" WHERE active AND database = '{self.database}' AND table = 'samples'"
         )
         return {name: int(table.column(name)[0].as_py() or 0) for name in ("rows", "bytes", "parts", "days")}
 
