@@ -70,13 +70,15 @@ def die_with_parent() -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def spawn(command: list[str], output: Path, *, extra: Mapping[str, str] | None = None, cwd: Path | None = None) -> subprocess.Popen[bytes]:
+def spawn(
+    command: list[str], output: Path, *, extra: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.Popen[bytes]:
     """Start a child that dies with this process; stdout and stderr go to `output`.
 
     Must be called from the main thread: the kernel's death signal follows the thread that forked.
     """
     with output.open("ab") as file:
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603 - commands are built here, never from a request; no shell
             command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, cwd=cwd,
             env={**os.environ, **(extra or {})}, preexec_fn=die_with_parent,  # noqa: PLW1509 - only prctl runs there
         )  # fmt: skip
@@ -140,7 +142,7 @@ class Processes:
         popen.send_signal(signal.SIGCONT)
         popen.terminate()
         deadline = time.monotonic() + STOP_SECONDS
-        while popen.poll() is None and time.monotonic() < deadline:
+        while popen.poll() is None and time.monotonic() < deadline:  # noqa: ASYNC110 - a child has no event to await
             await asyncio.sleep(0.02)
         if popen.poll() is None:
             popen.kill()

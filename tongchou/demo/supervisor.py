@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -58,9 +59,7 @@ def take(folder: Path) -> IO[str]:
 def shop_settings(folder: Path, options: Options, token: str, ports: dict[str, int]) -> dict[str, Settings]:
     """Settings of every process, by name."""
     supervisor = f"127.0.0.1:{ports['supervisor']}"
-    peers = {
-        service: {name: f"127.0.0.1:{ports[name]}" for name in names} for service, names in services().items()
-    }
+    peers = {service: {name: f"127.0.0.1:{ports[name]}" for name in names} for service, names in services().items()}
     extra: dict[str, dict[str, object]] = {
         "customers-1": {**asdict(options), "balancer": f"127.0.0.1:{ports['traffic']}"},
         "load-balancer-1": {"traffic_port": ports["traffic"]},
@@ -93,14 +92,23 @@ class Supervisor:
         ports["supervisor"] = options.port or ports["supervisor"]
         self.ports = ports
         self.settings = shop_settings(folder, options, self.token, ports)
-        own = Settings(name="supervisor-1", service="supervisor", kind="instance", port=ports["supervisor"],
-                       version=FIRST_VERSION, folder=str(folder), token=self.token, supervisor="", peers={})  # fmt: skip
+        own = Settings(
+            "supervisor-1",
+            "supervisor",
+            "instance",
+            ports["supervisor"],
+            FIRST_VERSION,
+            str(folder),
+            self.token,
+            "",
+            {},
+        )
         self.spec = Spec(own.name, own.service)
         self.frame = Frame(own)
         self.processes = Processes(folder, self.frame.client, self.frame.log.warning)
         self.witness = Witness(folder / "witness.json", "database-primary", services()["database"])
         self.haproxy = haproxy.installed() if options.balancer in ("auto", "haproxy") else None
-        self.stats = haproxy.StatsSocket(Path(tempfile.mkdtemp(prefix="shop-")) / "haproxy.sock")
+        self.stats = haproxy.StatsSocket(_socket_path(folder))
         self._prepare()
         self._define_routes()
         self._define_metrics()
@@ -208,7 +216,10 @@ class Supervisor:
         value = request.json()
         try:
             swapped = self.witness.swap(
-                int(value["expect"]), int(value["epoch"]), str(value["primary"]), [str(name) for name in value["in_sync"]]
+                int(value["expect"]),
+                int(value["epoch"]),
+                str(value["primary"]),
+                [str(name) for name in value["in_sync"]],
             )
         except (KeyError, TypeError, ValueError) as error:
             return problem(422, f"expect, epoch, primary, in_sync are needed: {error!r}")
@@ -249,7 +260,16 @@ class Supervisor:
         """Remove what must not be found by the next run."""
         (self.folder / "shop.json").unlink(missing_ok=True)
         self.stats.path.unlink(missing_ok=True)
-        self.stats.path.parent.rmdir()
+
+
+def _socket_path(folder: Path) -> Path:
+    """A place for HAProxy's socket whose name is short enough for the kernel (107 bytes)."""
+    wanted = folder / "haproxy.sock"
+    if len(os.fsencode(wanted)) <= 90:  # HAProxy adds its process id while it binds
+        return wanted
+    short = Path(tempfile.gettempdir()) / f"shop-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]}"
+    short.mkdir(mode=0o700, exist_ok=True)
+    return short / "haproxy.sock"
 
 
 def _socket_answer(work: Handler) -> Handler:

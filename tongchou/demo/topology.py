@@ -43,7 +43,9 @@ def host_name() -> str:
     return socket.gethostname()
 
 
-def target(spec: Spec, address: str, attributes: Mapping[str, str], *, metrics_path: str = "/metrics") -> dict[str, object]:
+def target(
+    spec: Spec, address: str, attributes: Mapping[str, str], *, metrics_path: str = "/metrics"
+) -> dict[str, object]:
     """One http_sd entry. Labels with two leading underscores describe the resource and never reach a series."""
     relations = ",".join((*spec.relations, f"runs_on:{host_name()}"))
     labels = {

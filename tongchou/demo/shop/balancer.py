@@ -63,9 +63,7 @@ class Balancer:
         }
         self._numbers = itertools.count()
         registry = frame.registry
-        self._answers = registry.counter(
-            "haproxy_backend_http_responses_total", "Answers by class.", ("proxy", "code")
-        )
+        self._answers = registry.counter("haproxy_backend_http_responses_total", "Answers by class.", ("proxy", "code"))
         for code in ("2xx", "3xx", "4xx", "5xx"):
             self._answers.add(0, PROXY, code)
         self._seconds = registry.histogram("balancer_request_duration_seconds", "Time to answer.", ("proxy",))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-# (centre as a fraction of the day, width, height): late morning, after lunch, evening; night keeps a quarter of the peak.
+# (centre as a fraction of the day, width, height): late morning, after lunch, evening; nights keep a quarter of that.
 _PEAKS = ((0.44, 0.07, 0.55), (0.58, 0.06, 0.35), (0.85, 0.06, 0.70))
 _NIGHT = 0.28
 _HIGHEST = 0.98  # maximum of the unscaled curve over the day, so that `shape` peaks at 1

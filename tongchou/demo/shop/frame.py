@@ -11,6 +11,7 @@ import hmac
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -74,7 +75,8 @@ class Log:
                 self._file = self._path.open("a", encoding="utf-8", buffering=1)
             self._file.write(line + "\n")
         with contextlib.suppress(OSError, ValueError):
-            print(line, flush=True)
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
 
     def info(self, message: str, **fields: object) -> None:
         """What an operator wants to see on a good day."""
@@ -181,8 +183,14 @@ class Frame:
         self._requests.add(1, request.method, name, str(response.status))
         self._seconds.observe(elapsed, request.method, name)
         if response.status >= 500:
-            self.log.error("request failed", method=request.method, route=name, status=response.status,
-                           seconds=round(elapsed, 4), detail=response.body.decode(errors="replace")[:300])
+            self.log.error(
+                "request failed",
+                method=request.method,
+                route=name,
+                status=response.status,
+                seconds=round(elapsed, 4),
+                detail=response.body.decode(errors="replace")[:300],
+            )
         return response
 
     async def _work(self, handler: Handler, request: Request) -> Response:
@@ -203,7 +211,9 @@ class Frame:
         return Response(200, self.registry.render(), CONTENT_TYPE)
 
     async def _healthz(self, _request: Request) -> Response:
-        return answer({"status": "ok", "name": self.settings.name, "version": self.settings.version, "pid": os.getpid()})
+        return answer(
+            {"status": "ok", "name": self.settings.name, "version": self.settings.version, "pid": os.getpid()}
+        )
 
     async def _set_switches(self, request: Request) -> Response:
         for name, value in request.json().items():
@@ -236,7 +246,7 @@ class Frame:
 
 
 async def _forever(task: Callable[[], Awaitable[None]], log: Log) -> None:
-    """Run a background task; when it fails say so and start it again, because half a process is worse than a noisy one."""
+    """Run a background task; when it fails say so and start it again: half a process is worse than a noisy one."""
     while True:
         try:
             await task()

@@ -38,7 +38,9 @@ class Load:
         registry = frame.registry
         self._visits = registry.counter("shop_customer_requests_total", "Customers' requests by outcome.",
                                         ("action", "outcome"))  # fmt: skip
-        self._seconds = registry.histogram("shop_customer_request_duration_seconds", "As customers see it.", ("action",))
+        self._seconds = registry.histogram(
+            "shop_customer_request_duration_seconds", "As customers see it.", ("action",)
+        )
         self._dropped = registry.counter("shop_customers_dropped_total", "Visits given up because too many were open.")
         target = registry.gauge("shop_load_target_visits_per_second", "What the day's curve asks for now.")
         registry.before.append(lambda: target.set(self.target_rate()))

@@ -138,7 +138,7 @@ def add_process_metrics(registry: Registry) -> None:
         cpu.set(usage.ru_utime + usage.ru_stime)
         memory.set(resident_bytes())
         try:
-            fds.set(len(os.listdir("/proc/self/fd")))
+            fds.set(sum(1 for _ in Path("/proc/self/fd").iterdir()))
         except OSError:
             fds.set(0)
 

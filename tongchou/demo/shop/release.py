@@ -76,7 +76,17 @@ class Release:
         return found[0] if found else None
 
     def _rows(self, where: str, parameters: tuple[object, ...]) -> list[dict[str, object]]:
-        columns = ("id", "service", "version", "previous_version", "kind", "status", "actor", "started_at", "finished_at")
+        columns = (
+            "id",
+            "service",
+            "version",
+            "previous_version",
+            "kind",
+            "status",
+            "actor",
+            "started_at",
+            "finished_at",
+        )
         rows = self._db.execute(
             f"SELECT {', '.join(columns)} FROM deployment WHERE {where} ORDER BY id DESC LIMIT 100",  # noqa: S608 - constants
             parameters,
@@ -106,7 +116,7 @@ class Release:
         return await self._replace(service, version, "deploy", request, str(value.get("actor", "release-tool")))
 
     async def rollback(self, request: Request) -> Response:
-        """{"service"}: put the version before the last deployment live; a service already rolled back stays as it is."""
+        """{"service"}: put the version before the last deployment live; once rolled back it stays so."""
         value = request.json()
         service = str(value.get("service"))
         rows = self._rows("service = ? AND status = 'succeeded'", (service,))

@@ -1,4 +1,4 @@
-"""Replication of two database processes with a witness: no acknowledged write is lost, at most one primary acknowledges.
+"""Replication of two database processes with a witness: no acknowledged write is lost, one primary at most.
 
 The rules, which the property test holds over random kills, promotions and returns:
 
@@ -124,6 +124,10 @@ class Node:
         """True while this primary acknowledges without its standby."""
         return self.role == "primary" and self.peer_name not in self._required
 
+    def _is(self, role: Role) -> bool:
+        """The role now; asked anew after every await, because another task may have changed it."""
+        return self.role == role
+
     async def recover(self) -> None:
         """Learn from the witness what this process is now. Raises Unreachable; the role stays `recovering` then."""
         async with self._lock:
@@ -243,7 +247,7 @@ class Node:
             if self.peer_name not in self._required:
                 await self._catch_up()  # the long way, while writes go on alone
             async with self._lock:
-                if self.role != "primary":
+                if not self._is("primary"):
                     return
                 await self._catch_up()
                 if self.record is None or self.peer_name not in self.record.in_sync:
@@ -312,7 +316,7 @@ class Node:
             swapped = await self._witness.swap(record.version, record.epoch + 1, self.name, frozenset((self.name,)))
             self._adopt(swapped or await self._witness.read())
             self.peer_position = 0
-            if self.role != "primary":
+            if not self._is("primary"):
                 raise Refused("another promotion came first", self.epoch)
             return self.epoch
 

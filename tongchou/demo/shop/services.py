@@ -217,6 +217,7 @@ class Orders:
             if stored.status == 200:
                 if stored.json()["created"]:
                     self._revenue.add(amount_fen / 100)
+                    self._frame.log.info("order kept", order=order_id, amount_cny=amount_fen / 100)
                 return None
             self._primary.forget(address)
             detail = f"database answered {stored.status}"
