@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import random
-import socket
 import threading
 import uuid
 from collections.abc import Callable
@@ -122,7 +122,7 @@ def enqueue(
 
 def worker_name() -> str:
     """Return a name unique to this process."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    return f"{platform.node()}:{os.getpid()}"
 
 
 def claim(worker: str, *, now: datetime | None = None) -> Job | None:

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import base64
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from tongchou.core import people, tokens
+from tongchou.core.access import Actor, actor_for_user, system
+from tongchou.core.models import ApiToken, Event, Membership, Role, User
+from tongchou.core.problems import AccessDenied, Conflict, Invalid, NotSignedIn
+
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
+
+
+def make(user: User, **more: Any) -> tuple[ApiToken, str]:
+    return tokens.create(
+        actor=system("tests"), **{"user": user, "name": "t", "scopes": ["read"], "expires_at": None, **more}
+    )
+
+
+def test_a_token_is_stored_hashed_and_never_told_again(admin_user: User) -> None:
+    row, token = make(admin_user)
+    assert token.startswith("tc_")
+    assert token not in str(ApiToken.objects.values().get(pk=row.pk))
+    assert all(token not in str(each) for each in Event.objects.values())
+    assert tokens.actor_for_authorization(f"Bearer {token}").scopes == ("read",)
+    basic = base64.b64encode(f"anything:{token}".encode()).decode()
+    assert tokens.actor_for_authorization(f"Basic {basic}").kind == "token"
+
+
+@pytest.mark.parametrize(
+    "header", ["", "Bearer", "Bearer tc_nope", "Basic !!!", "Basic dGNf", "Digest tc_x", "bearer \x00"]
+)
+def test_what_is_no_valid_token_is_refused(header: str) -> None:
+    with pytest.raises(NotSignedIn):
+        tokens.actor_for_authorization(header)
+
+
+def test_expired_revoked_and_deactivated_tokens_end_at_once(admin_user: User) -> None:
+    other = people.create_user(actor=system("tests"), username="other", password=None, role=Role.VIEWER)
+    expired, expired_token = make(other)
+    ApiToken.objects.filter(pk=expired.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+    revoked, revoked_token = make(other)
+    tokens.revoke(actor=system("tests"), token=revoked)
+    _row, left_token = make(other)
+    people.set_active(actor=system("tests"), user=other, active=False)
+    for token in (expired_token, revoked_token, left_token):
+        with pytest.raises(NotSignedIn):
+            tokens.actor_for_authorization(f"Bearer {token}")
+
+
+def test_a_narrow_token_cannot_make_itself_a_wide_one(admin_user: User) -> None:
+    row, _token = make(admin_user)
+    with pytest.raises(AccessDenied):
+        tokens.create(
+            actor=actor_for_user(admin_user, token=row), user=admin_user, name="wide", scopes=["all"], expires_at=None
+        )
+
+
+def test_making_a_token_for_somebody_else_needs_an_administrator(operator_actor: Actor, admin_user: User) -> None:
+    with pytest.raises(AccessDenied):
+        tokens.create(actor=operator_actor, user=admin_user, name="x", scopes=["all"], expires_at=None)
+
+
+def test_scopes_must_be_known(admin_user: User) -> None:
+    for scopes in ([], ["everything"]):
+        with pytest.raises(Invalid) as caught:
+            make(admin_user, scopes=scopes)
+        assert caught.value.field == "scopes"
+
+
+def test_the_last_administrator_stays_one(admin_user: User) -> None:
+    with pytest.raises(Conflict):
+        people.set_role(actor=system("tests"), user=admin_user, role=Role.VIEWER)
+    with pytest.raises(Conflict):
+        people.set_active(actor=system("tests"), user=admin_user, active=False)
+    assert Membership.objects.get(user=admin_user).role == Role.ADMIN
+    admin_user.refresh_from_db()
+    assert admin_user.is_active
+
+
+def test_a_weak_password_is_refused_with_the_field() -> None:
+    with pytest.raises(Invalid) as caught:
+        people.create_user(actor=system("tests"), username="weak", password="12345", role=None)
+    assert caught.value.field == "password"
+    assert caught.value.value is None, "a password is never repeated in an error"
+
+
+def test_a_name_is_taken_once() -> None:
+    people.create_user(actor=system("tests"), username="taken", password=None, role=None)
+    with pytest.raises(Conflict):
+        people.create_user(actor=system("tests"), username="taken", password=None, role=None)
+
+
+def test_failed_sign_ins_are_in_the_ledger_without_the_password_and_lock_the_name(
+    client: Client, admin_user: User, settings: Any
+) -> None:
+    typed = "not-the-password-91"
+    for _ in range(settings.AXES_FAILURE_LIMIT):
+        client.post("/accounts/login/", {"login": "admin", "password": typed})
+    locked = client.post("/accounts/login/", {"login": "admin", "password": "correct horse battery"})
+    assert locked.status_code == 429
+    failures = Event.objects.filter(verb="user.sign_in_failed")
+    assert failures.count() >= settings.AXES_FAILURE_LIMIT
+    assert all(typed not in str(each.payload) for each in failures)
