@@ -200,6 +200,10 @@ class Supervisor:
                 "control_url": f"http://{control}", "supervisor_url": f"http://{own}", "release_url": f"http://{release}",
                 "restart_url": f"http://{own}/processes/{name}/restart", "version": process.settings.version,
             }  # fmt: skip
+            if process.spec.service == "database":
+                peer = next(each for each in services()["database"] if each != name)
+                attributes["peer_control_url"] = f"http://{self.processes.all[peer].health_address}"
+                attributes["peer_restart_url"] = f"http://{own}/processes/{peer}/restart"
             found.append(target(process.spec, process.health_address, attributes))
         return answer(found)
 

@@ -52,7 +52,19 @@ class Release:
         self._deployments = registry.counter("release_deployments_total", "Deployments.", ("service", "kind", "status"))
         self._attempts = registry.counter("release_webhook_attempts_total", "Sends by answer.", ("code",))
         waiting = registry.gauge("release_webhook_waiting", "Events not yet accepted by the platform.")
-        registry.before.append(lambda: waiting.set(len(self._undelivered())))
+        can = registry.gauge("release_can_roll_back", "1 when the last thing done to a service was a deployment.",
+                             ("service",))  # fmt: skip
+        versions = registry.gauge("release_current_info", "Always 1; the version that is live.", ("service", "version"))
+
+        def refresh() -> None:
+            waiting.set(len(self._undelivered()))
+            versions.values.clear()
+            for service in frame.settings.peers:
+                rows = self._rows("service = ? AND status = 'succeeded'", (service,))
+                can.set(1.0 if rows and rows[0]["kind"] == "deploy" else 0.0, service)
+                versions.set(1.0, service, self.current(service))
+
+        registry.before.append(refresh)
         frame.guarded("POST", "/builds", self.add_build)
         frame.guarded("POST", "/deploy", self._locked(self.deploy))
         frame.guarded("POST", "/rollback", self._locked(self.rollback))

@@ -1,0 +1,26 @@
+"""The shop's files for the platform: rules and procedures, and the rules' durations for a quick scenario."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+SHOP = Path(__file__).parent / "shop"
+PROCEDURES = ("switch-to-standby", "roll-back-release")
+
+
+def rule_file() -> str:
+    """The rule file as shipped: scrape every 5 s, days of an hour."""
+    return (SHOP / "rules.yml").read_text(encoding="utf-8")
+
+
+def quick_rule_file(*, for_seconds: int = 5, window_seconds: int = 15, interval_seconds: int = 1) -> str:
+    """The same rules for a scrape every second: short windows, short `for`, frequent evaluation."""
+    text = re.sub(r"(?m)^(\s+)for: \d+s$", rf"\g<1>for: {for_seconds}s", rule_file())
+    text = re.sub(r"(?m)^(\s+)interval: \d+s$", rf"\g<1>interval: {interval_seconds}s", text)
+    return text.replace("[1m]", f"[{window_seconds}s]")
+
+
+def procedure(name: str) -> str:
+    """One of the procedures, as YAML."""
+    return (SHOP / f"{name}.yml").read_text(encoding="utf-8")
