@@ -1,0 +1,69 @@
+"""Sentences for the reasons that suspects and joined groups carry, in the reader's language.
+
+Rows keep codes and facts, never sentences, so one incident reads in Chinese for one and in English for another.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+SUSPECT_TEXTS: dict[str, str | Promise] = {
+    "target_down": _("It stopped answering at %(at)s."),
+    "restarted": _("It did not answer for %(seconds)s s: probably a restart."),
+    "down_for_long": _("It was down before the incident began."),
+    "saturated": _("It ran out of something: %(alert)s."),
+    "own_errors": _("It returned errors itself: %(alert)s."),
+    "own_latency": _("It was slow itself: %(alert)s."),
+    "own_alert": _("An alert is about it: %(alert)s."),
+    "went_wrong_first": _("It went wrong %(seconds)s s after the first symptom (0 = it was the first)."),
+    "explains": _("It explains %(count)s of %(total)s failing resources."),
+    "needs_healthy": _("Nothing that it needs was failing (%(count)s resources looked at)."),
+    "explained_by": _("%(name)s, which it needs, failed no later: it is rather a victim."),
+    "not_failing": _("Nothing is known to be wrong with it."),
+    "hop": _("The nearest failing resource is %(hops)s steps away."),
+    "deployment": _("A release was rolled out."),
+    "config_change": _("A setting was changed."),
+    "run": _("An automation ran."),
+    "other_change": _("Something was altered."),
+    "version_changed": _("The version changed."),
+    "just_before": _("It happened %(seconds)s s before the first symptom that it could explain."),
+    "on_first_failing": _("It changed %(name)s, which went wrong first."),
+    "on_failing": _("It changed %(name)s, which is failing."),
+    "on_needed": _("It changed what %(name)s needs (%(hops)s steps away)."),
+    "on_caller": _("It changed a caller of %(name)s: new load is possible."),
+    "unrelated": _("No dependency leads from a failing resource to what was changed."),
+    "after_first_symptom": _("It came %(seconds)s s after the first symptom."),
+    "past_record": _("%(count)s of %(total)s earlier changes of this kind here ended as a top suspect."),
+}
+
+JOIN_TEXTS: dict[str, str | Promise] = {
+    "opened": _("It opened the incident."),
+    "shared_resource": _("It is about the same resource, %(name)s, and began %(minutes)s min apart."),
+    "needs": _("%(from_name)s needs %(to_name)s (%(hops)s steps), and they began %(minutes)s min apart."),
+    "returned": _("The same alert group came back %(minutes)s min after the end."),
+    "by_hand": _("A person put it here."),
+}
+
+
+def text(code: str, params: Mapping[str, Any], *, texts: Mapping[str, str | Promise] = SUSPECT_TEXTS) -> str:
+    """The sentence of a reason in the active language; instants appear in the active time zone.
+
+    An unknown code or a missing fact (a row of an older release) gives the code itself, never an error.
+    """
+    template = texts.get(code)
+    if template is None:
+        return code
+    try:
+        return str(template) % {name: _shown(name, value) for name, value in params.items()}
+    except (KeyError, ValueError, TypeError):
+        return code
+
+
+def _shown(name: str, value: Any) -> Any:
+    if name != "at":
+        return value
+    return timezone.localtime(datetime.fromisoformat(value)).strftime("%H:%M:%S")
