@@ -1,0 +1,435 @@
+"""Every write a person causes: save a procedure, ask for a run, answer, cancel, retry. A run's own: journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from tongchou.core import approvals, ledger
+from tongchou.core.access import Actor, check, check_anywhere, system
+from tongchou.core.models import Approval, ApprovalState
+from tongchou.core.problems import Conflict, Invalid
+from tongchou.core.refs import ref
+from tongchou.runbooks import journal, procedure
+from tongchou.runbooks.machine import ACTIVE
+from tongchou.runbooks.models import (
+    Grade,
+    Procedure,
+    ProcedureVersion,
+    Run,
+    RunState,
+    RunStep,
+    RunTarget,
+    StepState,
+)
+from tongchou.runbooks.prepare import Prepared, prepare
+from tongchou.runbooks.reasons import Reason
+
+ACTION = "runbooks.run"
+MIN_EXPIRY_SECONDS = 60
+MAX_EXPIRY_SECONDS = 7 * 86_400
+MAX_COMMENT = 2000
+
+Answer = Literal["continue", "stop", "done", "repeat"]
+
+
+def put_procedure(*, actor: Actor, name: str, text: str) -> Procedure:
+    """Save a text as the newest version of the procedure `name`; the same text again changes nothing.
+
+    Raises Invalid with the path, line, value and remedy of the first defect; the old version stays then.
+    Runs keep the version they were requested with; a run not yet begun is refused at its start.
+    Event procedure.changed.
+    """
+    check(actor, "runbooks.edit")
+    definition = procedure.parse(text)
+    if definition.name != name:
+        raise Invalid(
+            "procedure.name",
+            _("The text names another procedure."),
+            field="name",
+            value=definition.name,
+            remedy=_("Write name: %(name)s, or save it under its own name.") % {"name": name},
+        )
+    with transaction.atomic():
+        row = Procedure.objects.select_for_update().filter(name=name).first()
+        if row is not None and row.text == text and row.state == "active":
+            return row
+        fields = {
+            "title": dict(definition.title),
+            "text": text,
+            "content_hash": definition.content_hash,
+            "grade": definition.grade,
+            "matches": [dict(match) for match in definition.matches],
+            "state": "active",
+            "updated_at": timezone.now(),
+            "updated_by_name": actor.name,
+        }
+        if row is None:
+            row = _create(name, fields)
+        else:
+            Procedure.objects.filter(pk=row.pk).update(version_number=row.version_number + 1, **fields)
+            row.refresh_from_db()
+        ProcedureVersion.objects.create(
+            procedure=row,
+            number=row.version_number,
+            text=text,
+            content_hash=definition.content_hash,
+            created_by_name=actor.name,
+        )
+        payload = {
+            "name": name,
+            "version": row.version_number,
+            "grade": row.grade,
+            "content_hash": row.content_hash,
+        }
+        ledger.record(actor=actor, verb="procedure.changed", subject=ref(row), payload=payload)
+    return row
+
+
+def _create(name: str, fields: Mapping[str, Any]) -> Procedure:
+    try:
+        with transaction.atomic():
+            return Procedure.objects.create(name=name, **fields)
+    except IntegrityError:
+        raise Conflict(
+            "procedure.exists",
+            _("Somebody else has just created the procedure %(name)s.") % {"name": name},
+            remedy=_("Read theirs, then save yours again."),
+        ) from None
+
+
+def retire_procedure(*, actor: Actor, procedure: Procedure) -> Procedure:
+    """Take a procedure out of use: no run can be requested or begin any more. Event procedure.retired."""
+    check(actor, "runbooks.edit")
+    with transaction.atomic():
+        if Procedure.objects.filter(pk=procedure.pk, state="active").update(state="retired", updated_at=timezone.now()):
+            ledger.record(
+                actor=actor, verb="procedure.retired", subject=ref(procedure), payload={"name": procedure.name}
+            )
+    procedure.refresh_from_db()
+    return procedure
+
+
+def request_run(
+    *,
+    actor: Actor,
+    procedure: Procedure,
+    params: Mapping[str, Any],
+    targets: Sequence[str],
+    about_ref: str = "",
+    incident_number: int | None = None,
+    reason: str = "",
+    expires_in_seconds: int = 3600,
+) -> Run:
+    """Plan a run and, if nothing forbids it, ask for its approval; a procedure of grade read is queued at once.
+
+    The approval is bound to the hash of the version, parameters, targets and every resolved step, and expires.
+    Raises Invalid or Conflict (`run.refused`) with every reason in `refusals`. Event run.requested.
+    """
+    check_anywhere(actor, "runbooks.request")
+    if not MIN_EXPIRY_SECONDS <= expires_in_seconds <= MAX_EXPIRY_SECONDS:
+        raise Invalid(
+            "run.expiry",
+            _("An approval expires after one minute to seven days."),
+            field="expires_in_seconds",
+            value=expires_in_seconds,
+            remedy=_("For example 3600."),
+        )
+    if procedure.state != "active":
+        raise Conflict("run.retired", _("This procedure is retired."), remedy=_("Save it again to bring it back."))
+    prepared = prepare(procedure, params=params, target_names=targets, incident_number=incident_number)
+    for resource in prepared.resources:
+        check(actor, "runbooks.request", team=resource.owner_id)
+    _raise_refusals(prepared.plan.refusals)
+    expires_at = timezone.now() + timedelta(seconds=expires_in_seconds)
+    with transaction.atomic():
+        newest = Procedure.objects.select_for_update().get(pk=procedure.pk)
+        if newest.version_number != prepared.version.number or newest.state != "active":
+            raise Conflict(
+                "run.procedure_changed",
+                _("The procedure was changed while the run was being planned."),
+                remedy=_("Look at the new text and request the run again."),
+            )
+        run = _write_run(actor, newest, prepared, about_ref, incident_number, reason[:MAX_COMMENT])
+        if prepared.definition.grade == Grade.READ:
+            journal.wake(run.pk)
+        else:
+            _ask_approval(actor, run, expires_at)
+        payload = {
+            "grade": run.grade,
+            "params": run.params,
+            "reason": run.reason,
+            "content_hash": run.content_hash,
+            "steps": [step.name for step in prepared.plan.steps],
+        }
+        journal.tell(run, "run.requested", payload, actor=actor)
+    return run
+
+
+def _raise_refusals(refusals: Sequence[Reason]) -> None:
+    if not refusals:
+        return
+    first = refusals[0]
+    said = [{"code": each.code, "detail": str(each)} for each in refusals]
+    own_fault = first.code.startswith(("parameter_", "no_target", "too_many", "target_twice", "template", "query_"))
+    kind = Invalid if own_fault else Conflict
+    raise kind(
+        "run.refused",
+        str(first),
+        field="params" if first.code.startswith("parameter_") else None,
+        value=first.params.get("name"),
+        remedy=_("See the dry run for every reason."),
+        extra={"refusals": said},
+    )
+
+
+def _write_run(
+    actor: Actor, row: Procedure, prepared: Prepared, about_ref: str, incident_number: int | None, reason: str
+) -> Run:
+    plan = prepared.plan
+    run = Run.objects.create(
+        procedure=row,
+        version=prepared.version,
+        grade=prepared.definition.grade,
+        params=dict(plan.params),
+        targets=[target.as_json() for target in prepared.targets],
+        checks=[each.as_json() for each in plan.checks],
+        content_hash=plan.content_hash,
+        state=RunState.QUEUED if prepared.definition.grade == Grade.READ else RunState.AWAITING_APPROVAL,
+        reason=reason,
+        about_ref=about_ref,
+        incident_number=incident_number,
+        requested_by_id=actor.user_id,
+        requested_by_name=actor.name,
+    )
+    RunStep.objects.bulk_create(
+        RunStep(
+            run=run,
+            position=position,
+            name=step.name,
+            kind=step.kind,
+            target=step.target_ref,
+            target_name=step.target_name,
+            alters=step.alters,
+            repeatable=step.repeatable,
+            input=dict(step.input),
+            idempotency_key=f"{run.pk}:{position}",
+        )
+        for position, step in enumerate(plan.steps)
+    )
+    rows = [RunTarget(run=run, procedure=row, resource=resource) for resource in prepared.resources]
+    try:
+        with transaction.atomic():
+            RunTarget.objects.bulk_create(rows)
+    except IntegrityError:
+        raise _busy(row, [resource.pk for resource in prepared.resources]) from None
+    return run
+
+
+def _busy(row: Procedure, resource_ids: Sequence[UUID]) -> Conflict:
+    holder = RunTarget.objects.filter(procedure=row, resource__in=resource_ids, active=True).select_related("resource")
+    first = holder.first()
+    return Conflict(
+        "run.busy",
+        _("Another run of this procedure on %(target)s is not finished.")
+        % {"target": first.resource.name if first else ", ".join(str(each) for each in resource_ids)},
+        value=str(first.run_id) if first else None,
+        remedy=_("Wait for it, or cancel it."),
+    )
+
+
+def approval_scope(run: Run) -> dict[str, Any]:
+    """The scope an approval of this run is bound to, as an approver reads it."""
+    return {
+        "procedure": run.procedure.name,
+        "version": run.version.number,
+        "grade": run.grade,
+        "targets": [target["name"] for target in run.targets],
+    }
+
+
+def _ask_approval(actor: Actor, run: Run, expires_at: datetime) -> None:
+    run.approval = approvals.request(
+        actor=actor,
+        subject=ref(run),
+        action=ACTION,
+        content_hash=run.content_hash,
+        scope=approval_scope(run),
+        reason=run.reason,
+        expires_at=expires_at,
+        about=journal.about(run)[1:],
+    )
+    Run.objects.filter(pk=run.pk).update(approval=run.approval)
+
+
+def start_approved(*, approval_id: str) -> Run | None:
+    """Queue the run that waits for this approval; None when none does: a second delivery does nothing."""
+    with transaction.atomic():
+        run = Run.objects.select_related("procedure").filter(approval_id=approval_id).first()
+        if run is None:
+            return None
+        waiting = Run.objects.filter(pk=run.pk, state=RunState.AWAITING_APPROVAL, approval_id=approval_id)
+        if not waiting.update(state=RunState.QUEUED):
+            return None
+        journal.wake(run.pk)
+    run.refresh_from_db()
+    return run
+
+
+def end_unapproved(*, approval_id: str, expired: bool, by: str, comment: str) -> Run | None:
+    """Cancel the run whose approval was rejected, taken back or never decided. Event run.cancelled."""
+    run = Run.objects.select_related("procedure").filter(approval_id=approval_id).first()
+    if run is None or run.state != RunState.AWAITING_APPROVAL:
+        return None
+    reason = Reason("approval_lapsed") if expired else Reason("approval_rejected", {"by": by, "comment": comment})
+    return run if journal.end_run(run, RunState.CANCELLED, reason, actor=system("approvals")) else None
+
+
+def _check_targets(actor: Actor, permission: str, run: Run) -> None:
+    owners = list(run.target_rows.values_list("resource__owner_id", flat=True))
+    for owner in owners:
+        check(actor, permission, team=owner)
+    if not owners:
+        check_anywhere(actor, permission)
+
+
+def cancel(*, actor: Actor, run: Run, comment: str = "") -> Run:
+    """Stop a run before its next step; a step that is being done is not torn off, its result is still written.
+
+    Event run.cancelled says what was done and what was not.
+    """
+    if actor.user_id is None or actor.user_id != run.requested_by_id:
+        _check_targets(actor, "runbooks.request", run)
+    reason = Reason("cancelled", {"by": actor.name, "comment": comment[:MAX_COMMENT]})
+    with transaction.atomic():
+        if not journal.end_run(run, RunState.CANCELLED, reason, actor=actor):
+            run.refresh_from_db()
+            raise _not_now(run)
+        pending = Approval.objects.filter(pk=run.approval_id, state=ApprovalState.PENDING).first()
+        if pending is not None:
+            _take_back(pending)
+    return run
+
+
+def _take_back(approval: Approval) -> None:
+    try:
+        approvals.cancel(actor=journal.EXECUTOR, approval=approval, comment="the run was cancelled")
+    except Conflict:
+        return  # decided in this moment; the run is cancelled all the same
+
+
+def _not_now(run: Run) -> Conflict:
+    return Conflict(
+        "run.state",
+        _("The run is %(state)s; this cannot be done now.") % {"state": run.get_state_display()},
+        value=run.state,
+        remedy=_("Read the run again."),
+    )
+
+
+def answer(*, actor: Actor, run: Run, position: int, answer: Answer, comment: str = "") -> Run:
+    """Answer the step a run waits for.
+
+    A question takes continue or stop. A step of which nobody knows whether it took effect takes done (it did, go on),
+    repeat (do it again, with the same idempotency key) or stop. Event run.answered.
+    """
+    _check_targets(actor, "runbooks.answer", run)
+    with transaction.atomic():
+        if not Run.objects.select_for_update().filter(pk=run.pk, state__in=ACTIVE).exists():
+            run.refresh_from_db()
+            raise _not_now(run)
+        step = run.steps.filter(position=position).first()
+        allowed = possible_answers(step)
+        if step is None or answer not in allowed:
+            raise Conflict(
+                "run.answer",
+                _("This step does not wait for such an answer."),
+                field="answer",
+                value=answer,
+                remedy=_("Possible now: %(answers)s.") % {"answers": ", ".join(allowed) or "-"},
+            )
+        _write_answer(actor, step, answer, comment[:MAX_COMMENT])
+        payload = {"step": step.name, "position": position, "answer": answer, "comment": comment[:MAX_COMMENT]}
+        journal.tell(run, "run.answered", payload, actor=actor)
+        journal.wake(run.pk)
+    run.refresh_from_db()
+    return run
+
+
+def possible_answers(step: RunStep | None) -> tuple[Answer, ...]:
+    """The answers a step takes now; none when it waits for nobody."""
+    if step is not None and step.state == StepState.WAITING and step.kind == "ask":
+        return ("continue", "stop")
+    if step is not None and step.state == StepState.UNCERTAIN:
+        return ("done", "repeat", "stop")
+    return ()
+
+
+def _write_answer(actor: Actor, step: RunStep, answer: Answer, comment: str) -> None:
+    mine = RunStep.objects.filter(pk=step.pk, state=step.state, attempts=step.attempts)
+    kept = {**step.output, "answer": answer, "comment": comment}
+    common = {"answered_by_name": actor.name, "output": kept, "deadline_at": None}
+    if answer == "repeat":
+        written = mine.update(state=StepState.PENDING, **common)
+    elif answer == "stop":
+        reason = Reason("answer_stop", {"by": actor.name, "comment": comment})
+        written = mine.update(state=StepState.FAILED, reason=reason.as_json(), finished_at=timezone.now(), **common)
+    else:
+        written = mine.update(state=StepState.SUCCEEDED, finished_at=timezone.now(), **common)
+    if not written:
+        raise Conflict("run.answered", _("Somebody else has just answered."), remedy=_("Read the run again."))
+
+
+def retry(*, actor: Actor, run: Run, expires_in_seconds: int = 3600) -> Run:
+    """Go on with a failed run from the step that failed; finished steps are not done again. Event run.retried.
+
+    While its approval is still good it goes on at once; otherwise it asks for a new one.
+    """
+    _check_targets(actor, "runbooks.request", run)
+    expires_at = timezone.now() + timedelta(
+        seconds=max(MIN_EXPIRY_SECONDS, min(expires_in_seconds, MAX_EXPIRY_SECONDS))
+    )
+    with transaction.atomic():
+        good = approvals.valid(
+            subject=ref(run), action=ACTION, content_hash=run.content_hash, scope=approval_scope(run)
+        )
+        at_once = good is not None or run.grade == Grade.READ
+        failed = Run.objects.filter(pk=run.pk, state=RunState.FAILED)
+        state = RunState.QUEUED if at_once else RunState.AWAITING_APPROVAL
+        if not failed.update(state=state, outcome={}, finished_at=None):
+            run.refresh_from_db()
+            raise _not_now(run)
+        try:
+            with transaction.atomic():
+                run.target_rows.update(active=True)
+        except IntegrityError:
+            raise _busy(run.procedure, list(run.target_rows.values_list("resource_id", flat=True))) from None
+        _reopen_steps(run)
+        run.refresh_from_db()
+        if at_once:
+            journal.wake(run.pk)
+        else:
+            _ask_approval(actor, run, expires_at)
+        journal.tell(run, "run.retried", {"state": run.state}, actor=actor)
+    return run
+
+
+def _reopen_steps(run: Run) -> None:
+    """Open the steps that failed or were not reached again.
+
+    After a definite answer the step is a new request for the other side, hence a new key; when nobody knows whether it
+    took effect, the key stays, so that the other side can tell a repetition.
+    """
+    for step in run.steps.filter(state__in=[StepState.FAILED, StepState.SKIPPED]):
+        key = step.idempotency_key
+        if step.state == StepState.FAILED and step.reason.get("code") == "http_status":
+            key = f"{run.pk}:{step.position}:{step.attempts}"
+        RunStep.objects.filter(pk=step.pk).update(
+            state=StepState.PENDING, reason={}, finished_at=None, started_at=None, idempotency_key=key
+        )

@@ -1,0 +1,283 @@
+"""A dry run: procedure, parameters and targets to the exact list of steps, or to the reasons why not. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tongchou.runbooks import parameters, promql, template
+from tongchou.runbooks.condition import parse as parse_condition
+from tongchou.runbooks.definition import Definition, Step, canonical_hash
+from tongchou.runbooks.reasons import Reason
+
+
+@dataclass(frozen=True)
+class Target:
+    """A resource as a run sees it at the moment it is requested."""
+
+    ref: str
+    kind: str
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    active: bool = True
+
+    def as_json(self) -> dict[str, Any]:
+        """What a run keeps of it and the content hash covers."""
+        return {"ref": self.ref, "kind": self.kind, "name": self.name, "labels": dict(self.labels)}
+
+    def values(self) -> dict[str, Any]:
+        """What `${target.x}` may name: an attribute, else a label; name, kind and ref are the resource's own."""
+        return {**self.labels, **self.attributes, "name": self.name, "kind": self.kind, "ref": self.ref}
+
+
+@dataclass(frozen=True)
+class Execution:
+    """The two switches of the platform: whether anything may be altered, and where."""
+
+    enabled: bool = False
+    targets: Sequence[str] = ()
+
+    def allows(self, target: Target) -> bool:
+        """Whether `execution.targets` names the target: by name, by `label=value` (all of a comma list), or by `*`."""
+        return any(_selects(entry, target) for entry in self.targets)
+
+
+def _selects(entry: str, target: Target) -> bool:
+    if entry in ("*", target.name):
+        return True
+    wanted = [part.partition("=") for part in entry.split(",")]
+    known = {**target.labels, "name": target.name, "kind": target.kind}
+    return all(sign and known.get(label.strip()) == value.strip() for label, sign, value in wanted)
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One step with everything resolved but secrets, which stay `${secret.NAME}` until the request itself."""
+
+    name: str
+    kind: str
+    target_ref: str
+    target_name: str
+    input: Mapping[str, Any]
+    alters: bool
+    repeatable: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """What the content hash covers and a page shows."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "target": self.target_ref,
+            "input": dict(self.input),
+            "alters": self.alters,
+            "repeatable": self.repeatable,
+        }
+
+
+@dataclass(frozen=True)
+class PlannedCheck:
+    """A precondition with its query resolved."""
+
+    query: str
+    condition: str
+    says: Mapping[str, str]
+    target_name: str
+
+    def as_json(self) -> dict[str, Any]:
+        """What a run keeps of it and the content hash covers."""
+        return {"query": self.query, "is": self.condition, "says": dict(self.says), "target_name": self.target_name}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would happen, in order. With `refusals` nothing does."""
+
+    steps: Sequence[PlannedStep] = ()
+    checks: Sequence[PlannedCheck] = ()
+    refusals: Sequence[Reason] = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
+    content_hash: str = ""
+
+
+Inspect = Callable[[str, Mapping[str, Any]], Sequence[str]]
+
+
+def make_plan(
+    definition: Definition,
+    *,
+    params: Mapping[str, Any],
+    targets: Sequence[Target],
+    incident_number: int | None,
+    execution: Execution,
+    secret_names: Sequence[str] = (),
+    inspect: Mapping[str, Inspect] | None = None,
+) -> Plan:
+    """Resolve every step for every target, target by target, so that the first target is the canary of the rest.
+
+    `inspect` maps the kinds that need a Runner to the Runner's own check of a resolved step (None: do not look).
+    Preconditions are resolved here and judged by `judge`, because only the metrics know.
+    """
+    refusals = [*_refuse_targets(definition, targets, execution)]
+    given, wrong = _check_params(definition, params)
+    refusals += wrong
+    if wrong:
+        return Plan(refusals=refusals, params=given)
+    steps: list[PlannedStep] = []
+    checks: list[PlannedCheck] = []
+    each: Sequence[Target | None] = targets or [None]
+    for target in each:
+        values = template.Values(given, target.values() if target else None, incident_number)
+        for step in definition.steps:
+            planned, why = _resolve(step, definition, target, values)
+            steps += planned
+            refusals += why
+        found, why = _resolve_checks(definition, target, values)
+        checks += found
+        refusals += why
+    refusals += _refuse_steps(steps, secret_names, inspect)
+    unique = list({(reason.code, str(reason)): reason for reason in refusals}.values())
+    digest = content_hash(
+        definition.content_hash,
+        params=given,
+        targets=[target.as_json() for target in targets],
+        checks=[check.as_json() for check in checks],
+        steps=[step.as_json() for step in steps],
+    )
+    return Plan(steps, checks, unique, given, digest)
+
+
+def content_hash(
+    procedure_hash: str,
+    *,
+    params: Mapping[str, Any],
+    targets: Sequence[Mapping[str, Any]],
+    checks: Sequence[Mapping[str, Any]],
+    steps: Sequence[Mapping[str, Any]],
+) -> str:
+    """What an approval is bound to: procedure, parameters, targets, preconditions and every resolved step, in order."""
+    return canonical_hash(
+        {"procedure": procedure_hash, "params": params, "targets": targets, "checks": checks, "steps": steps}
+    )
+
+
+def refuse_execution(grade: str, targets: Sequence[Target], execution: Execution) -> list[Reason]:
+    """Why the two switches forbid it. A procedure of grade read alters nothing and needs neither."""
+    if grade == "read":
+        return []
+    out = [] if execution.enabled else [Reason("execution_off")]
+    return out + [
+        Reason("target_not_allowed", {"target": target.name}) for target in targets if not execution.allows(target)
+    ]
+
+
+def _refuse_targets(definition: Definition, targets: Sequence[Target], execution: Execution) -> list[Reason]:
+    out = refuse_execution(definition.grade, targets, execution)
+    if not targets and definition.grade != "read":
+        out.append(Reason("no_target"))
+    if len(targets) > definition.max_targets:
+        out.append(Reason("too_many_targets", {"count": len(targets), "most": definition.max_targets}))
+    seen: set[str] = set()
+    for target in targets:
+        if target.ref in seen:
+            out.append(Reason("target_twice", {"target": target.name}))
+        if not target.active:
+            out.append(Reason("target_gone", {"target": target.name}))
+        seen.add(target.ref)
+    return out
+
+
+def _check_params(definition: Definition, params: Mapping[str, Any]) -> tuple[dict[str, Any], list[Reason]]:
+    given: dict[str, Any] = {}
+    wrong = [Reason("parameter_unknown", {"name": name}) for name in params if name not in definition.parameters]
+    for name, parameter in definition.parameters.items():
+        value = params.get(name)
+        value = parameter.default if value is None else value
+        if value is None:
+            if parameter.required:
+                wrong.append(Reason("parameter_missing", {"name": name}))
+            continue
+        try:
+            given[name] = parameters.check(parameter, value)
+        except parameters.WrongValueError as error:
+            wrong.append(Reason("parameter_wrong", {"name": name, "why": error.says}))
+    return given, wrong
+
+
+def _resolve(
+    step: Step, definition: Definition, target: Target | None, values: template.Values
+) -> tuple[list[PlannedStep], list[Reason]]:
+    body = dict(step.body)
+    try:
+        if "query" in body:
+            body["query"] = template.query(body["query"], values, definition.parameter_types)
+        if "question" in body:
+            body["question"] = {language: template.text(text, values) for language, text in body["question"].items()}
+        if "url" in body:
+            body["url"] = template.url(body["url"], values)
+            body["headers"] = {name: template.header(text, values) for name, text in body["headers"].items()}
+        if "body" in body:
+            body["body"] = template.body(body["body"], values)
+    except template.TemplateError as error:
+        return [], [Reason("template", {"step": step.name, "why": error.says})]
+    why = promql.problem(body["query"]) if "query" in body else ""
+    if why:
+        return [], [Reason("query_invalid", {"step": step.name, "why": why})]
+    ref, name = (target.ref, target.name) if target else ("", "")
+    return [PlannedStep(step.name, step.kind, ref, name, body, step.alters, step.repeatable)], []
+
+
+def _resolve_checks(
+    definition: Definition, target: Target | None, values: template.Values
+) -> tuple[list[PlannedCheck], list[Reason]]:
+    out: list[PlannedCheck] = []
+    wrong: list[Reason] = []
+    for check in definition.preconditions:
+        try:
+            query = template.query(check.query, values, definition.parameter_types)
+        except template.TemplateError as error:
+            wrong.append(Reason("template", {"step": "preconditions", "why": error.says}))
+            continue
+        why = promql.problem(query)
+        if why:
+            wrong.append(Reason("query_invalid", {"step": "preconditions", "why": why}))
+        out.append(PlannedCheck(query, check.condition.text, check.says, target.name if target else ""))
+    return out, wrong
+
+
+def _refuse_steps(
+    steps: Sequence[PlannedStep], secret_names: Sequence[str], inspect: Mapping[str, Inspect] | None
+) -> list[Reason]:
+    out: list[Reason] = []
+    for step in steps:
+        wanted = {name.name for name in template.names(step.input.get("headers", {})) if name.space == "secret"}
+        out += [
+            Reason("secret_missing", {"step": step.name, "secret": name}) for name in sorted(wanted - {*secret_names})
+        ]
+        if step.kind in ("read", "ask", "wait_until") or inspect is None:
+            continue
+        look = inspect.get(step.kind)
+        if look is None:
+            out.append(Reason("kind_unknown", {"step": step.name, "kind": step.kind}))
+            continue
+        out += [Reason("step_refused", {"step": step.name, "why": why}) for why in look(step.kind, step.input)]
+    return out
+
+
+def judge(checks: Sequence[PlannedCheck], answers: Sequence[Sequence[float] | str]) -> list[Reason]:
+    """Refusals for the preconditions that are false; an answer that is a string is why the metrics could not tell."""
+    out: list[Reason] = []
+    for check, answer in zip(checks, answers, strict=True):
+        if isinstance(answer, str):
+            out.append(Reason("precondition_unknown", {"says": check.says, "why": answer}))
+            continue
+        condition = parse_condition(check.condition)
+        if condition is None or not condition.holds(answer):
+            out.append(Reason("precondition_false", {"says": check.says}))
+    return out
+
+
+def refused(plan: Plan, more: Sequence[Reason]) -> Plan:
+    """The plan with further refusals."""
+    return replace(plan, refusals=[*plan.refusals, *more])
