@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import re2  # type: ignore[import-untyped]  # google-re2 ships no types
+import re2
 
 # Sorted by name, each name once, no empty value; includes ("__name__", ...) when the series has a metric name.
 Labels = tuple[tuple[str, str], ...]

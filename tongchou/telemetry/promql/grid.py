@@ -1,0 +1,221 @@
+"""What expressions evaluate to: values of many series over the whole grid of steps at once, with a presence mask."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from tongchou.telemetry.ports import Backend, Limits
+from tongchou.telemetry.promql.errors import canceled, execution_error, limit_exceeded
+from tongchou.telemetry.series import Bools, Float64s, Int64s, Labels
+
+DEFAULT_LOOKBACK_MS = 300_000
+DEFAULT_SUBQUERY_STEP_MS = 60_000
+# The labels that say what a metric is; they no longer hold once its values were computed with.
+METADATA_LABELS = frozenset(("__name__", "__type__", "__unit__"))
+
+
+@dataclass(slots=True)
+class Vector:
+    """An instant vector at every step.
+
+    values and present are [series x steps]; a cell whose present is False holds nothing (NaN is a value).
+    drop[i] marks a series whose metric name falls away when the query ends (delayed name removal).
+    Arrays may be broadcast views: never write into them.
+    """
+
+    labels: list[Labels]
+    values: Float64s
+    present: Bools
+    drop: Bools
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def steps(self) -> int:
+        """How many steps the grid has."""
+        return int(self.values.shape[1])
+
+    @classmethod
+    def empty(cls, steps: int) -> Vector:
+        """A vector without series."""
+        return cls([], np.zeros((0, steps)), np.zeros((0, steps), np.bool_), np.zeros(0, np.bool_))
+
+    @classmethod
+    def single(cls, values: Float64s, present: Bools, labels: Labels = ()) -> Vector:
+        """A vector of one series; values and present are [steps]."""
+        return cls([labels], values[None, :], present[None, :], np.zeros(1, np.bool_))
+
+    def with_values(self, values: Float64s, present: Bools | None = None) -> Vector:
+        """The same series with other values."""
+        return Vector(self.labels, values, self.present if present is None else present, self.drop)
+
+    def take(self, rows: Sequence[int] | Int64s | Bools) -> Vector:
+        """Only these series, in this order (indices or a mask)."""
+        index = np.asarray(rows)
+        index = np.flatnonzero(index) if index.dtype == np.bool_ else index.astype(np.int64)
+        return Vector([self.labels[i] for i in index], self.values[index], self.present[index], self.drop[index])
+
+
+Value = Vector | Float64s | str
+
+
+@dataclass(slots=True)
+class Context:
+    """One query: its data, its limits, and what it has to say besides the result.
+
+    query_start_ms and query_end_ms are what `@ start()` and `@ end()` mean, also inside subqueries.
+    """
+
+    backend: Backend
+    limits: Limits
+    lookback_ms: int
+    query_start_ms: int
+    query_end_ms: int
+    query_step_ms: int
+    delayed_names: bool = False
+    cancelled: Callable[[], bool] | None = None
+    warnings: dict[str, None] = field(default_factory=dict)
+    infos: dict[str, None] = field(default_factory=dict)
+    samples: int = 0
+    deadline: float = 0.0
+    # Where the arguments of the call being evaluated stand, as "line:column".
+    places: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.deadline = time.monotonic() + self.limits.timeout_seconds
+
+    def check(self) -> None:
+        """Stop a query that has run too long or that nobody waits for any more."""
+        if time.monotonic() > self.deadline:
+            allowed = self.limits.timeout_seconds
+            raise limit_exceeded("timeout_seconds", allowed, allowed, "TONGCHOU_QUERY_TIMEOUT_SECONDS")
+        if self.cancelled is not None and self.cancelled():
+            raise canceled()
+
+    def account(self, samples: int) -> None:
+        """Count samples read or points held; refuse beyond max_samples."""
+        self.samples += samples
+        if self.samples > self.limits.max_samples:
+            raise limit_exceeded("max_samples", self.samples, self.limits.max_samples, "TONGCHOU_QUERY_MAX_SAMPLES")
+
+    def admit(self, series: int, steps: int) -> None:
+        """Refuse a grid of series x steps before it is allocated."""
+        self.check()
+        if series > self.limits.max_series:
+            raise limit_exceeded("max_series", series, self.limits.max_series, "TONGCHOU_QUERY_MAX_SERIES")
+        # Three arrays of eight bytes and a mask live at once while a window function runs.
+        needed = series * steps * 25
+        if needed > self.limits.max_memory_bytes:
+            allowed = self.limits.max_memory_bytes
+            raise limit_exceeded("max_memory_bytes", needed, allowed, "TONGCHOU_QUERY_MAX_MEMORY_BYTES")
+
+    def warn(self, message: str, argument: int = 0) -> None:
+        """Add a warning once; `argument` is the one of the current call that it is about."""
+        self.warnings[f"PromQL warning: {message}{self._place(argument)}"] = None
+
+    def info(self, message: str, argument: int = 0) -> None:
+        """Add a remark once; `argument` is the one of the current call that it is about."""
+        self.infos[f"PromQL info: {message}{self._place(argument)}"] = None
+
+    def _place(self, argument: int) -> str:
+        return f" ({self.places[argument]})" if argument < len(self.places) else ""
+
+
+def bare(labels: Labels) -> Labels:
+    """The labels without metric name, type and unit."""
+    return tuple(pair for pair in labels if pair[0] not in METADATA_LABELS)
+
+
+def without_names(ctx: Context, vector: Vector) -> Vector:
+    """Drop the metric names: at once, or marked for the end of the query when removal is delayed."""
+    if ctx.delayed_names:
+        return Vector(vector.labels, vector.values, vector.present, np.ones(len(vector), np.bool_))
+    dropped = Vector([bare(labels) for labels in vector.labels], vector.values, vector.present, vector.drop)
+    return merged(dropped)
+
+
+def finished(vector: Vector) -> Vector:
+    """Carry out the delayed removal of names at the end of the query."""
+    if not vector.drop.any():
+        return vector
+    pairs = zip(vector.labels, vector.drop, strict=True)
+    labels = [bare(found) if drop else found for found, drop in pairs]
+    return merged(Vector(labels, vector.values, vector.present, np.zeros(len(vector), np.bool_)))
+
+
+def group_rows(keys: Iterable[Labels]) -> tuple[list[Labels], Int64s]:
+    """Distinct keys in order of appearance, and for every row the index of its key."""
+    index: dict[Labels, int] = {}
+    rows = [index.setdefault(key, len(index)) for key in keys]
+    return list(index), np.asarray(rows, dtype=np.int64)
+
+
+def merged(vector: Vector) -> Vector:
+    """One row per label set: rows that share their labels must not be present at the same step.
+
+    Raises QueryError when they are, as Prometheus does.
+    """
+    if len(set(vector.labels)) == len(vector.labels):
+        return vector
+    labels, rows = group_rows(vector.labels)
+    shape = (len(labels), vector.steps)
+    counts = np.zeros(shape, np.int64)
+    np.add.at(counts, rows, vector.present)
+    if (counts > 1).any():
+        raise execution_error("vector cannot contain metrics with the same labelset")
+    values, drop = np.full(shape, np.nan), np.zeros(len(labels), np.bool_)
+    row, step = np.nonzero(vector.present)
+    values[rows[row], step] = vector.values[row, step]
+    np.logical_or.at(drop, rows, vector.drop)
+    return Vector(labels, values, counts > 0, drop)
+
+
+@dataclass(slots=True)
+class Result:
+    """The answer to a query.
+
+    values and present are [series x times]; times_ms are the steps (for a range vector asked for as an instant query:
+    every timestamp that occurs). text is set for a string. Rows without any present cell are left out.
+    """
+
+    kind: Literal["vector", "matrix", "scalar", "string"]
+    labels: list[Labels]
+    times_ms: Int64s
+    values: Float64s
+    present: Bools
+    warnings: list[str] = field(default_factory=list)
+    infos: list[str] = field(default_factory=list)
+    text: str | None = None
+    samples_read: int = 0
+
+    def samples(self) -> Iterator[tuple[Labels, int, float]]:
+        """Every present cell as (labels, time in ms, value), series by series."""
+        for row, labels in enumerate(self.labels):
+            for step in np.flatnonzero(self.present[row]):
+                yield labels, int(self.times_ms[step]), float(self.values[row, step])
+
+    def lines(self) -> Iterator[tuple[Labels, Int64s, Float64s]]:
+        """Every series as (labels, times in ms, values) with only its present cells."""
+        for row, labels in enumerate(self.labels):
+            mask = self.present[row]
+            yield labels, self.times_ms[mask], self.values[row, mask]
+
+
+def format_float(value: float) -> str:
+    """A float as Go's %g with shortest digits prints it, for messages."""
+    if np.isnan(value):
+        return "NaN"
+    if np.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return f"{value:.17g}" if float(f"{value:.15g}") != value else f"{value:.15g}"
+
+
+def format_labels(labels: Labels) -> str:
+    """Labels as Prometheus prints them in messages: {a="b", c="d"}."""
+    return "{" + ", ".join(f'{name}="{value}"' for name, value in labels) + "}"

@@ -1,0 +1,199 @@
+"""Quantiles and fractions of classic histograms: cumulative `le` buckets, one series each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tongchou.telemetry.promql.grid import Context, Vector, group_rows, without_names
+from tongchou.telemetry.promql.over_time import warn_of_quantile
+from tongchou.telemetry.series import Bools, Float64s, Int64s, Labels, metric_name
+
+BUCKET_LABEL = "le"
+_SMALLEST_NORMAL = float(np.finfo(np.float64).smallest_normal)
+# Differences of bucket counts below this share are taken for rounding, not for data.
+_TOLERANCE = 1e-12
+# Bounds [m x buckets] ascending, cumulative counts [m x buckets], step of each of the m cells -> value of each.
+Measure = Callable[[Float64s, Float64s, Int64s, int], Float64s]
+
+
+def parse_bound(text: str) -> float | None:
+    """The upper bound in an `le` label, None when it is not a number."""
+    try:
+        return float(text) if "_" not in text else None
+    except ValueError:
+        return None
+
+
+def histogram_quantile(ctx: Context, q: Float64s, vector: Vector, argument: int = 1) -> Vector:
+    """The q-quantile of every histogram at every step; q is [steps]."""
+    warn_of_quantile(ctx, q)
+    names: list[str] = []
+
+    def measure(bounds: Float64s, counts: Float64s, steps: Int64s, group: int) -> Float64s:
+        values, forced = bucket_quantile(q[steps], bounds, counts)
+        if forced.any():
+            _remark_forced(ctx, names[group], argument)
+        return values
+
+    return _measured(ctx, vector, measure, names, argument)
+
+
+def histogram_fraction(ctx: Context, lower: Float64s, upper: Float64s, vector: Vector) -> Vector:
+    """The share of observations between two bounds; both are [steps]."""
+
+    def measure(bounds: Float64s, counts: Float64s, steps: Int64s, group: int) -> Float64s:
+        return bucket_fraction(lower[steps], upper[steps], bounds, counts)
+
+    return _measured(ctx, vector, measure, [], 2)
+
+
+def _remark_forced(ctx: Context, name: str, argument: int) -> None:
+    page = "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile"
+    ctx.info(
+        f'input to histogram_quantile needed to be fixed for monotonicity (see {page}) for metric name "{name}"',
+        argument,
+    )
+
+
+def _bucket_rows(ctx: Context, vector: Vector, argument: int) -> tuple[list[int], list[float], list[Labels]]:
+    """The rows that are buckets, their bounds, and their labels without `le`."""
+    rows, bounds, keys = [], [], []
+    for row, labels in enumerate(vector.labels):
+        found = dict(labels).get(BUCKET_LABEL, "")
+        bound = parse_bound(found)
+        if bound is None:
+            if vector.present[row].any():
+                ctx.warn(
+                    f'bucket label "le" is missing or has a malformed value of "{found}" '
+                    f'for metric name "{metric_name(labels)}"',
+                    argument,
+                )
+            continue
+        rows.append(row)
+        bounds.append(bound)
+        keys.append(tuple(pair for pair in labels if pair[0] != BUCKET_LABEL))
+    return rows, bounds, keys
+
+
+def _measured(ctx: Context, vector: Vector, measure: Measure, names: list[str], argument: int) -> Vector:
+    """Apply a measure to every histogram of the vector and give one row per histogram."""
+    rows, bounds, keys = _bucket_rows(ctx, vector, argument)
+    distinct, ids = group_rows(keys)
+    names.extend(metric_name(labels) for labels in distinct)
+    shape = (len(distinct), vector.steps)
+    values, present, drop = np.full(shape, np.nan), np.zeros(shape, np.bool_), np.zeros(len(distinct), np.bool_)
+    order = np.lexsort((np.asarray(bounds), ids))
+    starts = np.concatenate((np.searchsorted(ids[order], np.arange(len(distinct))), [len(rows)]))
+    taken, edges = np.asarray(rows, dtype=np.int64)[order], np.asarray(bounds)[order]
+    for group in range(len(distinct)):
+        if group % 256 == 0:
+            ctx.check()
+        members = slice(starts[group], starts[group + 1])
+        counts, here = vector.values[taken[members]], vector.present[taken[members]]
+        present[group] = here.any(axis=0)
+        drop[group] = vector.drop[taken[members]].any()
+        for pattern, steps in _presence_patterns(here):
+            bucket_bounds, bucket_counts = _coalesced(edges[members][pattern], counts[pattern][:, steps].T)
+            tiled = np.broadcast_to(bucket_bounds, bucket_counts.shape)
+            with np.errstate(all="ignore"):
+                values[group, steps] = measure(tiled, bucket_counts, steps, group)
+    return without_names(ctx, Vector(distinct, values, present, drop))
+
+
+def _presence_patterns(here: Bools) -> list[tuple[Bools, Int64s]]:
+    """Steps grouped by which buckets are present: (mask over buckets, steps), empty patterns left out."""
+    full = here.all(axis=0)
+    found: list[tuple[Bools, Int64s]] = []
+    if full.any():
+        found.append((np.ones(len(here), np.bool_), np.flatnonzero(full)))
+    rest = np.flatnonzero(~full & here.any(axis=0))
+    if len(rest):
+        patterns, which = np.unique(here[:, rest], axis=1, return_inverse=True)
+        which = which.ravel()
+        found.extend((patterns[:, k], rest[which == k]) for k in range(patterns.shape[1]))
+    return found
+
+
+def _coalesced(bounds: Float64s, counts: Float64s) -> tuple[Float64s, Float64s]:
+    """Buckets that write the same bound differently are one bucket; counts is [m x buckets]."""
+    first = np.flatnonzero(np.concatenate(([True], bounds[1:] != bounds[:-1])))
+    if len(first) == len(bounds):
+        return bounds, counts
+    return bounds[first], np.add.reduceat(counts, first, axis=1)
+
+
+def _almost_equal(a: Float64s, b: Float64s) -> Bools:
+    total, difference = np.abs(a) + np.abs(b), np.abs(a - b)
+    tiny = (a == 0) | (b == 0) | (total < _SMALLEST_NORMAL)
+    near = np.where(tiny, difference < _TOLERANCE * _SMALLEST_NORMAL, difference / total < _TOLERANCE)
+    equal: Bools = near | (a == b) | (np.isnan(a) & np.isnan(b))
+    return equal
+
+
+def _monotonic(counts: Float64s) -> tuple[Float64s, Bools]:
+    """Cumulative counts made non-decreasing, and where more than rounding had to be corrected."""
+    out = counts.copy()
+    forced = np.zeros(len(counts), np.bool_)
+    for k in range(1, counts.shape[1]):
+        before, now = out[:, k - 1], counts[:, k]
+        same = _almost_equal(before, now)
+        falls = (now < before) & ~same
+        out[:, k] = np.where(same | falls, before, now)
+        forced |= falls
+    return out, forced
+
+
+def bucket_quantile(q: Float64s, bounds: Float64s, counts: Float64s) -> tuple[Float64s, Bools]:
+    """Quantile of m histograms, linear within the bucket; also where counts were forced to be monotonic.
+
+    NaN without observations, without a +Inf bucket or with fewer than two buckets; the second highest bound when the
+    quantile falls into the +Inf bucket; the lowest bucket starts at 0 unless its bound is not positive.
+    """
+    m, size = counts.shape
+    outside = np.where(q < 0, -np.inf, np.where(q > 1, np.inf, np.nan))
+    if size < 2 or not np.isposinf(bounds[0, -1]):
+        return np.where(np.isnan(q), np.nan, outside), np.zeros(m, np.bool_)
+    counts, forced = _monotonic(counts)
+    inside = (q >= 0) & (q <= 1)
+    observations = counts[:, -1]
+    rank = np.where(inside, q, 0.0) * observations
+    index = (~(counts[:, :-1] >= rank[:, None])).sum(axis=1)
+    row = np.arange(m)
+    below = np.maximum(index - 1, 0)
+    start = np.where(index > 0, bounds[row, below], 0.0)
+    passed = np.where(index > 0, counts[row, below], 0.0)
+    share = (rank - passed) / (counts[row, index] - passed)
+    values = start + (bounds[row, index] - start) * share
+    values = np.where((index == 0) & (bounds[:, 0] <= 0), bounds[:, 0], values)
+    values = np.where(index == size - 1, bounds[:, -2], values)
+    values = np.where(observations == 0, np.nan, values)
+    return np.where(inside, values, outside), forced & inside
+
+
+def bucket_fraction(lower: Float64s, upper: Float64s, bounds: Float64s, counts: Float64s) -> Float64s:
+    """Share of the observations of m histograms between two bounds, linear within a bucket of finite width."""
+    m, size = counts.shape
+    total = counts[:, -1]
+    unusable = (total == 0) | np.isnan(lower) | np.isnan(upper)
+    if not np.isposinf(bounds[0, -1]):
+        return np.full(m, np.nan)
+
+    def observed(value: Float64s) -> Float64s:
+        rank, done = np.zeros(m), np.zeros(m, np.bool_)
+        passed = np.zeros(m)
+        start = np.where(bounds[:, 0] > 0, 0.0, -np.inf)
+        for k in range(size):
+            start = bounds[:, k - 1] if k else start
+            at_start = ~done & (start >= value)
+            within = ~done & (start < value) & (bounds[:, k] > value)
+            linear = passed + (counts[:, k] - passed) * (value - start) / (bounds[:, k] - start)
+            linear = np.where(np.isneginf(start), counts[:, k], linear)
+            rank = np.where(at_start, passed, np.where(within, linear, rank))
+            done |= at_start | within
+            passed = counts[:, k]
+        return np.where(~done | (rank > total), total, rank)
+
+    share = (observed(upper) - observed(lower)) / total
+    return np.where(unusable, np.nan, np.where(lower >= upper, 0.0, share))

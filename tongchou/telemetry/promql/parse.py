@@ -1,0 +1,274 @@
+"""From the text of a query to a tree of plain, typed nodes; all durations in milliseconds.
+
+The grammar is promql-parser's (a Rust wheel); this module only copies its tree, so that the rest of the evaluator
+depends on nothing but these nodes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any, Literal
+
+import promql_parser
+
+from tongchou.telemetry.promql.errors import parse_error
+from tongchou.telemetry.promql.places import argument_places, complexity
+from tongchou.telemetry.series import Matcher, MatchOp, full_match
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_POSITION = re.compile(r"position:? (\d+)")
+_MATCH_OPS: dict[str, MatchOp] = {
+    "MatchOp.Equal": "=",
+    "MatchOp.NotEqual": "!=",
+    "MatchOp.Re": "=~",
+    "MatchOp.NotRe": "!~",
+}
+MAX_QUERY_CHARACTERS = 100_000
+MAX_DEPTH = 100
+MAX_OPERATORS = 250
+
+At = int | Literal["start", "end"] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A scalar literal."""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A string literal."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """An instant vector selector; more than one matcher set stands for alternatives joined by `or`."""
+
+    matcher_sets: tuple[tuple[Matcher, ...], ...]
+    offset_ms: int
+    at: At
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """A range vector selector."""
+
+    selector: Selector
+    range_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Subquery:
+    """`expr[range:step]`; step_ms None asks for the default step."""
+
+    expr: Node
+    range_ms: int
+    step_ms: int | None
+    offset_ms: int
+    at: At
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function call; places tells where each argument stands, as "line:column"."""
+
+    name: str
+    args: tuple[Node, ...]
+    places: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """An aggregation; `without` turns the label list around; places as in Call."""
+
+    op: str
+    expr: Node
+    param: Node | None
+    labels: tuple[str, ...]
+    without: bool
+    places: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """How the sides of a binary operation find each other; `on` False means `ignoring`."""
+
+    on: bool
+    labels: tuple[str, ...]
+    card: Literal["one", "left", "right", "many"]
+    include: tuple[str, ...]
+    fill_left: float | None
+    fill_right: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """A binary operation; `bool_result` asks a comparison for 0 and 1 instead of filtering."""
+
+    op: str
+    left: Node
+    right: Node
+    matching: Matching
+    bool_result: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Negate:
+    """Unary minus."""
+
+    expr: Node
+
+
+Node = Number | Text | Selector | Matrix | Subquery | Call | Aggregate | Binary | Negate
+
+
+@lru_cache(maxsize=2048)
+def parse(query: str) -> Node:
+    """The tree of a query. Raises QueryError (telemetry.parse_error) with the position when the parser tells it."""
+    if len(query) > MAX_QUERY_CHARACTERS:
+        raise parse_error(query[:200], f"query is longer than {MAX_QUERY_CHARACTERS} characters")
+    depth, operators = complexity(query)
+    if depth > MAX_DEPTH or operators > MAX_OPERATORS:
+        # Beyond some thousand levels the parser overruns its stack and takes the process with it.
+        raise parse_error(query[:200], f"query has more than {MAX_DEPTH} nested brackets or {MAX_OPERATORS} operators")
+    try:
+        tree = promql_parser.parse(query)
+    except ValueError as error:
+        found = _POSITION.search(str(error))
+        raise parse_error(query, str(error), int(found.group(1)) if found else None) from error
+    return _node(tree, iter(argument_places(query)))
+
+
+def format_query(query: str) -> str:
+    """The query pretty-printed by the parser. Raises QueryError as parse does."""
+    parse(query)
+    pretty: str = promql_parser.parse(query).prettify()
+    return pretty
+
+
+def selectors(node: Node) -> list[Selector]:
+    """Every selector of a tree, from left to right."""
+    match node:
+        case Selector():
+            return [node]
+        case Matrix():
+            return [node.selector]
+        case Subquery() | Negate():
+            return selectors(node.expr)
+        case Call():
+            return [found for arg in node.args for found in selectors(arg)]
+        case Aggregate():
+            params = selectors(node.param) if node.param is not None else []
+            return params + selectors(node.expr)
+        case Binary():
+            return selectors(node.left) + selectors(node.right)
+        case _:
+            return []
+
+
+def _ms(duration: timedelta | None) -> int:
+    return 0 if duration is None else round(duration / _MILLISECOND)
+
+
+def _at(modifier: Any) -> At:
+    if modifier is None:
+        return None
+    kind = str(modifier.type)
+    if kind.endswith("Start"):
+        return "start"
+    if kind.endswith("End"):
+        return "end"
+    return round((modifier.at - _EPOCH) / _MILLISECOND)
+
+
+def _matchers(found: Any) -> tuple[Matcher, ...]:
+    made = tuple(Matcher(m.name, _MATCH_OPS[str(m.op)], m.value) for m in found)
+    for matcher in made:
+        if matcher.op in ("=~", "!~"):
+            full_match(matcher.value)
+    return made
+
+
+def _selector(tree: Any) -> Selector:
+    name = (Matcher("__name__", "=", tree.name),) if tree.name else ()
+    try:
+        always = name + _matchers(tree.matchers.matchers)
+        alternatives = tuple(name + _matchers(group) for group in tree.matchers.or_matchers)
+    except ValueError as error:
+        raise parse_error(str(tree), str(error)) from error
+    return Selector(alternatives or (always,), _ms(tree.offset), _at(tree.at))
+
+
+def _matching(modifier: Any) -> Matching:
+    if modifier is None:
+        return Matching(False, (), "one", (), None, None)
+    card = str(modifier.card)
+    cards: dict[str, Literal["one", "left", "right", "many"]] = {
+        "OneToOne": "one",
+        "ManyToOne": "left",
+        "OneToMany": "right",
+        "ManyToMany": "many",
+    }
+    matching = modifier.matching
+    return Matching(
+        on=matching is not None and str(matching.type).endswith("Include"),
+        labels=tuple(matching.labels) if matching is not None else (),
+        card=cards[card.rsplit(".", 1)[-1]],
+        include=tuple(modifier.group_labels or ()),
+        fill_left=modifier.fill_values.lhs if modifier.fill_values else None,
+        fill_right=modifier.fill_values.rhs if modifier.fill_values else None,
+    )
+
+
+def _aggregate(tree: Any, places: Iterator[tuple[str, ...]]) -> Aggregate:
+    modifier = tree.modifier
+    own = next(places, ())
+    return Aggregate(
+        op=str(tree.op),
+        param=None if tree.param is None else _node(tree.param, places),
+        expr=_node(tree.expr, places),
+        labels=tuple(modifier.labels) if modifier is not None else (),
+        without=modifier is not None and str(modifier.type).endswith("Without"),
+        places=own,
+    )
+
+
+def _node(tree: Any, places: Iterator[tuple[str, ...]]) -> Node:
+    """Copy a node; places yields the argument places of the calls in the order in which they are written."""
+    match type(tree).__name__:
+        case "NumberLiteral":
+            return Number(tree.val)
+        case "StringLiteral":
+            return Text(tree.val)
+        case "VectorSelector":
+            return _selector(tree)
+        case "MatrixSelector":
+            return Matrix(_selector(tree.vector_selector), _ms(tree.range))
+        case "SubqueryExpr":
+            step = None if tree.step is None else _ms(tree.step)
+            return Subquery(_node(tree.expr, places), _ms(tree.range), step, _ms(tree.offset), _at(tree.at))
+        case "Call":
+            own = next(places, ())
+            return Call(tree.func.name, tuple(_node(arg, places) for arg in tree.args), own)
+        case "AggregateExpr":
+            return _aggregate(tree, places)
+        case "BinaryExpr":
+            modifier = tree.modifier
+            bool_result = modifier is not None and modifier.return_bool
+            left, right = _node(tree.lhs, places), _node(tree.rhs, places)
+            return Binary(str(tree.op).strip(), left, right, _matching(modifier), bool_result)
+        case "UnaryExpr":
+            return Negate(_node(tree.expr, places))
+        case "ParenExpr":
+            return _node(tree.expr, places)
+        case other:
+            raise parse_error(str(tree), f"expression {other} is not supported")
