@@ -75,6 +75,10 @@ class Telemetry:
         """Write what is waiting and stop taking samples; the engine stays open."""
         self.ingest.close()
 
+    def row(self, labels: Labels) -> int:
+        """The row of canonical labels, made when it is new. Raises TooMany at the limit of series."""
+        return self.index.row(labels)
+
     def submit(self, rows: Int64s, ts: Int64s, v: Float64s) -> Future[None]:
         """Queue samples of known rows; see `Ingest.submit`."""
         return self.ingest.submit(rows, ts, v)

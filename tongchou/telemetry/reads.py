@@ -30,25 +30,6 @@ class Line:
     values: Float64s
 
 
-@dataclass(frozen=True, slots=True)
-class StoreStats:
-    """How much is kept and what ingest did since the process started. Rows may count repeated samples twice."""
-
-    series: int
-    samples: int
-    bytes_on_disk: int
-    parts: int
-    days: int
-    window_samples: int
-    window_bytes: int
-    window_seconds: float
-    ingested_samples: int
-    refused_samples: int
-    inserts: int
-    failed_inserts: int
-    insert_seconds: float
-
-
 def _ms(at: datetime | None) -> int:
     return backend().clock() if at is None else int(at.timestamp() * 1000)
 
@@ -85,27 +66,31 @@ def chart(query: str, start: datetime, end: datetime, *, max_points: int = MAX_P
     return range_matrix(query, start, end, step)
 
 
-def store_stats() -> StoreStats:
-    """Figures of the store for /metrics and the storage page; one small query."""
+def store_stats() -> dict[str, float]:
+    """Figures of the store for /metrics and the storage page; one small query, cached by nobody.
+
+    `samples` are rows on disk, where a sample sent twice counts twice; `window_*` are about the samples in memory;
+    `ingested_*`, `refused_*` and `insert*` count since the start of the process.
+    """
     telemetry = backend()
     sizes = telemetry.tables.sizes()
     counts = telemetry.ingest.counts
     covered = max(0, telemetry.clock() - telemetry.window.covered_from_ms) / 1000
-    return StoreStats(
-        series=len(telemetry.index),
-        samples=sizes["rows"],
-        bytes_on_disk=sizes["bytes"],
-        parts=sizes["parts"],
-        days=sizes["days"],
-        window_samples=telemetry.window.sample_count,
-        window_bytes=telemetry.window.bytes_used,
-        window_seconds=covered,
-        ingested_samples=counts.samples,
-        refused_samples=counts.refused_samples,
-        inserts=counts.inserts,
-        failed_inserts=counts.failed_inserts,
-        insert_seconds=counts.insert_seconds,
-    )
+    return {
+        "series": len(telemetry.index),
+        "samples": sizes["rows"],
+        "bytes_on_disk": sizes["bytes"],
+        "parts": sizes["parts"],
+        "days": sizes["days"],
+        "window_samples": telemetry.window.sample_count,
+        "window_bytes": telemetry.window.bytes_used,
+        "window_seconds": covered,
+        "ingested_samples": counts.samples,
+        "refused_samples": counts.refused_samples,
+        "inserts": counts.inserts,
+        "failed_inserts": counts.failed_inserts,
+        "insert_seconds": counts.insert_seconds,
+    }
 
 
 def ready() -> bool:

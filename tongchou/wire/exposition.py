@@ -1,6 +1,6 @@
-"""Prometheus text exposition 0.0.4 and OpenMetrics 1.0, read line by line.
+r"""Prometheus text exposition 0.0.4 and OpenMetrics 1.0, read line by line.
 
-The text of a series ("name{a=\"b\"}") is handed out as it stands, so that a caller who reads the same target every
+The text of a series (`name{a="b"}`) is handed out as it stands, so that a caller who reads the same target every
 second looks it up instead of parsing its labels again; `parse_series` takes it apart.
 Grammar: prometheus/docs exposition_formats.md; OpenMetrics 1.0 ABNF. Exemplars are skipped; UTF-8 metric names in
 quotes are not spoken (they are only sent to those who ask for them).
@@ -15,9 +15,7 @@ from typing import Literal
 Format = Literal["text", "openmetrics"]
 Label = tuple[str, str]
 
-ACCEPT = (
-    "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5,text/plain;q=0.4,*/*;q=0.1"
-)
+ACCEPT = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5,text/plain;q=0.4,*/*;q=0.1"
 MAX_SAMPLES = 200_000
 
 # Alternatives exclude each other by their first character and are possessive, so matching is linear in the line.

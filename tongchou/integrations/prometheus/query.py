@@ -1,0 +1,244 @@
+"""The read half of the Prometheus HTTP API: query, query_range, labels, series, metadata, targets.
+
+GET and POST (form) alike. Answers are Prometheus's envelope, refusals too, so that Grafana and promtool read both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+import msgspec
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from tongchou import __version__
+from tongchou.core.access import Actor, check
+from tongchou.core.problems import BadRequest, NotSignedIn, Problem
+from tongchou.integrations.prometheus import answer
+from tongchou.integrations.prometheus.parameters import duration_ms, time_ms
+from tongchou.telemetry.backend import backend, default_limits
+from tongchou.telemetry.ports import Limits
+from tongchou.telemetry.promql.evaluate import instant, range_
+from tongchou.telemetry.promql.parse import Selector, format_query, parse
+from tongchou.telemetry.series import Matcher
+from tongchou.telemetry.target_health import TargetHealth, known_metadata, target_health
+
+P = ParamSpec("P")
+DEFAULT_SPAN_MS = 6 * 3600 * 1000
+_encode = msgspec.json.encode
+
+
+def _api(view: Callable[Concatenate[HttpRequest, P], bytes]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """Check the reader, run the view, wrap refusals in Prometheus's envelope."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        try:
+            actor: Actor = request.actor  # type: ignore[attr-defined]  # set by actor_middleware
+            if actor.kind == "nobody":
+                raise NotSignedIn("telemetry.not_signed_in", _("Sign in, or send an API token."))
+            check(actor, "telemetry.view")
+            return HttpResponse(view(request, *args, **kwargs), content_type="application/json")
+        except Problem as problem:
+            status, body = answer.failure(problem)
+            return HttpResponse(body, status=status, content_type="application/json")
+
+    checked: Callable[Concatenate[HttpRequest, P], HttpResponse] = require_http_methods(["GET", "POST"])(wrapped)
+    return checked
+
+
+def _get(request: HttpRequest, name: str) -> str:
+    return request.POST.get(name) or request.GET.get(name) or ""
+
+
+def _needed(request: HttpRequest, name: str) -> str:
+    text = _get(request, name)
+    if not text:
+        raise BadRequest(
+            "telemetry.bad_parameter", _("invalid parameter %(name)r: it is missing") % {"name": name}, field=name
+        )
+    return text
+
+
+def _limits(request: HttpRequest) -> Limits:
+    limits = default_limits()
+    text = _get(request, "timeout")
+    if not text:
+        return limits
+    wanted = max(0.001, duration_ms("timeout", text) / 1000)
+    return Limits(max_samples=limits.max_samples, timeout_seconds=min(wanted, limits.timeout_seconds))
+
+
+def _lookback(request: HttpRequest) -> int:
+    text = _get(request, "lookback_delta")
+    return duration_ms("lookback_delta", text) if text else 300_000
+
+
+@_api
+def instant_query(request: HttpRequest) -> bytes:
+    """Evaluate `query` at `time` (default: now)."""
+    text = _get(request, "time")
+    at_ms = time_ms("time", text) if text else backend().clock()
+    result = instant(
+        _needed(request, "query"), at_ms, backend=backend(), lookback_ms=_lookback(request), limits=_limits(request)
+    )
+    return answer.success(answer.instant(result), result.warnings, result.infos)
+
+
+@_api
+def range_query(request: HttpRequest) -> bytes:
+    """Evaluate `query` at every `step` from `start` to `end`."""
+    start, end = (time_ms(name, _needed(request, name)) for name in ("start", "end"))
+    step = duration_ms("step", _needed(request, "step"))
+    limits = _limits(request)
+    if end < start:
+        raise BadRequest("telemetry.bad_parameter", _("end timestamp must not be before start time"), field="end")
+    if step <= 0:
+        raise BadRequest(
+            "telemetry.bad_parameter",
+            _("zero or negative query resolution step widths are not accepted. Try a positive integer"),
+            field="step",
+        )
+    if (end - start) // step > limits.max_steps:
+        raise BadRequest(
+            "telemetry.too_many_steps",
+            _("exceeded maximum resolution of %(count)d points per timeseries. Try decreasing the query resolution")
+            % {"count": limits.max_steps},
+            field="step",
+        )
+    result = range_(
+        _needed(request, "query"),
+        start,
+        end,
+        step,
+        backend=backend(),
+        lookback_ms=_lookback(request),
+        limits=limits,
+    )
+    return answer.success(answer.matrix(result), result.warnings, result.infos)
+
+
+@_api
+def formatted_query(request: HttpRequest) -> bytes:
+    """Give back `query` in its canonical layout."""
+    return answer.success(_encode(format_query(_needed(request, "query"))))
+
+
+def _span(request: HttpRequest) -> tuple[int, int]:
+    end_text, start_text = _get(request, "end"), _get(request, "start")
+    end = time_ms("end", end_text) if end_text else backend().clock()
+    start = time_ms("start", start_text) if start_text else end - DEFAULT_SPAN_MS
+    if end < start:
+        raise BadRequest("telemetry.bad_parameter", _("end timestamp must not be before start time"), field="end")
+    return start, end
+
+
+def _matcher_sets(request: HttpRequest) -> list[list[Matcher]]:
+    sets: list[list[Matcher]] = []
+    for text in [*request.GET.getlist("match[]"), *request.POST.getlist("match[]")]:
+        node = parse(text)
+        if not isinstance(node, Selector) or node.offset_ms or node.at is not None:
+            raise BadRequest(
+                "telemetry.bad_parameter", _("match[] must be a series selector"), field="match[]", value=text
+            )
+        sets.extend(list(each) for each in node.matcher_sets)
+    return sets
+
+
+def _cut(request: HttpRequest, count: int) -> tuple[int, list[str]]:
+    """(how many to give, warnings) by the `limit` parameter."""
+    text = _get(request, "limit")
+    if not text:
+        return count, []
+    if not text.isdigit():
+        raise BadRequest("telemetry.bad_parameter", _("limit must be a whole number"), field="limit", value=text)
+    limit = int(text)
+    return (limit, ["results truncated due to limit"]) if 0 < limit < count else (count, [])
+
+
+@_api
+def label_names(request: HttpRequest) -> bytes:
+    """List label names, of the series `match[]` names or of all."""
+    found = backend().label_names(_matcher_sets(request), *_span(request), limits=_limits(request))
+    count, warnings = _cut(request, len(found))
+    return answer.success(_encode(found[:count]), warnings)
+
+
+@_api
+def label_values(request: HttpRequest, name: str) -> bytes:
+    """List the values of one label."""
+    found = backend().label_values(name, _matcher_sets(request), *_span(request), limits=_limits(request))
+    count, warnings = _cut(request, len(found))
+    return answer.success(_encode(found[:count]), warnings)
+
+
+@_api
+def series(request: HttpRequest) -> bytes:
+    """List the series that match any `match[]`; those with samples on the days of the interval."""
+    sets = _matcher_sets(request)
+    if not sets:
+        raise BadRequest("telemetry.bad_parameter", _("no match[] parameter provided"), field="match[]")
+    found = backend().series(sets, *_span(request), limits=_limits(request))
+    count, warnings = _cut(request, len(found))
+    return answer.success(_encode([dict(labels) for labels in found[:count]]), warnings)
+
+
+@_api
+def metadata(request: HttpRequest) -> bytes:
+    """List what scraped metrics say about themselves."""
+    wanted = _get(request, "metric")
+    known = known_metadata()
+    names = [wanted] if wanted else sorted(known)
+    count, _warnings = _cut(request, len(names))
+    found = {
+        name: [{"type": meta.type, "help": meta.help, "unit": meta.unit}]
+        for name, meta in ((name, known.get(name)) for name in names[:count])
+        if meta is not None
+    }
+    return answer.success(_encode(found))
+
+
+@_api
+def targets(request: HttpRequest) -> bytes:
+    """List the scraped targets and how the last scrape of each went."""
+    wanted = _get(request, "state")
+    active = [_target(each) for each in target_health()] if wanted in ("", "any", "active") else []
+    return answer.success(_encode({"activeTargets": active, "droppedTargets": [], "droppedTargetCounts": {}}))
+
+
+def _target(health: TargetHealth) -> dict[str, object]:
+    last = datetime.fromtimestamp(health.last_scrape_ms / 1000, UTC).isoformat() if health.last_scrape_ms else None
+    return {
+        "discoveredLabels": {"__address__": health.labels.get("instance", ""), **health.labels},
+        "labels": health.labels,
+        "scrapePool": health.labels.get("job", ""),
+        "scrapeUrl": health.url,
+        "globalUrl": health.url,
+        "lastError": health.last_error,
+        "lastScrape": last or "0001-01-01T00:00:00Z",
+        "lastScrapeDuration": health.last_duration_seconds,
+        "health": health.state,
+        "scrapeInterval": f"{health.interval_seconds:g}s",
+        "scrapeTimeout": f"{health.timeout_seconds:g}s",
+    }
+
+
+@_api
+def build_info(request: HttpRequest) -> bytes:
+    """Say what answers here; clients choose features by the version, which is that of the API spoken."""
+    return answer.success(
+        _encode(
+            {
+                "version": "3.0.0",
+                "revision": f"tongchou {__version__}",
+                "branch": "",
+                "buildUser": "",
+                "buildDate": "",
+                "goVersion": "",
+            }
+        )
+    )

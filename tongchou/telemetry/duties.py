@@ -1,0 +1,40 @@
+"""The long loops of this room, each held by one process."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from django.db import DatabaseError, close_old_connections
+
+from tongchou.core.jobs import duty
+from tongchou.inventory.reads import EndpointRow, metric_endpoints
+from tongchou.telemetry.backend import backend
+from tongchou.telemetry.scrape_loop import ScrapeLoop
+
+log = logging.getLogger(__name__)
+
+
+class _Endpoints:
+    """What to scrape; while the database does not answer, what was to be scraped before."""
+
+    def __init__(self) -> None:
+        self._last: list[EndpointRow] | None = None
+
+    def __call__(self) -> list[EndpointRow]:
+        close_old_connections()
+        try:
+            self._last = metric_endpoints()
+        except DatabaseError as error:
+            if self._last is None:
+                raise
+            log.warning("the list of endpoints could not be read, the last one is used: %s", error)
+        finally:
+            close_old_connections()
+        return self._last
+
+
+@duty("telemetry.scrape")
+def run(stop: threading.Event) -> None:
+    """Scrape every metrics endpoint of the inventory."""
+    ScrapeLoop(_Endpoints(), backend()).run(stop)
