@@ -18,7 +18,7 @@ from tongchou.core.refs import ref
 from tongchou.incidents import reads as incidents
 from tongchou.runbooks import actions, reads
 from tongchou.runbooks.document import MAX_BYTES
-from tongchou.runbooks.models import Grade, Procedure, Run, RunStep
+from tongchou.runbooks.models import Procedure, Run, RunStep
 from tongchou.runbooks.parameters import Parameter
 from tongchou.runbooks.prepare import Prepared, definition_of, prepare
 from tongchou.runbooks.reasons import Reason, in_language, say
@@ -259,7 +259,7 @@ def plan_out(prepared: Prepared) -> dict[str, Any]:
         "procedure": prepared.definition.name,
         "version": prepared.version.number,
         "grade": prepared.definition.grade,
-        "needs_approval": prepared.definition.grade != Grade.READ,
+        "needs_approval": prepared.definition.grade != "read",
         "content_hash": plan.content_hash,
         "targets": [target.as_json() for target in prepared.targets],
         "checks": [{**each.as_json(), "says": in_language(each.says)} for each in plan.checks],

@@ -157,7 +157,7 @@ def request_run(
                 remedy=_("Look at the new text and request the run again."),
             )
         run = _write_run(actor, newest, prepared, about_ref, incident_number, reason[:MAX_COMMENT])
-        if prepared.definition.grade == Grade.READ:
+        if prepared.definition.grade == "read":
             journal.wake(run.pk)
         else:
             _ask_approval(actor, run, expires_at)
@@ -201,7 +201,7 @@ def _write_run(
         targets=[target.as_json() for target in prepared.targets],
         checks=[each.as_json() for each in plan.checks],
         content_hash=plan.content_hash,
-        state=RunState.QUEUED if prepared.definition.grade == Grade.READ else RunState.AWAITING_APPROVAL,
+        state=RunState.QUEUED if prepared.definition.grade == "read" else RunState.AWAITING_APPROVAL,
         reason=reason,
         about_ref=about_ref,
         incident_number=incident_number,
@@ -311,8 +311,8 @@ def cancel(*, actor: Actor, run: Run, comment: str = "") -> Run:
         if not journal.end_run(run, RunState.CANCELLED, reason, actor=actor):
             run.refresh_from_db()
             raise _not_now(run)
-        pending = Approval.objects.filter(pk=run.approval_id, state=ApprovalState.PENDING).first()
-        if pending is not None:
+        pending = run.approval
+        if pending is not None and pending.state == ApprovalState.PENDING:
             _take_back(pending)
     return run
 

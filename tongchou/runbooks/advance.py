@@ -22,7 +22,7 @@ from tongchou.runbooks.actions import ACTION, approval_scope
 from tongchou.runbooks.definition import SAFE_METHODS, Definition
 from tongchou.runbooks.machine import Move, StepView, next_move
 from tongchou.runbooks.mask import mask
-from tongchou.runbooks.models import Grade, Run, RunState, RunStep, StepState
+from tongchou.runbooks.models import Run, RunState, RunStep, StepState
 from tongchou.runbooks.plan import PlannedCheck, Target, content_hash, judge, refuse_execution
 from tongchou.runbooks.ports import Context, StepCall, StepResult
 from tongchou.runbooks.prepare import definition_of, execution, runners
@@ -164,7 +164,7 @@ def _approved_part(step: RunStep) -> dict[str, Any]:
 def _not_covered(run: Run, definition: Definition, digest: str, steps: list[RunStep]) -> Reason | None:
     if digest != run.content_hash:
         return Reason("content_changed")
-    if definition.grade == Grade.READ:
+    if definition.grade == "read":
         alters = any(step.alters or step.input.get("method", "GET") not in SAFE_METHODS for step in steps)
         return Reason("content_changed") if alters else None
     found = approvals.valid(subject=ref(run), action=ACTION, content_hash=digest, scope=approval_scope(run))

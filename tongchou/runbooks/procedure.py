@@ -375,22 +375,18 @@ class _Reader:
 
     def wait_step(self, name: str, data: dict[str, Any], path: str) -> Step:
         self.keys(data, path, ("query", "is", "for_seconds", "timeout_seconds", "poll_seconds"), ("query", "is"))
+        held = self.number(data.get("for_seconds", 0), f"{path}.for_seconds", 0, MAX_WAIT_SECONDS)
+        timeout = self.number(data.get("timeout_seconds", 60), f"{path}.timeout_seconds", 1, MAX_WAIT_SECONDS)
         body = {
             "query": self.query(data, path),
             "is": self.condition(data.get("is", "not_empty"), f"{path}.is").text,
-            "for_seconds": self.number(data.get("for_seconds", 0), f"{path}.for_seconds", 0, MAX_WAIT_SECONDS),
-            "timeout_seconds": self.number(
-                data.get("timeout_seconds", 60), f"{path}.timeout_seconds", 1, MAX_WAIT_SECONDS
-            ),
+            "for_seconds": held,
+            "timeout_seconds": timeout,
             "poll_seconds": self.number(data.get("poll_seconds", 1), f"{path}.poll_seconds", 0.2, 600),
         }
-        if body["for_seconds"] >= body["timeout_seconds"]:
-            self.wrong(
-                f"{path}.for_seconds",
-                _("for_seconds must be less than timeout_seconds."),
-                _("Raise timeout_seconds."),
-                body["for_seconds"],
-            )
+        if held >= timeout:
+            says = _("for_seconds must be less than timeout_seconds.")
+            self.wrong(f"{path}.for_seconds", says, _("Raise timeout_seconds."), held)
         return Step(name, "wait_until", body)
 
     def http_step(self, name: str, data: dict[str, Any], path: str) -> Step:
