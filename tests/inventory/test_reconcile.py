@@ -1,0 +1,320 @@
+"""The promises of reconcile, on an in-memory inventory: carry() does to Recorded what actions do to the tables."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tongchou.inventory.observation import (
+    Observation,
+    ObservedEndpoint,
+    ObservedRelation,
+    ObservedResource,
+    service_key,
+)
+from tongchou.inventory.plan import Plan
+from tongchou.inventory.precedence import MANUAL, effective, strongest
+from tongchou.inventory.reconcile import Known, Policy, Recorded, Seen, reconcile
+
+NOW = datetime(2026, 3, 3, 8, 0, tzinfo=UTC)
+POLICY = Policy(missing_after=2, grace_seconds=60)
+
+
+def counter() -> Callable[[], UUID]:
+    numbers = itertools.count(1)
+    return lambda: UUID(int=next(numbers))
+
+
+fresh = counter()
+
+
+def plan_of(observation: Observation, recorded: Recorded, *, now: datetime = NOW, new_id: Any = None) -> Plan:
+    return reconcile(observation, recorded, now=now, policy=POLICY, new_id=new_id or fresh)
+
+
+def carry(plan: Plan, recorded: Recorded, now: datetime = NOW) -> None:
+    source = recorded.source
+    for new in plan.created:
+        known = Known(new.id, new.kind, new.name, source, new.owner, source if new.owner else "")
+        known.labels = {name: (value, source) for name, value in new.labels.items()}
+        known.attributes = {name: {source: value} for name, value in new.attributes.items()}
+        recorded.resources[new.id] = known
+        recorded.by_key.update(dict.fromkeys(new.keys, new.id))
+        recorded.names.setdefault(new.name, []).append((new.kind, new.id))
+    for change in plan.changed:
+        known = recorded.resources[change.id]
+        if change.rename:
+            known.kind, known.name = change.rename
+            known.source = source
+        if change.owner:
+            known.owner, known.owner_source = change.owner[1], source if change.owner[1] else ""
+        recorded.by_key.update(dict.fromkeys(change.keys, change.id))
+        known.labels |= {name: (value, source) for name, value in change.labels_set.items()}
+        for name in change.labels_removed:
+            del known.labels[name]
+        for name, value in change.attributes_set.items():
+            known.attributes.setdefault(name, {})[source] = value
+        for name in change.attributes_removed:
+            del known.attributes[name][source]
+        known.tombstone = known.tombstone and not change.returned
+    for edge in plan.relations_added:
+        recorded.relations.add((edge.from_id, edge.to_id, edge.type))
+    for edge in plan.relations_closed:
+        recorded.relations.discard((edge.from_id, edge.to_id, edge.type))
+    for each in plan.endpoints_set:
+        rows = recorded.endpoints.setdefault(each.resource_id, [])
+        rows[:] = [row for row in rows if row[0] != each.id]
+        rows.append((each.id or fresh(), each.endpoint))
+    for rows in recorded.endpoints.values():
+        rows[:] = [row for row in rows if row[0] not in plan.endpoints_removed]
+    for id_ in plan.seen:
+        recorded.resources[id_].seen = Seen(now)
+    for id_ in plan.sightings_missed:
+        recorded.resources[id_].seen.missed += 1  # type: ignore[union-attr]
+    for id_ in plan.sightings_gone:
+        recorded.resources[id_].seen.gone = True  # type: ignore[union-attr]
+    for id_ in plan.gone:
+        recorded.resources[id_].tombstone = True
+
+
+def essence(recorded: Recorded) -> Any:
+    """The inventory without ids: resources by their keys."""
+    keys: dict[UUID, list[str]] = {}
+    for key, id_ in recorded.by_key.items():
+        keys.setdefault(id_, []).append(key)
+    name = {id_: tuple(sorted(found)) for id_, found in keys.items()}
+    resources = sorted(
+        (name[k.id], k.kind, k.name, k.owner, sorted(k.labels.items()), sorted(map(repr, k.attributes.items())))
+        for k in recorded.resources.values()
+    )
+    relations = sorted((name[a], name[b], type_) for a, b, type_ in recorded.relations)
+    endpoints = sorted((name[id_], row[1].url) for id_, rows in recorded.endpoints.items() for row in rows)
+    return resources, relations, endpoints
+
+
+keys = st.sampled_from([f"k{i}" for i in range(6)])
+values = st.sampled_from([1, 2, "x", True, None, [1, 2]])
+observed = st.builds(
+    ObservedResource,
+    kind=st.sampled_from(["host", "instance"]),
+    name=st.sampled_from(["a", "b", "c"]),
+    keys=st.lists(keys, min_size=1, max_size=3, unique=True).map(tuple),
+    attributes=st.dictionaries(st.sampled_from(["os", "size"]), values, max_size=2),
+    labels=st.dictionaries(st.sampled_from(["env", "zone"]), st.sampled_from(["x", "y"]), max_size=2),
+    owner=st.sampled_from([None, "red", "blue", "nobody"]),
+)
+relations = st.builds(
+    ObservedRelation,
+    type=st.sampled_from(["calls", "runs_on"]),
+    ends=st.lists(st.tuples(keys, keys), min_size=1, max_size=2).map(tuple),
+)
+endpoints = st.builds(
+    ObservedEndpoint,
+    resource_key=keys,
+    url=st.sampled_from(["http://a/metrics", "http://b/metrics"]),
+    labels=st.just({"job": "x", "instance": "a"}),
+    interval_seconds=st.sampled_from([1.0, 15.0]),
+)
+observations = st.builds(
+    Observation,
+    resources=st.lists(observed, max_size=6).map(tuple),
+    relations=st.lists(relations, max_size=5).map(tuple),
+    endpoints=st.lists(endpoints, max_size=4).map(tuple),
+    complete=st.booleans(),
+)
+
+
+def empty(source: str = "sd", **others: Any) -> Recorded:
+    return Recorded(source, precedence={"sd": 100, "strong": 200}, teams=frozenset({"red", "blue"}), **others)
+
+
+@given(observations, st.randoms(use_true_random=False))
+def test_the_order_of_what_is_seen_never_matters(seen: Observation, random: Any) -> None:
+    parts = [list(seen.resources), list(seen.relations), list(seen.endpoints)]
+    for part in parts:
+        random.shuffle(part)
+    shuffled = Observation(*map(tuple, parts), complete=seen.complete)  # type: ignore[arg-type]
+    one, other = empty(), empty()
+    carry(plan_of(seen, one), one)
+    carry(plan_of(shuffled, other), other)
+    assert essence(one) == essence(other)
+
+
+@given(observations, observations)
+def test_seen_twice_changes_nothing(before: Observation, seen: Observation) -> None:
+    recorded = empty()
+    new_id = counter()
+    carry(plan_of(before, recorded, new_id=new_id), recorded)
+    carry(plan_of(seen, recorded, new_id=new_id), recorded)
+    again = plan_of(seen, recorded, new_id=new_id)
+    assert not again.changes_something
+    assert not again.sightings_new
+    assert not again.sightings_again
+
+
+@given(observations, observations)
+def test_a_weaker_source_never_wins(strong: Observation, weak: Observation) -> None:
+    """Whatever the strong one says of a resource stands, in either order of arrival."""
+    new_id = counter()
+    shared = empty("strong")
+    carry(plan_of(strong, shared, new_id=new_id), shared)
+    said = {id_: dict(known.labels) for id_, known in shared.resources.items()}
+    named = {id_: (known.kind, known.name) for id_, known in shared.resources.items()}
+    values = {id_: {n: by["strong"] for n, by in k.attributes.items()} for id_, k in shared.resources.items()}
+    owners = {id_: known.owner for id_, known in shared.resources.items() if known.owner}
+    for known in shared.resources.values():
+        known.seen, known.seen_by_others = None, True
+    shared.source = "sd"
+    carry(plan_of(weak, shared, new_id=new_id), shared)
+    for id_, labels in said.items():
+        known = shared.resources[id_]
+        assert {name: known.labels[name] for name in labels} == labels
+        assert (known.kind, known.name) == named[id_]
+        assert owners.get(id_) in (None, known.owner)
+        for name, value in values[id_].items():
+            assert effective(known.attributes[name], shared.precedence) == value
+
+
+def test_a_person_outweighs_every_source() -> None:
+    assert strongest(["a", MANUAL, "b"], {"a": 999, "b": 1}) == MANUAL
+    assert strongest(["a", "b"], {"a": 5, "b": 5}) == "b"
+    assert strongest([], {}) is None
+
+
+def thing(name: str, *more: str, **facts: Any) -> ObservedResource:
+    return ObservedResource("instance", name, (f"k:{name}", *more), **facts)
+
+
+def test_what_shares_a_key_is_one() -> None:
+    recorded = empty()
+    carry(plan_of(Observation((thing("a", "mac"), thing("b", "mac"), thing("c"))), recorded), recorded)
+    assert sorted(known.name for known in recorded.resources.values()) == ["a", "c"]
+    assert recorded.by_key["k:a"] == recorded.by_key["k:b"] == recorded.by_key["mac"]
+
+
+def test_keys_of_two_known_resources_are_told_and_not_merged() -> None:
+    recorded = empty()
+    carry(plan_of(Observation((thing("a"), thing("b"))), recorded), recorded)
+    plan = plan_of(Observation((ObservedResource("instance", "a", ("k:a", "k:b")),)), recorded)
+    assert [(each.code, each.subject) for each in plan.conflicts] == [("identity", "a")]
+    assert not plan.created
+    assert plan.seen == [recorded.by_key["k:a"]]
+
+
+def test_absence_needs_both_enough_looks_and_enough_time() -> None:
+    recorded = empty()
+    both, one = Observation((thing("a"), thing("b"))), Observation((thing("a"),))
+    carry(plan_of(both, recorded), recorded)
+    b = recorded.by_key["k:b"]
+    for seconds, gone in ((10, False), (20, False), (59, False), (61, True)):
+        now = NOW + timedelta(seconds=seconds)
+        plan = plan_of(one, recorded, now=now)
+        assert (plan.gone == [b]) is gone, seconds
+        carry(plan, recorded, now)
+    back = plan_of(both, recorded)
+    assert [(change.id, change.returned) for change in back.changed] == [(b, True)]
+    assert not back.created
+
+
+def test_what_another_source_still_sees_is_not_gone() -> None:
+    recorded = empty()
+    carry(plan_of(Observation((thing("a"), thing("b"))), recorded), recorded)
+    b = recorded.resources[recorded.by_key["k:b"]]
+    b.seen_by_others = True
+    b.seen = Seen(NOW - timedelta(hours=1), missed=9)
+    plan = plan_of(Observation((thing("a"),)), recorded)
+    assert plan.sightings_gone == [b.id]
+    assert plan.gone == []
+
+
+@pytest.mark.parametrize("seen", [Observation(), Observation((thing("a"),), complete=False)])
+def test_an_empty_or_partial_look_loses_nothing(seen: Observation) -> None:
+    recorded = empty()
+    full = Observation(
+        (thing("a", attributes={"os": "x"}), thing("b")),
+        (ObservedRelation("calls", (("k:a", "k:b"),)),),
+        (ObservedEndpoint("k:b", "http://b/metrics", {"job": "b", "instance": "b"}),),
+    )
+    carry(plan_of(full, recorded), recorded)
+    before = essence(recorded)
+    for hours in range(1, 20):
+        now = NOW + timedelta(hours=hours)
+        plan = plan_of(seen, recorded, now=now)
+        assert not plan.changes_something
+        carry(plan, recorded, now)
+    assert essence(recorded) == before
+    assert not any(known.tombstone for known in recorded.resources.values())
+
+
+def test_a_relation_waits_for_its_other_end_and_is_then_made() -> None:
+    recorded = empty()
+    calls = ObservedRelation("calls", (("k:a", "name:b"),))
+    plan = plan_of(Observation((thing("a"),), (calls,)), recorded)
+    assert plan.relations_added == []
+    assert plan.deferred == ["k:a calls name:b"]
+    carry(plan, recorded)
+    carry(plan_of(Observation((thing("a"), thing("b")), (calls,)), recorded), recorded)
+    assert recorded.relations == {(recorded.by_key["k:a"], recorded.by_key["k:b"], "calls")}
+
+
+def test_a_name_means_the_thing_before_the_service_and_a_kind_only_alone() -> None:
+    recorded = empty()
+    service = ObservedResource("service", "db", (service_key("db"),))
+    host = ObservedResource("host", "box-7", ("h",))
+    relations = (
+        ObservedRelation("calls", (("k:a", "name:db"),)),
+        ObservedRelation("runs_on", (("k:a", "name:host"),)),
+    )
+    carry(plan_of(Observation((thing("a"), thing("db"), service, host), relations), recorded), recorded)
+    a = recorded.by_key["k:a"]
+    assert recorded.relations == {(a, recorded.by_key["k:db"], "calls"), (a, recorded.by_key["h"], "runs_on")}
+
+
+def test_two_of_one_name_defer_a_relation_rather_than_guess() -> None:
+    recorded = empty()
+    twins = (ObservedResource("instance", "x", ("1",)), ObservedResource("instance", "x", ("2",)))
+    plan = plan_of(Observation((thing("a"), *twins), (ObservedRelation("calls", (("k:a", "name:x"),)),)), recorded)
+    assert plan.relations_added == []
+    assert plan.deferred
+
+
+def test_a_relation_no_longer_stated_ends_only_when_its_resource_was_seen() -> None:
+    recorded = empty()
+    full = Observation((thing("a"), thing("b")), (ObservedRelation("calls", (("k:a", "k:b"),)),))
+    carry(plan_of(full, recorded), recorded)
+    assert not plan_of(Observation((thing("b"),)), recorded).relations_closed
+    assert len(plan_of(Observation((thing("a"), thing("b"))), recorded).relations_closed) == 1
+
+
+def test_a_moved_endpoint_replaces_the_old_one_at_once() -> None:
+    recorded = empty()
+
+    def at(url: str) -> Observation:
+        return Observation((thing("a"),), (), (ObservedEndpoint("k:a", url, {"job": "a", "instance": url}),))
+
+    carry(plan_of(at("http://a:1/metrics"), recorded), recorded)
+    carry(plan_of(at("http://a:2/metrics"), recorded), recorded)
+    assert [row[1].url for row in recorded.endpoints[recorded.by_key["k:a"]]] == ["http://a:2/metrics"]
+
+
+def test_an_owner_nobody_knows_is_told_and_left_open() -> None:
+    plan = plan_of(Observation((thing("a", owner="ghosts"),)), empty())
+    assert plan.created[0].owner is None
+    assert "ghosts" in plan.warnings[0]
+
+
+def test_only_what_a_reader_sees_differ_is_effective() -> None:
+    recorded = empty()
+    carry(plan_of(Observation((thing("a", attributes={"os": "weak"}),)), recorded), recorded)
+    known = recorded.resources[recorded.by_key["k:a"]]
+    known.attributes["os"]["strong"] = "strong"
+    plan = plan_of(Observation((thing("a", attributes={"os": "other"}),)), recorded)
+    assert plan.changed[0].attributes_set == {"os": "other"}
+    assert plan.changed[0].effective == {}

@@ -1,0 +1,141 @@
+"""The sources that feed the inventory: configure, run, dry run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Router, Schema
+
+from tongchou.api.core import Page, actor_of
+from tongchou.core.access import check
+from tongchou.inventory import sources
+from tongchou.inventory.models import SourceConfig
+from tongchou.inventory.plan import Plan
+from tongchou.inventory.reads import VIEW
+
+router = Router(tags=["inventory"])
+
+
+class SourceIn(Schema):
+    """A source; what is left out keeps its value, or takes the default of its kind."""
+
+    kind: str | None = None
+    settings: dict[str, Any] | None = None
+    interval_seconds: float | None = None
+    enabled: bool | None = None
+    precedence: int | None = None
+    missing_after: int | None = None
+    grace_seconds: float | None = None
+
+
+class NewSourceIn(SourceIn):
+    """A source with its name."""
+
+    name: str
+    kind: str
+
+
+def _source(row: SourceConfig) -> dict[str, Any]:
+    facts = (
+        "name", "kind", "settings", "interval_seconds", "enabled", "precedence", "missing_after", "grace_seconds",
+        "created_at", "last_run_at", "last_success_at", "last_error", "last_remedy", "last_result",
+    )  # fmt: skip
+    return {"id": row.pk, **{name: getattr(row, name) for name in facts}}
+
+
+def _plan(plan: Plan) -> dict[str, Any]:
+    """A plan as people read it: what would be written, and what could not be taken as said. Lists are cut at 500."""
+    return {
+        "source": plan.source,
+        "changes": plan.changes_something,
+        "counts": plan.counts(),
+        "created": [{"kind": new.kind, "name": new.name, "keys": new.keys} for new in plan.created[:500]],
+        "changed": [
+            {
+                "id": each.id,
+                "name": each.name,
+                "returned": each.returned,
+                "rename": each.rename,
+                "owner": each.owner,
+                "changes": {name: list(pair) for name, pair in each.effective.items()},
+            }
+            for each in plan.changed[:500]
+        ],
+        "gone": plan.gone[:500],
+        "deferred": plan.deferred[:500],
+        "conflicts": [
+            {"code": each.code, "subject": each.subject, "detail": each.detail} for each in plan.conflicts[:500]
+        ],
+        "warnings": plan.warnings[:500],
+    }
+
+
+@router.get("/source-kinds", response=list[dict[str, Any]])
+def list_source_kinds(request: HttpRequest) -> list[dict[str, Any]]:
+    """List the sorts of sources there are, each with the JSON Schema of its settings."""
+    check(actor_of(request), sources.MANAGE)
+    return [
+        {
+            "kind": each.kind,
+            "title": str(each.title),
+            "settings_schema": each.settings_schema,
+            "precedence": each.precedence,
+            "interval_seconds": each.interval_seconds,
+        }
+        for _kind, each in sorted(sources.source_kinds().items())
+    ]
+
+
+@router.get("/sources", response=Page)
+def list_sources(request: HttpRequest) -> dict[str, Any]:
+    """List the configured sources with their last result or error and its remedy."""
+    check(actor_of(request), VIEW)
+    rows = list(SourceConfig.objects.order_by("name"))
+    return {"items": [_source(row) for row in rows], "count": len(rows)}
+
+
+@router.post("/sources", response={201: dict[str, Any]})
+def create_source(request: HttpRequest, body: NewSourceIn) -> tuple[int, dict[str, Any]]:
+    """Create or change a source by name; its first sync follows at once."""
+    wanted = sources.Wanted(**body.model_dump(exclude={"name"}))
+    return 201, _source(sources.configure_source(actor=actor_of(request), name=body.name, wanted=wanted))
+
+
+@router.get("/sources/{name}", response=dict[str, Any])
+def get_source(request: HttpRequest, name: str) -> dict[str, Any]:
+    """Return one source."""
+    check(actor_of(request), VIEW)
+    return _source(sources.get_source(name))
+
+
+@router.put("/sources/{name}", response=dict[str, Any])
+def put_source(request: HttpRequest, name: str, body: SourceIn) -> dict[str, Any]:
+    """Create or change a source; what is left out keeps its value."""
+    wanted = sources.Wanted(**body.model_dump())
+    return _source(sources.configure_source(actor=actor_of(request), name=name, wanted=wanted))
+
+
+@router.delete("/sources/{name}", response={204: None})
+def delete_source(request: HttpRequest, name: str) -> tuple[int, None]:
+    """Delete a source: its endpoints go, its relations close, what it alone saw becomes a tombstone."""
+    actor = actor_of(request)
+    check(actor, sources.MANAGE)
+    sources.delete_source(actor=actor, source=sources.get_source(name))
+    return 204, None
+
+
+@router.post("/sources/{name}/sync", response=dict[str, Any])
+def sync_source(request: HttpRequest, name: str) -> dict[str, Any]:
+    """Look and apply now; answers with what was done."""
+    actor = actor_of(request)
+    check(actor, sources.MANAGE)
+    return _plan(sources.run_source(actor=actor, source=sources.get_source(name)))
+
+
+@router.post("/sources/{name}/plan", response=dict[str, Any])
+def plan_source(request: HttpRequest, name: str) -> dict[str, Any]:
+    """Dry run: look now and answer with what a sync would do, without doing it."""
+    actor = actor_of(request)
+    check(actor, sources.MANAGE)
+    return _plan(sources.dry_run(actor=actor, source=sources.get_source(name)))

@@ -1,0 +1,148 @@
+"""Reads the facts of this machine, each sort in one function, all as observed resources."""
+
+from __future__ import annotations
+
+import platform
+import re
+import socket
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tongchou.inventory.observation import ObservedResource
+
+# what the operating system answers when it does not tell
+REFUSED = (psutil.Error, OSError, NotImplementedError, RuntimeError)
+MAX_LISTENERS = 1000
+SECTOR_BYTES = 512  # of /sys/block/*/size, whatever the disk's own sector size
+_VIRTUAL_DISK = re.compile(r"\A(loop|ram|zram|fd|sr|dm-|md|nbd)\d*")
+_VIRTUAL_INTERFACE = re.compile(r"\A(lo|veth|ifb|docker|br-|virbr|cali|flannel|tap|tun|dummy)\d*")
+
+
+def _read(path: str) -> str:
+    """The first line of a small file of the kernel, empty when there is none."""
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _told(**facts: Any) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if value not in (None, "", [])}
+
+
+def _os_name() -> str:
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", "")
+    except OSError:
+        return f"{platform.system()} {platform.release()}"
+
+
+def host() -> ObservedResource:
+    """Return this machine. Known by its machine id where it has one, else by its name."""
+    name = socket.gethostname() or "localhost"
+    machine_id = _read("/etc/machine-id")
+    keys = (f"machine-id:{machine_id}", f"hostname:{name}") if machine_id else (f"hostname:{name}",)
+    model = _read("/proc/cpuinfo")
+    found = re.search(r"^model name\s*:\s*(.+)$", model, re.MULTILINE)
+    facts = _told(
+        os=_os_name(),
+        kernel=platform.release(),
+        architecture=platform.machine(),
+        cpu_model=found.group(1).strip() if found else "",
+        cpu_count=psutil.cpu_count(),
+        memory_bytes=psutil.virtual_memory().total,
+        swap_bytes=psutil.swap_memory().total,
+        product=_read("/sys/class/dmi/id/product_name"),
+        vendor=_read("/sys/class/dmi/id/sys_vendor"),
+        serial=_read("/sys/class/dmi/id/product_serial"),
+    )
+    return ObservedResource("host", name, keys, facts)
+
+
+def disks(machine: str, host_name: str) -> list[ObservedResource]:
+    """Return the block devices that are hardware, or look like it to this machine (Linux)."""
+    found = []
+    root = Path("/sys/block")
+    for path in sorted(root.iterdir()) if root.is_dir() else []:
+        sectors = _read(f"{path}/size")
+        if _VIRTUAL_DISK.match(path.name) or not sectors.isdigit() or sectors == "0":
+            continue
+        rotational = _read(f"{path}/queue/rotational")
+        facts = _told(
+            device=f"/dev/{path.name}",
+            size_bytes=int(sectors) * SECTOR_BYTES,
+            model=_read(f"{path}/device/model"),
+            serial=_read(f"{path}/device/serial") or _read(f"{path}/serial"),
+            medium={"0": "solid state", "1": "rotating"}.get(rotational, ""),
+        )
+        found.append(ObservedResource("disk", f"{host_name} {path.name}", (f"{machine}/disk:{path.name}",), facts))
+    return found
+
+
+def filesystems(machine: str, host_name: str) -> list[ObservedResource]:
+    """Return mounted file systems on devices, and / whatever it is on (a container's overlay)."""
+    mounts = {part.mountpoint: part for part in psutil.disk_partitions(all=False)}
+    if "/" not in mounts:
+        mounts |= {part.mountpoint: part for part in psutil.disk_partitions(all=True) if part.mountpoint == "/"}
+    found = []
+    for mount, part in sorted(mounts.items()):
+        if not Path(mount).is_dir() or part.fstype in ("squashfs", "iso9660"):
+            continue  # a file bound into a container, or an image that is full by nature
+        facts = _told(mountpoint=mount, device=part.device, type=part.fstype, size_bytes=psutil.disk_usage(mount).total)
+        key = f"{machine}/filesystem:{mount}"[:255]
+        found.append(ObservedResource("filesystem", f"{host_name} {mount}"[:253], (key,), facts))
+    return found
+
+
+def interfaces(machine: str, host_name: str) -> list[ObservedResource]:
+    """Return the network interfaces that reach beyond this machine."""
+    states = psutil.net_if_stats()
+    found = []
+    for name, addresses in sorted(psutil.net_if_addrs().items()):
+        if _VIRTUAL_INTERFACE.match(name):
+            continue
+        mac = next((each.address for each in addresses if each.family == psutil.AF_LINK), "")
+        ips = sorted(
+            each.address.partition("%")[0] for each in addresses if each.family in (socket.AF_INET, socket.AF_INET6)
+        )
+        state = states.get(name)
+        facts = _told(mac=mac, addresses=ips, mtu=state.mtu if state else None, up=state.isup if state else None)
+        if state and 0 < state.speed < 65_535:  # 65,535 is the kernel's word for unknown
+            facts["speed_mbps"] = state.speed
+        found.append(ObservedResource("interface", f"{host_name} {name}", (f"{machine}/interface:{name}",), facts))
+    return found
+
+
+def listeners(machine: str, host_name: str) -> list[ObservedResource]:
+    """Return the TCP ports something listens on, with the process's name where this process may know it."""
+    ports: dict[int, tuple[set[str], set[int]]] = {}
+    for connection in psutil.net_connections(kind="tcp"):
+        if connection.status != psutil.CONN_LISTEN or not connection.laddr:
+            continue
+        addresses, pids = ports.setdefault(connection.laddr.port, (set(), set()))
+        addresses.add(connection.laddr.ip)
+        if connection.pid:
+            pids.add(connection.pid)
+    found = []
+    for port, (addresses, pids) in sorted(ports.items())[:MAX_LISTENERS]:
+        names, users = _processes(pids)
+        process = ", ".join(names)
+        facts = _told(port=port, protocol="tcp", addresses=sorted(addresses), process=process, user=", ".join(users))
+        title = f"{process or 'port'}:{port}"
+        found.append(ObservedResource("listener", title[:253], (f"{machine}/tcp:{port}",), facts))
+    return found
+
+
+def _processes(pids: set[int]) -> tuple[list[str], list[str]]:
+    """Names and users of processes; one that ends meanwhile, or is not ours to see, is left out."""
+    names, users = set(), set()
+    for pid in pids:
+        try:
+            process = psutil.Process(pid)
+            names.add(process.name())
+            users.add(process.username())
+        except psutil.Error:
+            continue
+    return sorted(names), sorted(users)

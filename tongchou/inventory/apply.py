@@ -1,0 +1,279 @@
+"""Writes a plan in few statements: called by actions.apply_sync inside its transaction, by nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db.models import F
+
+from tongchou.core.ledger import Entry
+from tongchou.core.models import Team
+from tongchou.inventory.models import (
+    AttributeValue,
+    Endpoint,
+    GraphStamp,
+    Identity,
+    Relation,
+    Resource,
+    ResourceLabel,
+    ResourceState,
+    Sighting,
+)
+from tongchou.inventory.observation import ObservedEndpoint
+from tongchou.inventory.plan import Changed, Plan, RelationChange
+from tongchou.inventory.recorded import chunks
+
+BATCH = 2000
+SIGHTING_FLUSH_SECONDS = 60.0
+
+
+def resource_ref(id_: UUID) -> str:
+    """Return the Ref of a resource of which only the id is at hand."""
+    return f"inventory.resource:{id_}"
+
+
+def bump_graph() -> None:
+    """Make every process load the graph anew. One statement."""
+    GraphStamp.objects.bulk_create(
+        [GraphStamp(pk=1, token=uuid4())], update_conflicts=True, unique_fields=["id"], update_fields=["token"]
+    )
+
+
+def write(plan: Plan, now: datetime) -> list[Entry]:
+    """Write resources, relations and endpoints of a plan; return the ledger entries that tell of it."""
+    teams = dict(Team.objects.values_list("name", "id"))
+    entries = _write_created(plan, teams, now) + _write_changed(plan, teams, now) + _write_gone(plan, now)
+    entries += _write_relations(plan, now)
+    _write_endpoints(plan)
+    if plan.changes_graph:
+        bump_graph()
+    return entries
+
+
+def write_sightings(plan: Plan, now: datetime) -> None:
+    """Write who was seen: at most one statement for a sync without news, none within a minute of the last."""
+    source = plan.source
+    Sighting.objects.bulk_create(
+        [Sighting(resource_id=id_, source=source, last_seen=now) for id_ in plan.sightings_new], batch_size=BATCH
+    )
+    mine = Sighting.objects.filter(source=source)
+    for part in chunks(plan.sightings_again):
+        mine.filter(resource_id__in=part).update(last_seen=now, missed=0, gone_at=None)
+    for part in chunks(plan.sightings_missed):
+        mine.filter(resource_id__in=part).update(missed=F("missed") + 1)
+    for part in chunks(plan.sightings_gone):
+        mine.filter(resource_id__in=part).update(gone_at=now)
+    stale = mine.filter(last_seen__lt=now - timedelta(seconds=SIGHTING_FLUSH_SECONDS), gone_at__isnull=True)
+    if plan.seen and not plan.unseen:
+        stale.update(last_seen=now)
+        return
+    for part in chunks(plan.seen):
+        stale.filter(resource_id__in=part).update(last_seen=now)
+
+
+def _write_created(plan: Plan, teams: dict[str, UUID], now: datetime) -> list[Entry]:
+    source, created = plan.source, plan.created
+    Resource.objects.bulk_create(
+        [
+            Resource(
+                id=new.id,
+                kind=new.kind,
+                name=new.name,
+                owner_id=teams.get(new.owner) if new.owner else None,
+                owner_source=source if new.owner else "",
+                labels=new.labels,
+                source=source,
+                created_at=now,
+            )
+            for new in created
+        ],
+        batch_size=BATCH,
+    )
+    Identity.objects.bulk_create(
+        [Identity(resource_id=new.id, key=key) for new in created for key in new.keys], batch_size=BATCH
+    )
+    _set_labels([(new.id, new.labels) for new in created], source)
+    _set_attributes([(new.id, new.attributes) for new in created], source, now)
+    return [
+        Entry("resource.created", resource_ref(new.id), payload={"kind": new.kind, "name": new.name, "source": source})
+        for new in created
+    ]
+
+
+def _set_labels(labels: Iterable[tuple[UUID, dict[str, str]]], source: str) -> None:
+    ResourceLabel.objects.bulk_create(
+        [
+            ResourceLabel(resource_id=id_, name=n, value=v, source=source)
+            for id_, found in labels
+            for n, v in found.items()
+        ],
+        batch_size=BATCH,
+        update_conflicts=True,
+        unique_fields=["resource", "name"],
+        update_fields=["value", "source"],
+    )
+
+
+def _set_attributes(attributes: Iterable[tuple[UUID, dict[str, Any]]], source: str, now: datetime) -> None:
+    AttributeValue.objects.bulk_create(
+        [
+            AttributeValue(resource_id=id_, source=source, name=name, value=value, changed_at=now)
+            for id_, found in attributes
+            for name, value in found.items()
+        ],
+        batch_size=BATCH,
+        update_conflicts=True,
+        unique_fields=["resource", "name", "source"],
+        update_fields=["value", "changed_at"],
+    )
+
+
+def _write_changed(plan: Plan, teams: dict[str, UUID], now: datetime) -> list[Entry]:
+    source, changed = plan.source, plan.changed
+    Identity.objects.bulk_create(
+        [Identity(resource_id=each.id, key=key) for each in changed for key in each.keys], batch_size=BATCH
+    )
+    _set_labels([(each.id, each.labels_set) for each in changed], source)
+    _set_attributes([(each.id, each.attributes_set) for each in changed], source, now)
+    _remove_values(changed, source)
+    by_id = {
+        each.id: each
+        for each in changed
+        if each.rename or each.owner or each.labels_set or each.labels_removed or each.returned
+    }
+    for part in chunks(by_id):
+        rows = list(Resource.objects.filter(pk__in=part))
+        for row in rows:
+            _alter(row, by_id[row.pk], teams, source)
+        fields = ["kind", "name", "source", "owner", "owner_source", "labels", "state", "gone_at"]
+        Resource.objects.bulk_update(rows, fields, batch_size=200)
+    return [entry for each in changed if (entry := _entry(each, source)) is not None]
+
+
+def _alter(row: Resource, change: Changed, teams: dict[str, UUID], source: str) -> None:
+    if change.rename:
+        row.kind, row.name = change.rename
+        row.source = source
+    if change.owner:
+        new = change.owner[1]
+        row.owner_id, row.owner_source = (teams.get(new), source) if new else (None, "")
+    row.labels = change.labels
+    if change.returned:
+        row.state, row.gone_at = ResourceState.ACTIVE, None
+
+
+def _remove_values(changed: Iterable[Changed], source: str) -> None:
+    attributes: dict[str, list[UUID]] = {}
+    labels: dict[str, list[UUID]] = {}
+    for each in changed:
+        for name in each.attributes_removed:
+            attributes.setdefault(name, []).append(each.id)
+        for name in each.labels_removed:
+            labels.setdefault(name, []).append(each.id)
+    for name, ids in attributes.items():
+        for part in chunks(ids):
+            AttributeValue.objects.filter(source=source, name=name, resource_id__in=part).delete()
+    for name, ids in labels.items():
+        for part in chunks(ids):
+            ResourceLabel.objects.filter(source=source, name=name, resource_id__in=part).delete()
+
+
+def _entry(change: Changed, source: str) -> Entry | None:
+    """What a reader sees differ; a weaker source's word that stays in the shadow is no transition."""
+    changes: dict[str, list[Any]] = {name: [old, new] for name, (old, new) in sorted(change.effective.items())}
+    if change.rename:
+        changes["kind, name"] = [f"{change.kind} {change.name}", " ".join(change.rename)]
+    if change.owner:
+        changes["owner"] = list(change.owner)
+    if not changes and not change.returned:
+        return None
+    verb = "resource.returned" if change.returned else "resource.changed"
+    name = change.rename[1] if change.rename else change.name
+    return Entry(verb, resource_ref(change.id), payload={"name": name, "source": source, "changes": changes})
+
+
+def _write_gone(plan: Plan, now: datetime) -> list[Entry]:
+    entries: list[Entry] = []
+    for part in chunks(plan.gone):
+        rows = Resource.objects.filter(pk__in=part, state=ResourceState.ACTIVE)
+        entries += [
+            Entry("resource.gone", resource_ref(id_), payload={"kind": kind, "name": name, "source": plan.source})
+            for id_, kind, name in rows.values_list("id", "kind", "name")
+        ]
+        rows.update(state=ResourceState.TOMBSTONE, gone_at=now)
+    return entries
+
+
+def _write_relations(plan: Plan, now: datetime) -> list[Entry]:
+    source = plan.source
+    Relation.objects.bulk_create(
+        [
+            Relation(
+                from_resource_id=each.from_id,
+                to_resource_id=each.to_id,
+                type=each.type,
+                source=source,
+                origin=each.origin,
+                confidence=each.confidence,
+                valid_from=now,
+            )
+            for each in plan.relations_added
+        ],
+        batch_size=BATCH,
+    )
+    closing = {(each.from_id, each.to_id, each.type) for each in plan.relations_closed}
+    if closing:
+        open_ = Relation.objects.filter(source=source, valid_to__isnull=True)
+        rows = open_.values_list("id", "from_resource_id", "to_resource_id", "type")
+        for part in chunks([row[0] for row in rows if row[1:] in closing]):
+            Relation.objects.filter(pk__in=part).update(valid_to=now)
+    names = _names(
+        {id_ for each in (*plan.relations_added, *plan.relations_closed) for id_ in (each.from_id, each.to_id)}
+    )
+    return [_relation_entry("relation.added", each, source, names) for each in plan.relations_added] + [
+        _relation_entry("relation.removed", each, source, names) for each in plan.relations_closed
+    ]
+
+
+def _names(ids: Iterable[UUID]) -> dict[UUID, str]:
+    names: dict[UUID, str] = {}
+    for part in chunks(ids):
+        names.update(Resource.objects.filter(pk__in=part).values_list("id", "name"))
+    return names
+
+
+def _relation_entry(verb: str, edge: RelationChange, source: str, names: dict[UUID, str]) -> Entry:
+    payload = {"type": edge.type, "from": names.get(edge.from_id), "to": names.get(edge.to_id), "source": source}
+    return Entry(verb, resource_ref(edge.from_id), about=(resource_ref(edge.to_id),), payload=payload)
+
+
+def endpoint_row(resource_id: UUID, endpoint: ObservedEndpoint, source: str, id_: UUID | None = None) -> Endpoint:
+    """Return the (unsaved) row of an observed endpoint."""
+    return Endpoint(
+        id=id_ or uuid4(),
+        resource_id=resource_id,
+        purpose=endpoint.purpose,
+        url=endpoint.url,
+        labels=dict(endpoint.labels),
+        job=endpoint.labels.get("job", ""),
+        instance=endpoint.labels.get("instance", ""),
+        interval_seconds=endpoint.interval_seconds,
+        timeout_seconds=endpoint.timeout_seconds,
+        source=source,
+    )
+
+
+def _write_endpoints(plan: Plan) -> None:
+    for part in chunks(plan.endpoints_removed):
+        Endpoint.objects.filter(pk__in=part).delete()
+    rows = [endpoint_row(each.resource_id, each.endpoint, plan.source, each.id) for each in plan.endpoints_set]
+    known = {each.id for each in plan.endpoints_set if each.id}
+    Endpoint.objects.bulk_create([row for row in rows if row.pk not in known], batch_size=BATCH)
+    Endpoint.objects.bulk_update(
+        [row for row in rows if row.pk in known],
+        ["labels", "job", "instance", "interval_seconds", "timeout_seconds"],
+        batch_size=200,
+    )

@@ -1,0 +1,259 @@
+"""Configures and runs sources: look at the world, compare, write; a look that fails touches nothing known."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from tongchou.core import jobs, ledger
+from tongchou.core.access import Actor, check
+from tongchou.core.problems import Invalid, NotFound, Problem, Unavailable
+from tongchou.core.refs import ref
+from tongchou.core.registry import implementations
+from tongchou.inventory import checks, precedence
+from tongchou.inventory.apply import write, write_sightings
+from tongchou.inventory.models import Endpoint, Relation, Sighting, SourceConfig
+from tongchou.inventory.observation import Observation
+from tongchou.inventory.plan import Plan
+from tongchou.inventory.ports import Source
+from tongchou.inventory.reconcile import Policy, reconcile
+from tongchou.inventory.recorded import load_recorded
+
+log = logging.getLogger(__name__)
+
+MANAGE = "inventory.manage_sources"
+LEAST_INTERVAL_SECONDS = 5.0
+MOST_INTERVAL_SECONDS = 7 * 86_400.0
+SYNC_JOB = "inventory.sync"
+TRIES = 3
+# what the code of a source may raise on a world it did not expect; anything worse is the job's to show
+FAULTS = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+
+
+def source_kinds() -> dict[str, Source]:
+    """Return every sort of source the integrations bring, by kind."""
+    found = implementations(Source)  # type: ignore[type-abstract]  # a Protocol is what is asked for
+    return {each.kind: each for each in found}
+
+
+def source_of(kind: str) -> Source:
+    """Return the source of a kind; raises Invalid that lists the known ones."""
+    known = source_kinds()
+    if kind not in known:
+        raise Invalid(
+            "inventory.source_kind",
+            _("There is no source of this kind."),
+            field="kind",
+            value=kind,
+            remedy=_("Use one of: %(known)s.") % {"known": ", ".join(sorted(known)) or "-"},
+        )
+    return known[kind]
+
+
+def get_source(name: str) -> SourceConfig:
+    """Return the configured source of this name; raises NotFound."""
+    row = SourceConfig.objects.filter(name=name).first()
+    if row is None:
+        raise NotFound("inventory.source", _("There is no source of this name."), field="name", value=name)
+    return row
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a caller may say about a source; None keeps what is there, or takes the default of the kind."""
+
+    kind: str | None = None
+    settings: Mapping[str, Any] | None = None
+    interval_seconds: float | None = None
+    enabled: bool | None = None
+    precedence: int | None = None
+    missing_after: int | None = None
+    grace_seconds: float | None = None
+
+
+def configure_source(*, actor: Actor, name: str, wanted: Wanted) -> SourceConfig:
+    """Create or change a source; the first sync follows at once. Events source.added, source.configured.
+
+    Raises Invalid for an unknown kind, a change of kind, or settings that will not do.
+    """
+    check(actor, MANAGE)
+    name = checks.name(name)
+    if name == precedence.MANUAL or "/" in name or len(name) > 120:
+        raise Invalid(
+            "inventory.source_name",
+            _("A source's name has at most 120 characters, no /, and is not %(manual)r.")
+            % {"manual": precedence.MANUAL},
+            field="name",
+            value=name,
+            remedy=_("Choose another name."),
+        )
+    with transaction.atomic():
+        row = SourceConfig.objects.select_for_update().filter(name=name).first()
+        created = row is None
+        source = source_of(wanted.kind or (row.kind if row else ""))
+        if row is None:
+            row = SourceConfig(
+                name=name, kind=source.kind, precedence=source.precedence, interval_seconds=source.interval_seconds
+            )
+        elif row.kind != source.kind:
+            raise Invalid(
+                "inventory.source_kind",
+                _("A source keeps its kind."),
+                field="kind",
+                value=wanted.kind,
+                remedy=_("Make a new source, then delete this one."),
+            )
+        before = None if created else _configuration(row)
+        _take(row, source, wanted)
+        if before == _configuration(row):
+            return row
+        row.save()
+        payload = {"name": name, "kind": row.kind, "interval_seconds": row.interval_seconds, "enabled": row.enabled}
+        ledger.record(
+            actor=actor, verb="source.added" if created else "source.configured", subject=ref(row), payload=payload
+        )
+        if row.enabled:
+            jobs.enqueue(SYNC_JOB, {"source": name}, unique_key=f"{SYNC_JOB}:{name}")
+    return row
+
+
+def _configuration(row: SourceConfig) -> tuple[object, ...]:
+    return (row.settings, row.interval_seconds, row.enabled, row.precedence, row.missing_after, row.grace_seconds)
+
+
+def _take(row: SourceConfig, source: Source, wanted: Wanted) -> None:
+    row.settings = source.validate(wanted.settings if wanted.settings is not None else row.settings)
+    if wanted.interval_seconds is not None:
+        row.interval_seconds = wanted.interval_seconds
+    checks.seconds(
+        row.interval_seconds, field="interval_seconds", least=LEAST_INTERVAL_SECONDS, most=MOST_INTERVAL_SECONDS
+    )
+    if wanted.enabled is not None:
+        row.enabled = wanted.enabled
+    if wanted.precedence is not None:
+        row.precedence = int(
+            checks.seconds(wanted.precedence, field="precedence", least=1, most=precedence.MANUAL_PRECEDENCE - 1)
+        )
+    if wanted.missing_after is not None:
+        row.missing_after = int(checks.seconds(wanted.missing_after, field="missing_after", least=1, most=1000))
+    if wanted.grace_seconds is not None:
+        row.grace_seconds = checks.seconds(wanted.grace_seconds, field="grace_seconds", least=0, most=366 * 86_400)
+
+
+def delete_source(*, actor: Actor, source: SourceConfig) -> None:
+    """Delete a source and let go of what it alone upheld: endpoints, relations, resources (as tombstones).
+
+    What it said about resources that others see stays, with the weakest weight. Event source.removed. To keep
+    everything as it is, disable the source instead.
+    """
+    check(actor, MANAGE)
+    now = timezone.now()
+    with transaction.atomic():
+        row = SourceConfig.objects.select_for_update().get(pk=source.pk)
+        plan = Plan(row.name)
+        sightings = Sighting.objects.filter(source=row.name, gone_at__isnull=True)
+        mine = list(sightings.values_list("resource_id", flat=True))
+        others = Sighting.objects.filter(gone_at__isnull=True).exclude(source=row.name)
+        upheld = set(others.filter(resource__in=sightings.values("resource_id")).values_list("resource_id", flat=True))
+        plan.gone = [id_ for id_ in mine if id_ not in upheld]
+        entries = write(plan, now)
+        sightings.update(gone_at=now)
+        Relation.objects.filter(source=row.name, valid_to__isnull=True).update(valid_to=now)
+        Endpoint.objects.filter(source=row.name).delete()
+        ledger.record_many(actor=actor, entries=entries)
+        payload = {"name": row.name, "kind": row.kind, "gone": len(plan.gone)}
+        ledger.record(actor=actor, verb="source.removed", subject=ref(row), payload=payload)
+        row.delete()
+
+
+def look(config: SourceConfig) -> Observation:
+    """Fetch once and check all of it; raises Problem. Touches the world, so never call it inside a transaction."""
+    source = source_of(config.kind)
+    try:
+        return checks.observation(source.fetch(source.validate(config.settings), source=config.name))
+    except FAULTS as error:
+        log.exception("source %s failed", config.name)
+        raise Unavailable(
+            "inventory.source_fault",
+            _("The source broke while it looked: %(error)s") % {"error": f"{type(error).__name__}: {error}"},
+            remedy=_("This is a fault of the integration, not of the settings: report it with the log of this moment."),
+        ) from error
+
+
+def dry_run(*, actor: Actor, source: SourceConfig) -> Plan:
+    """Return what a sync would do now, without doing it."""
+    check(actor, MANAGE)
+    return _plan(source, look(source))
+
+
+def _plan(config: SourceConfig, observation: Observation) -> Plan:
+    policy = Policy(config.missing_after, config.grace_seconds)
+    recorded = load_recorded(config.name, observation)
+    return reconcile(observation, recorded, now=timezone.now(), policy=policy, new_id=uuid4)
+
+
+def apply_sync(*, actor: Actor, source: SourceConfig, observation: Observation) -> Plan:
+    """Make the inventory agree with what a source saw, in one transaction; return what was done.
+
+    Two sources that first see the same thing at the same moment collide on its identity key: the loser compares anew.
+    Events per resource and relation, and source.synced when anything but sightings was written.
+    """
+    check(actor, MANAGE)
+    for tries_left in reversed(range(TRIES)):
+        try:
+            with transaction.atomic():
+                config = SourceConfig.objects.select_for_update().get(pk=source.pk)
+                plan = _plan(config, observation)
+                _write(actor, config, plan)
+            return plan
+        except IntegrityError:
+            if not tries_left:
+                raise
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _write(actor: Actor, config: SourceConfig, plan: Plan) -> None:
+    now = timezone.now()
+    if plan.changes_something:
+        ledger.record_many(actor=actor, entries=write(plan, now))
+        payload = {"name": config.name, **plan.counts()}
+        ledger.record(actor=actor, verb="source.synced", subject=ref(config), payload=payload)
+    write_sightings(plan, now)
+    if config.last_error:
+        ledger.record(actor=actor, verb="source.recovered", subject=ref(config), payload={"name": config.name})
+    result = {**plan.counts(), "warnings": plan.warnings[:20], "deferred_list": plan.deferred[:20]}
+    result["conflict_list"] = [f"{each.subject}: {each.detail}" for each in plan.conflicts[:20]]
+    SourceConfig.objects.filter(pk=config.pk).update(
+        last_run_at=now, last_success_at=now, last_error="", last_remedy="", last_result=result
+    )
+
+
+def run_source(*, actor: Actor, source: SourceConfig) -> Plan:
+    """Look and apply. A failed look is written on the source (event source.failed on the transition) and raised."""
+    check(actor, MANAGE)
+    try:
+        observation = look(source)
+    except Problem as problem:
+        _note_failure(actor, source, str(problem), str(problem.remedy or ""))
+        raise
+    return apply_sync(actor=actor, source=source, observation=observation)
+
+
+def _note_failure(actor: Actor, source: SourceConfig, error: str, remedy: str) -> None:
+    with transaction.atomic():
+        row = SourceConfig.objects.select_for_update().filter(pk=source.pk).first()
+        if row is None:
+            return
+        first = not row.last_error
+        row.last_run_at, row.last_error, row.last_remedy = timezone.now(), error[:2000], remedy[:2000]
+        row.save(update_fields=["last_run_at", "last_error", "last_remedy"])
+        if first:
+            payload = {"name": row.name, "error": row.last_error, "remedy": row.last_remedy}
+            ledger.record(actor=actor, verb="source.failed", subject=ref(row), payload=payload)
