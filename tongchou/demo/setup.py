@@ -1,0 +1,64 @@
+"""Tells the platform about the shop, through the public API and nothing else. Repeating it changes nothing."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tongchou.demo.client import ApiError, Platform
+from tongchou.demo.control import Shop
+from tongchou.demo.rules import PROCEDURES, procedure
+
+NAME = "shop"
+SECRET = "shop-control"  # noqa: S105 - the name of a secret, not a secret
+OPERATOR, APPROVER = "operator", "approver"
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Two people of the shop's team, each with a token; passwords only of accounts that were made now."""
+
+    operator: Platform
+    approver: Platform
+    passwords: dict[str, str]
+
+
+def person(admin: Platform, name: str, role: str, passwords: dict[str, str]) -> Platform:
+    """The platform as this person sees it; the account is made when it is missing."""
+    password = secrets.token_urlsafe(12)
+    try:
+        admin.post("/users", {"username": name, "password": password, "role": role})
+        passwords[name] = password
+    except ApiError as error:
+        if error.status not in (409, 422):
+            raise
+    body = {"name": "demo", "username": name, "scopes": ["all"], "expires_in_days": 1}
+    return Platform(admin.url, admin.post("/tokens", body)["token"])
+
+
+def people(admin: Platform) -> People:
+    """The operator and the approver: nobody approves their own request."""
+    passwords: dict[str, str] = {}
+    operator = person(admin, OPERATOR, "operator", passwords)
+    return People(operator, person(admin, APPROVER, "approver", passwords), passwords)
+
+
+def connect(admin: Platform, shop: Shop, rules: str, *, scrape_seconds: float) -> None:
+    """Targets, rules, procedures, the shop's control token, and its deployment events."""
+    admin.put(f"/secrets/{SECRET}", {"value": shop.token})
+    settings = {"url": shop.targets_url, "scrape_interval_seconds": scrape_seconds}
+    admin.put(f"/sources/{NAME}", {"kind": "http_sd", "settings": settings, "interval_seconds": 5})
+    admin.put_yaml(f"/rule-files/{NAME}", rules)
+    for name in PROCEDURES:
+        admin.put_yaml(f"/procedures/{name}", procedure(name))
+    signing = secrets.token_urlsafe(32)
+    admin.put(f"/deployment-sources/{NAME}", {"secret": signing})
+    hook = {"url": f"{admin.url}/hooks/deployments/{NAME}", "secret": signing}
+    shop.command(shop.address("release-tool-1"), "/webhook", hook)
+
+
+def allow_execution(admin: Platform, targets: Sequence[str]) -> None:
+    """Switch execution on, for these targets only."""
+    admin.put("/settings/execution.targets", {"value": list(targets)})
+    admin.put("/settings/execution.enabled", {"value": True})

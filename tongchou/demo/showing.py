@@ -1,0 +1,109 @@
+"""`make demo`: the platform and the shop, side by side, until Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from tongchou.demo import history
+from tongchou.demo.client import ApiError, Platform
+from tongchou.demo.control import Shop, ShopError
+from tongchou.demo.rules import rule_file
+from tongchou.demo.serving import NotServing, Serving
+from tongchou.demo.setup import APPROVER, OPERATOR, People, connect, people
+from tongchou.demo.supervisor import Options
+from tongchou.demo.topology import SHOP
+
+SCRAPE_SECONDS = 5.0
+DEFAULT_PORT = 8420
+
+
+def show(*, seed: int, day_seconds: float) -> None:
+    """Start everything, say what to look at, wait for Ctrl-C or the end of a child."""
+    console = Console(highlight=False)
+    data = Path(os.environ.get("TONGCHOU_DATA", "data")).resolve()
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    port = int(os.environ.get("TONGCHOU_PORT", DEFAULT_PORT))
+    options = Options(day_seconds=day_seconds, noon=time.time(), seed=seed)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with ExitStack() as stack:
+            serving = stack.enter_context(Serving(data, port, data / "demo-token.json", None))
+            shop = stack.enter_context(Shop(data / "demo-shop", options))
+            persons = _prepare(console, stack, serving, shop)
+            _explain(console, serving.url, shop, persons)
+            while serving.runs:
+                time.sleep(0.5)
+            console.print("The platform ended.")
+    except (ApiError, NotServing, ShopError) as error:
+        console.print(f"[red]The demo could not start:[/red] {error}")
+        raise SystemExit(1) from error
+    except KeyboardInterrupt:
+        console.print("Stopped.")
+
+
+def _prepare(console: Console, stack: ExitStack, serving: Serving, shop: Shop) -> People:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("starting the platform", total=5)
+        admin = serving.wait_ready()
+        stack.callback(admin.close)
+        progress.update(task, advance=1, description="opening the shop")
+        shop.wait_open()
+        progress.update(task, advance=1, description="writing two shop days of history")
+        _fill(admin, shop.options)
+        progress.update(task, advance=1, description="connecting the shop")
+        persons = people(admin)
+        stack.callback(persons.operator.close)
+        stack.callback(persons.approver.close)
+        connect(admin, shop, rule_file(), scrape_seconds=SCRAPE_SECONDS)
+        progress.update(task, advance=1, description="waiting for the first samples")
+        _wait_for_samples(admin)
+        progress.update(task, advance=1)
+    return persons
+
+
+def _fill(admin: Platform, options: Options) -> None:
+    """History only where there is none yet: a second run goes on with what the first one measured."""
+    if admin.number('count(last_over_time(up{env="demo"}[3h]))'):
+        return
+    plan = history.Plan(
+        end=time.time() - SCRAPE_SECONDS,
+        day_seconds=options.day_seconds,
+        noon=options.noon,
+        visits_per_second=options.visits_per_second,
+        seed=options.seed,
+    )
+    history.push(plan, f"{admin.url}/prometheus/api/v1/write", admin.token)
+
+
+def _wait_for_samples(admin: Platform) -> None:
+    deadline = time.monotonic() + 30.0
+    while time.monotonic() < deadline:
+        if admin.number('count(up{env="demo"} == 1)') == len(SHOP) + 1:
+            return
+        time.sleep(0.5)
+
+
+def _explain(console: Console, url: str, shop: Shop, persons: People) -> None:
+    logins = "".join(f"  {name:<10} {password}\n" for name, password in persons.passwords.items())
+    console.print(
+        f"[bold green]Ready 就绪[/bold green]  {url}\n\n"
+        f"  shop          http://{shop.facts['shop']}   ({len(SHOP)} processes, balancer {shop.facts['balancer']})\n"
+        f"  supervisor    http://{shop.facts['supervisor']}/processes\n"
+        f"  shop's logs   {shop.folder / 'logs'}\n"
+    )
+    if logins:
+        console.print(f"Two more accounts, passwords shown once (nobody approves their own request):\n{logins}")
+    console.print(
+        "Break it    kill -9 the process id of database-primary in the supervisor's list; watch the incident room.\n"
+        f"Repair it   as {OPERATOR} request the suggested procedure, as {APPROVER} approve it. Execution is off until\n"
+        "            an administrator sets execution.enabled and execution.targets (database-standby, release-tool-1).\n"
+        "See it done   tongchou demo --scenario primary-down\n\nCtrl-C ends the platform and the shop."
+    )
