@@ -43,16 +43,23 @@ def test_a_known_verb_without_facts_is_still_a_sentence(verb: str) -> None:
 
 
 def test_facts_of_the_payload_stand_in_the_sentence() -> None:
-    made = entry(Happened("deployment.finished", {"service": "orders", "version": "2", "previous_version": "1"}))
-    assert "orders" in made.text
-    assert "1 → 2" in made.text
+    made = entry(Happened("deployment.finished", {"title": "orders 1 → 2", "status": "succeeded"}))
+    assert "orders 1 → 2" in made.text
     assert (made.kind, made.icon) == ("change", "rocket")
 
 
-def test_labels_of_an_alert_are_facts_too() -> None:
-    made = entry(Happened("alert.fired", {"labels": {"alertname": "TargetDown", "instance": "db:1"}}))
-    assert "TargetDown" in made.text
-    assert "db:1" in made.text
+def test_an_alert_without_a_summary_says_where_it_is() -> None:
+    facts = {"alertname": "TargetDown", "summary": "", "labels": {"job": "database", "instance": "db:1"}}
+    text = entry(Happened("alert.fired", facts)).text
+    assert "TargetDown" in text
+    assert "db:1" in text
+    assert "gone" in entry(Happened("alert.fired", {**facts, "summary": "it is gone"})).text
+
+
+def test_what_changed_is_named() -> None:
+    text = entry(Happened("resource.changed", {"name": "orders-1", "changes": {"version": ["1", "2"]}})).text
+    assert "orders-1" in text
+    assert "version" in text
 
 
 def test_facts_from_outside_win_over_the_payload() -> None:

@@ -13,16 +13,23 @@ CHANGE_VERBS: dict[str, ChangeKind] = {
     "deployment.started": "deployment",
     "deployment.finished": "deployment",
     "resource.changed": "other",
-    "resource.tombstoned": "other",
-    "setting.changed": "config",
-    "alerting.rule_file_changed": "config",
     "run.started": "run",
     "run.succeeded": "run",
     "run.failed": "run",
 }
+_TELLING = ("config", "version", "image", "digest", "setting")
 # these point at a noun of their own, one for each change; other events are pointed at themselves
 _OWN_SUBJECT = ("changes.", "runbooks.")
 RESOURCE = "inventory.resource:"
+
+
+def kind_of(verb: str, payload: Mapping[str, Any]) -> ChangeKind:
+    """Return the kind of a change; a resource whose version or configuration changed counts as configuration."""
+    changes = payload.get("changes")
+    if verb == "resource.changed" and isinstance(changes, Mapping):
+        words = " ".join(str(name) for name in changes).lower()
+        return "config" if any(word in words for word in _TELLING) else "other"
+    return CHANGE_VERBS.get(verb, "other")
 
 
 def ref_of(event_id: int, subject: str) -> str:
@@ -43,12 +50,21 @@ def began_at(at: datetime, payload: Mapping[str, Any]) -> datetime:
 
 
 def title_of(verb: str, payload: Mapping[str, Any]) -> str:
-    """Return a language-free line: the title the event tells, else its name, else its verb."""
+    """Return a language-free line: the title the event tells, else its name and what changed, else its verb."""
+    changes = payload.get("changes")
+    if isinstance(changes, Mapping) and isinstance(payload.get("name"), str):
+        return f"{payload['name']}: {', '.join(_change(name, pair) for name, pair in list(changes.items())[:3])}"[:300]
     for name in ("title", "procedure", "name", "key"):
         value = payload.get(name)
         if isinstance(value, str) and value:
             return value[:300]
     return verb
+
+
+def _change(name: Any, pair: Any) -> str:
+    if isinstance(pair, list) and len(pair) == 2:  # old and new
+        return f"{name} {str(pair[0])[:40]} → {str(pair[1])[:40]}"
+    return str(name)
 
 
 def version_changed(payload: Mapping[str, Any]) -> bool:

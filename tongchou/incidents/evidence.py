@@ -15,7 +15,7 @@ from tongchou.core.models import Event, EventAbout
 from tongchou.core.problems import Problem
 from tongchou.core.refs import ref
 from tongchou.incidents import severity, topology
-from tongchou.incidents.changes_seen import CHANGE_VERBS, RESOURCE, began_at, ref_of, title_of, version_changed
+from tongchou.incidents.changes_seen import CHANGE_VERBS, RESOURCE, began_at, kind_of, ref_of, title_of, version_changed
 from tongchou.incidents.models import Incident, Suspect
 from tongchou.incidents.suspects import Change, Evidence, Outage, Symptom
 from tongchou.inventory.graph import Graph, load_graph
@@ -111,7 +111,7 @@ def _changes(
 
 
 def _change(change_ref: str, event: Event, resources: frozenset[UUID], past: Mapping[UUID, tuple[int, int]]) -> Change:
-    kind = CHANGE_VERBS[event.verb]
+    kind = kind_of(event.verb, event.payload)
     records = [past[resource] for resource in resources if resource in past]
     return Change(
         ref=change_ref,

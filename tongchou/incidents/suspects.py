@@ -57,6 +57,9 @@ BLIP_SECONDS = 15.0  # a shorter gap of `up` that ended is a restart
 KIND_WEIGHT: dict[ChangeKind, str] = {
     "deployment": "deployment", "config": "config_change", "run": "run", "other": "other_change",
 }  # fmt: skip
+# How much being close, in time and place, says of a change of a kind: a release is news, an attribute that a source
+# reports anew may change every minute.
+KIND_SHARE: dict[ChangeKind, float] = {"deployment": 1.0, "config": 0.8, "run": 0.8, "other": 0.5}
 MEASURE_WEIGHT: dict[Measure, str] = {
     "saturation": "saturated",
     "errors": "own_errors",
@@ -285,9 +288,10 @@ def _change_reasons(case: _Case, change: Change) -> list[Reason]:
     if (reached and not explained) or anchor < earliest:
         return []
     lead = max(0.0, (anchor - change.at).total_seconds())
+    share = KIND_SHARE[change.kind]
     reasons = [
         _reason(KIND_WEIGHT[change.kind]),
-        _reason("just_before", math.exp(-lead / DECAY_BEFORE_SECONDS), seconds=round(lead)),
+        _reason("just_before", share * math.exp(-lead / DECAY_BEFORE_SECONDS), seconds=round(lead)),
         _place(case, change, explained),
     ]
     if change.version_changed:
@@ -314,7 +318,8 @@ def _place(case: _Case, change: Change, explained: set[UUID]) -> Reason:
     failing = sorted(change.resources & explained, key=lambda r: (case.onset[r], str(r)))
     if failing:
         first = case.delay_seconds(failing[0]) <= ORDER_SLACK_SECONDS
-        return _reason("on_first_failing" if first else "on_failing", name=case.name(failing[0]))
+        share = KIND_SHARE[change.kind]
+        return _reason("on_first_failing" if first else "on_failing", share, name=case.name(failing[0]))
     if explained:
         hops, name = min(
             (case.needs(other)[resource], case.name(other))

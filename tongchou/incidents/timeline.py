@@ -1,5 +1,7 @@
 """Turns ledger events into timeline entries for people, in the reader's language. Pure but for the active language."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 Kind = Literal["alert", "incident", "note", "change", "approval", "run", "resource", "other"]
 Tone = Literal["critical", "warning", "ok", "accent", "neutral"]
+Text = str | Promise
 
 
 class Happening(Protocol):
@@ -42,129 +45,193 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
-    """How one verb reads. `bare` is used when the payload lacks a fact of `full`."""
+class Line:
+    """How one verb reads: the first of `texts` whose facts are known; the last needs none."""
 
     kind: Kind
     icon: str
     tone: Tone
-    full: str | Promise
-    bare: str | Promise
+    texts: tuple[Text, ...]
 
 
-LINES: dict[str, _Line] = {
-    "alert.fired": _Line(
-        "alert", "bell-ring", "critical", _("Alert %(alertname)s fires for %(instance)s."), _("An alert fires.")
+def _line(kind: Kind, icon: str, tone: Tone, *texts: Text) -> Line:
+    return Line(kind, icon, tone, texts)
+
+
+_ALERTS: dict[str, Line] = {
+    "alert.fired": _line(
+        "alert",
+        "bell-ring",
+        "critical",
+        _("Alert %(alertname)s fires: %(summary)s"),
+        _("Alert %(alertname)s fires for %(place)s."),
+        _("Alert %(alertname)s fires."),
+        _("An alert fires."),
     ),
-    "alert.resolved": _Line(
-        "alert", "bell-off", "ok", _("Alert %(alertname)s ended for %(instance)s."), _("An alert ended.")
+    "alert.resolved": _line(
+        "alert",
+        "bell-off",
+        "ok",
+        _("Alert %(alertname)s ended for %(place)s."),
+        _("Alert %(alertname)s ended."),
+        _("An alert ended."),
     ),
-    "alert.group_opened": _Line(
-        "alert", "bell-ring", "critical", _("Alert group %(title)s opened."), _("An alert group opened.")
+    "alert.acknowledged": _line(
+        "alert", "user-check", "accent", _("Alert %(alertname)s was seen."), _("An alert was seen.")
     ),
-    "alert.group_changed": _Line(
-        "alert", "bell-plus", "warning", _("More alerts joined %(title)s."), _("More alerts joined the group.")
+    "alert.group_opened": _line(
+        "alert", "bell-ring", "critical", _("Alert group %(key)s opened."), _("An alert group opened.")
     ),
-    "alert.group_closed": _Line(
-        "alert", "bell-off", "ok", _("All alerts of %(title)s ended."), _("All alerts of the group ended.")
+    "alert.group_changed": _line(
+        "alert", "bell-plus", "warning", _("More alerts joined %(key)s."), _("More alerts joined an alert group.")
     ),
-    "incident.opened": _Line(
-        "incident", "siren", "critical", _("Incident %(name)s was opened: %(title)s"), _("The incident was opened.")
+    "alert.group_closed": _line(
+        "alert", "bell-off", "ok", _("All alerts of %(key)s ended."), _("All alerts of an alert group ended.")
     ),
-    "incident.group_attached": _Line(
+    "alert.group_acknowledged": _line(
+        "alert", "user-check", "accent", _("Alert group %(key)s was seen."), _("An alert group was seen.")
+    ),
+    "notification.sent": _line("alert", "send", "neutral", _("%(channel)s was notified."), _("A notice was sent.")),
+    "notification.failed": _line(
+        "alert", "send", "warning", _("%(channel)s could not be notified."), _("A notice could not be sent.")
+    ),
+}
+_INCIDENTS: dict[str, Line] = {
+    "incident.opened": _line(
+        "incident", "siren", "critical", _("%(name)s was opened: %(title)s"), _("The incident was opened.")
+    ),
+    "incident.group_attached": _line(
         "incident",
         "link",
         "warning",
         _("Alert group %(title)s joined. %(reason)s"),
         _("An alert group joined the incident."),
     ),
-    "incident.acknowledged": _Line(
-        "incident", "user-check", "accent", _("%(by)s takes care of it."), _("Somebody takes care of the incident.")
+    "incident.acknowledged": _line(
+        "incident", "user-check", "accent", _("%(by)s takes care of it."), _("Somebody takes care of it.")
     ),
-    "incident.mitigated": _Line(
-        "incident", "shield-check", "ok", _("The impact has ended. %(comment)s"), _("The impact has ended.")
+    "incident.mitigated": _line(
+        "incident", "shield-check", "ok", _("The impact has ended: %(comment)s"), _("The impact has ended.")
     ),
-    "incident.recovered": _Line(
-        "incident", "heart-pulse", "ok", _("All alerts have ended after %(minutes)s min."), _("All alerts have ended.")
+    "incident.recovered": _line(
+        "incident", "heart-pulse", "ok", _("All alerts have ended, after %(minutes)s min."), _("All alerts have ended.")
     ),
-    "incident.resolved": _Line(
-        "incident", "circle-check", "ok", _("The incident is resolved. %(comment)s"), _("The incident is resolved.")
+    "incident.resolved": _line(
+        "incident", "circle-check", "ok", _("The incident is resolved: %(comment)s"), _("The incident is resolved.")
     ),
-    "incident.reopened": _Line(
+    "incident.reopened": _line(
         "incident",
         "rotate-ccw",
         "critical",
-        _("The incident was opened again. %(comment)s"),
+        _("The incident was opened again: %(comment)s"),
         _("The incident was opened again."),
     ),
-    "incident.noted": _Line("note", "message-square", "neutral", _("%(text)s"), _("A note was written.")),
-    "incident.severity_raised": _Line(
-        "incident", "trending-up", "warning", _("Severity rose from %(before)s to %(after)s."), _("Severity rose.")
+    "incident.noted": _line("note", "message-square", "neutral", "%(text)s", _("A note was written.")),
+    "incident.severity_raised": _line(
+        "incident",
+        "trending-up",
+        "warning",
+        _("The severity rose from %(before)s to %(after)s."),
+        _("The severity rose."),
     ),
-    "incident.suspects_ranked": _Line(
+    "incident.suspects_ranked": _line(
         "incident",
         "search-check",
         "accent",
-        _("First suspect now: %(first)s (%(score)s points)."),
+        _("First suspect: %(first)s (%(score)s points)."),
         _("The suspects were ranked again."),
     ),
-    "deployment.finished": _Line(
+}
+_CHANGES: dict[str, Line] = {
+    "deployment.started": _line("change", "rocket", "accent", _("A release began: %(title)s"), _("A release began.")),
+    "deployment.finished": _line(
         "change",
         "rocket",
         "accent",
-        _("%(service)s was released: %(previous_version)s → %(version)s"),
+        _("Release: %(title)s (%(status)s)"),
+        _("%(service)s was released: %(version)s"),
         _("A release was rolled out."),
     ),
-    "approval.requested": _Line(
-        "approval", "stamp", "accent", _("Approval asked for: %(action)s. %(reason)s"), _("An approval was asked for.")
+    "resource.changed": _line(
+        "resource", "pencil", "neutral", _("%(name)s changed: %(changed)s"), _("A resource changed.")
     ),
-    "approval.approved": _Line(
-        "approval", "check", "ok", _("Approved: %(action)s. %(comment)s"), _("The request was approved.")
+}
+_RUNS: dict[str, Line] = {
+    "approval.requested": _line(
+        "approval",
+        "stamp",
+        "accent",
+        _("%(by)s asks for approval: %(reason)s"),
+        _("%(by)s asks for approval."),
+        _("An approval was asked for."),
     ),
-    "approval.rejected": _Line(
-        "approval", "x", "warning", _("Rejected: %(action)s. %(comment)s"), _("The request was rejected.")
+    "approval.approved": _line(
+        "approval",
+        "check",
+        "ok",
+        _("%(by)s approved: %(comment)s"),
+        _("%(by)s approved."),
+        _("The request was approved."),
     ),
-    "approval.expired": _Line(
-        "approval", "hourglass", "warning", _("The approval of %(action)s expired."), _("The approval expired.")
-    ),
-    "run.requested": _Line(
-        "run", "play", "accent", _("Procedure %(procedure)s was asked for."), _("A procedure was asked for.")
-    ),
-    "run.started": _Line("run", "play", "accent", _("Procedure %(procedure)s started."), _("A procedure started.")),
-    "run.waiting": _Line(
-        "run",
-        "circle-question-mark",
+    "approval.rejected": _line(
+        "approval",
+        "x",
         "warning",
-        _("Procedure %(procedure)s waits for an answer."),
+        _("%(by)s rejected: %(comment)s"),
+        _("%(by)s rejected."),
+        _("The request was rejected."),
+    ),
+    "approval.expired": _line("approval", "hourglass", "warning", _("The approval expired.")),
+    "approval.cancelled": _line("approval", "ban", "neutral", _("The request for approval was withdrawn.")),
+    "run.requested": _line(
+        "run", "play", "accent", _("%(by)s asks for procedure %(procedure)s."), _("A procedure was asked for.")
+    ),
+    "run.started": _line("run", "play", "accent", _("Procedure %(procedure)s started."), _("A procedure started.")),
+    "run.waiting": _line(
+        "run",
+        "hourglass",
+        "neutral",
+        _("Procedure %(procedure)s waits at step %(step)s."),
         _("A procedure waits."),
     ),
-    "run.answered": _Line(
+    "run.answered": _line(
         "run",
         "message-circle-reply",
         "neutral",
-        _("Procedure %(procedure)s got its answer."),
+        _("%(by)s answered procedure %(procedure)s."),
         _("A procedure got its answer."),
     ),
-    "run.succeeded": _Line(
+    "run.retried": _line(
+        "run", "rotate-cw", "accent", _("Procedure %(procedure)s goes on."), _("A procedure goes on.")
+    ),
+    "run.step_finished": _line("run", "list-checks", "neutral", _("Step %(step)s: %(state)s"), _("A step ended.")),
+    "run.succeeded": _line(
         "run", "circle-check", "ok", _("Procedure %(procedure)s succeeded."), _("A procedure succeeded.")
     ),
-    "run.failed": _Line(
-        "run", "circle-x", "critical", _("Procedure %(procedure)s failed: %(error)s"), _("A procedure failed.")
-    ),
-    "run.cancelled": _Line(
+    "run.failed": _line("run", "circle-x", "critical", _("Procedure %(procedure)s failed."), _("A procedure failed.")),
+    "run.cancelled": _line(
         "run", "ban", "warning", _("Procedure %(procedure)s was cancelled."), _("A procedure was cancelled.")
     ),
-    "run.step_started": _Line("run", "chevrons-right", "neutral", _("Step %(step)s started."), _("A step started.")),
-    "run.step_succeeded": _Line("run", "check", "neutral", _("Step %(step)s succeeded."), _("A step succeeded.")),
-    "run.step_failed": _Line("run", "x", "critical", _("Step %(step)s failed: %(error)s"), _("A step failed.")),
-    "notification.sent": _Line("alert", "send", "neutral", _("%(channel)s was notified."), _("A notice was sent.")),
-    "notification.failed": _Line(
-        "alert", "send", "warning", _("%(channel)s could not be notified: %(error)s"), _("A notice could not be sent.")
-    ),
-    "resource.changed": _Line(
-        "resource", "pencil", "neutral", _("%(name)s changed: %(attribute)s"), _("A resource changed.")
-    ),
 }
+LINES: dict[str, Line] = {**_ALERTS, **_INCIDENTS, **_CHANGES, **_RUNS}
+# words of payloads that are part of a sentence
+_WORDS: dict[str, dict[str, Text]] = {
+    "status": {
+        "succeeded": _("succeeded"),
+        "failed": _("failed"),
+        "cancelled": _("cancelled"),
+        "running": _("running"),
+    },
+    "state": {
+        "succeeded": _("succeeded"),
+        "failed": _("failed"),
+        "skipped": _("skipped"),
+        "uncertain": _("uncertain"),
+    },
+    "before": {"critical": _("critical"), "major": _("major"), "warning": _("warning"), "info": _("information")},
+    "after": {"critical": _("critical"), "major": _("major"), "warning": _("warning"), "info": _("information")},
+}
+_PLACES = ("instance", "service", "host", "job")
 # room of a subject -> how an event of a verb without a line of its own is drawn
 _ROOMS: dict[str, tuple[Kind, str]] = {
     "alerting": ("alert", "bell"),
@@ -172,21 +239,20 @@ _ROOMS: dict[str, tuple[Kind, str]] = {
     "changes": ("change", "git-commit-horizontal"),
     "runbooks": ("run", "book-open"),
     "inventory": ("resource", "server"),
-    "core": ("other", "dot"),
 }
 
 
 def entry(event: Happening, *, facts: Mapping[str, Any] | None = None) -> Entry:
     """Return the entry of one event; `facts` adds to what its payload says (rendered reasons, names of refs).
 
-    A verb without a line of its own is shown as it is; a payload that lacks a fact gives the shorter sentence.
+    A verb without a line of its own is shown as it is; a payload that lacks a fact gives a shorter sentence.
     """
     payload = event.payload if isinstance(event.payload, Mapping) else {}
-    known = {**_flat(payload), "by": event.actor_name, **(facts or {})}
+    known = {**_facts(payload), **({"by": event.actor_name} if event.actor_name else {}), **(facts or {})}
     line = LINES.get(event.verb)
     if line is None:
         kind, icon = _ROOMS.get(event.subject.partition(".")[0], ("other", "dot"))
-        line = _Line(kind, icon, "neutral", event.verb.replace("%", "%%"), event.verb)
+        line = Line(kind, icon, "neutral", (event.verb.replace("%", "%%"),))
     return Entry(
         event_id=int(event.pk),
         at=event.at,
@@ -200,19 +266,30 @@ def entry(event: Happening, *, facts: Mapping[str, Any] | None = None) -> Entry:
     )
 
 
-def _sentence(line: _Line, known: Mapping[str, Any]) -> str:
+def _sentence(line: Line, known: Mapping[str, Any]) -> str:
+    for text in line.texts[:-1]:
+        try:
+            return str(text) % known
+        except (KeyError, ValueError, TypeError):
+            continue
     try:
-        text = str(line.full) % known
+        return str(line.texts[-1]) % known
     except (KeyError, ValueError, TypeError):
-        text = str(line.bare)
-    return text.strip()
+        return str(line.texts[-1])
 
 
-def _flat(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """The payload's own facts, and the labels of an alert beside them; None and empty facts count as missing."""
+def _facts(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """The payload's facts that are not empty, with the place of an alert and the names of what changed."""
+    known = {name: value for name, value in payload.items() if isinstance(value, str | int | float) and value != ""}
+    for name, words in _WORDS.items():
+        if known.get(name) in words:
+            known[name] = str(words[known[name]])
     labels = payload.get("labels")
-    flat = {**labels, **payload} if isinstance(labels, Mapping) else dict(payload)
-    return {key: value for key, value in flat.items() if value is not None and (value != "" or key in _MAY_BE_EMPTY)}
-
-
-_MAY_BE_EMPTY = frozenset({"comment", "reason"})
+    if isinstance(labels, Mapping):
+        place = next((labels[name] for name in _PLACES if isinstance(labels.get(name), str) and labels[name]), None)
+        if place is not None:
+            known["place"] = place
+    changes = payload.get("changes")
+    if isinstance(changes, Mapping) and changes:
+        known["changed"] = ", ".join(str(name) for name in list(changes)[:5])
+    return known
