@@ -206,7 +206,6 @@ DEFAULT_USER_TIME_ZONE = os.environ.get("TONGCHOU_TIME_ZONE", "Asia/Shanghai")
 
 # --- static files -------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"
-STATIC_ROOT = DATA / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

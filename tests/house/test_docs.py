@@ -36,5 +36,5 @@ def test_links_between_pages_lead_somewhere() -> None:
 
 def test_make_targets_named_in_the_readme_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    for name in re.findall(r"`?make ([a-z]+)\b", (ROOT / "README.md").read_text()):
+    for name in re.findall(r"(?:`|^)make ([a-z]+)", (ROOT / "README.md").read_text(), re.MULTILINE):
         assert re.search(rf"^{name}:", makefile, re.MULTILINE), name

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
-from ninja import Router, Schema
+from ninja import Router, Schema, Status
 from pydantic import Field
 
 from tongchou.core import approvals, jobs, ledger, people, seal, secrets, settings_store, tokens
@@ -103,7 +103,7 @@ def list_users(request: HttpRequest, limit: int = 100, offset: int = 0) -> dict[
 
 
 @router.post("/users", response={201: UserOut})
-def create_user(request: HttpRequest, body: UserIn) -> tuple[int, dict[str, Any]]:
+def create_user(request: HttpRequest, body: UserIn) -> Status[dict[str, Any]]:
     """Create a person or a service account."""
     user = people.create_user(
         actor=actor_of(request),
@@ -113,7 +113,7 @@ def create_user(request: HttpRequest, body: UserIn) -> tuple[int, dict[str, Any]
         display_name=body.display_name,
         is_service=body.password is None,
     )
-    return 201, _user(user, body.role.value if body.role else None)
+    return Status(201, _user(user, body.role.value if body.role else None))
 
 
 class TokenIn(Schema):
@@ -156,13 +156,13 @@ def list_tokens(request: HttpRequest, limit: int = 100, offset: int = 0) -> dict
     actor = actor_of(request)
     rows: QuerySet[ApiToken] = ApiToken.objects.select_related("user").order_by("-created_at")
     if actor.global_role is not Role.ADMIN:
-        rows = rows.filter(user__pk=actor.user_id)
+        rows = rows.filter(user__pk=actor.user_id) if actor.user_id else rows.none()
     limit, offset = max(1, min(limit, 500)), max(0, offset)
     return {"items": [TokenOut(**_token(each)) for each in rows[offset : offset + limit]], "count": rows.count()}
 
 
 @router.post("/tokens", response={201: TokenCreated})
-def create_token(request: HttpRequest, body: TokenIn) -> tuple[int, dict[str, Any]]:
+def create_token(request: HttpRequest, body: TokenIn) -> Status[dict[str, Any]]:
     """Make a token; the answer is the only time it is shown."""
     actor = actor_of(request)
     user = (
@@ -170,16 +170,16 @@ def create_token(request: HttpRequest, body: TokenIn) -> tuple[int, dict[str, An
     )
     expires_at = timezone.now() + timedelta(days=body.expires_in_days) if body.expires_in_days else None
     row, token = tokens.create(actor=actor, user=user, name=body.name, scopes=body.scopes, expires_at=expires_at)
-    return 201, {**_token(row), "token": token}
+    return Status(201, {**_token(row), "token": token})
 
 
 @router.delete("/tokens/{uuid:token_id}", response={204: None})
-def revoke_token(request: HttpRequest, token_id: UUID) -> tuple[int, None]:
+def revoke_token(request: HttpRequest, token_id: UUID) -> Status[None]:
     """Revoke a token."""
     actor = actor_of(request)
     row = get_object_or_404(ApiToken, pk=token_id)
     tokens.revoke(actor=actor, token=row)
-    return 204, None
+    return Status(204, None)
 
 
 class ApprovalOut(Schema):
@@ -290,10 +290,10 @@ def list_secrets(request: HttpRequest) -> dict[str, Any]:
 
 
 @router.put("/secrets/{name}", response={204: None})
-def put_secret(request: HttpRequest, name: str, body: SecretIn) -> tuple[int, None]:
+def put_secret(request: HttpRequest, name: str, body: SecretIn) -> Status[None]:
     """Store or replace a secret."""
     secrets.put(actor=actor_of(request), name=name, value=body.value)
-    return 204, None
+    return Status(204, None)
 
 
 class EventOut(Schema):

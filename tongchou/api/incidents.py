@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.http import HttpRequest
 from django.utils.translation import get_language
-from ninja import Router, Schema
+from ninja import Router, Schema, Status
 from pydantic import Field
 
 from tongchou.api.core import actor_of
@@ -319,8 +319,8 @@ def reopen(request: HttpRequest, incident_id: UUID, body: CommentIn | None = Non
 
 
 @router.post("/incidents/{uuid:incident_id}/notes", response={201: EntryOut})
-def add_note(request: HttpRequest, incident_id: UUID, body: NoteIn) -> tuple[int, dict[str, Any]]:
+def add_note(request: HttpRequest, incident_id: UUID, body: NoteIn) -> Status[dict[str, Any]]:
     """Write a line on the timeline; the answer is that line."""
     actor = actor_of(request)
     event = actions.add_note(actor=actor, incident=reads.get(actor, incident_id), text=body.text)
-    return 201, _entry(reads.entry(event))
+    return Status(201, _entry(reads.entry(event)))

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
-from ninja import Query, Router, Schema
+from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from tongchou.api.core import Page, actor_of
@@ -19,7 +19,7 @@ from tongchou.core.problems import Invalid, NotFound
 from tongchou.inventory import actions, kinds, reads
 from tongchou.inventory.graph import Edge, Graph, Node, load_graph
 from tongchou.inventory.layout import lay_out
-from tongchou.inventory.models import Endpoint, Hold, Relation, Resource, ResourceState
+from tongchou.inventory.models import Endpoint, Hold, Relation, Resource
 
 router = Router(tags=["inventory"])
 VIEW = "inventory.view"
@@ -217,7 +217,7 @@ def list_resources(request: HttpRequest, wanted: Query[ResourceFilter]) -> dict[
 
 
 @router.post("/resources", response={201: dict[str, Any]})
-def create_resource(request: HttpRequest, body: ResourceIn) -> tuple[int, dict[str, Any]]:
+def create_resource(request: HttpRequest, body: ResourceIn) -> Status[dict[str, Any]]:
     """Create a resource; what a person states outweighs every source."""
     row = actions.create_resource(
         actor=actor_of(request),
@@ -228,7 +228,7 @@ def create_resource(request: HttpRequest, body: ResourceIn) -> tuple[int, dict[s
         attributes=body.attributes,
         keys=tuple(body.keys),
     )
-    return 201, _detail(reads.detail(row))
+    return Status(201, _detail(reads.detail(row)))
 
 
 @router.get("/resources/{id}", response=dict[str, Any])
@@ -249,15 +249,15 @@ def change_resource(request: HttpRequest, id: UUID, body: ResourcePatch) -> dict
         )
     if body.attributes:
         row = actions.set_attributes(actor=actor, resource=row, values=body.attributes)
-    if body.state == ResourceState.TOMBSTONE:
+    if body.state == "tombstone":
         row = actions.retire_resource(actor=actor, resource=row, reason=body.reason)
-    elif body.state == ResourceState.ACTIVE:
+    elif body.state == "active":
         row = actions.restore_resource(actor=actor, resource=row)
     return _detail(reads.detail(row))
 
 
 @router.post("/resources/{id}/endpoints", response={201: dict[str, Any]})
-def register_endpoint(request: HttpRequest, id: UUID, body: EndpointIn) -> tuple[int, dict[str, Any]]:  # noqa: A002  # the path's own name
+def register_endpoint(request: HttpRequest, id: UUID, body: EndpointIn) -> Status[dict[str, Any]]:  # noqa: A002  # the path's own name
     """Say where a resource can be read; without labels, job is its kind and instance its name."""
     actor = actor_of(request)
     row = _seen_resource(actor, id)
@@ -271,7 +271,7 @@ def register_endpoint(request: HttpRequest, id: UUID, body: EndpointIn) -> tuple
         interval_seconds=body.interval_seconds,
         timeout_seconds=body.timeout_seconds,
     )
-    return 201, _endpoint(endpoint)
+    return Status(201, _endpoint(endpoint))
 
 
 @router.patch("/endpoints/{id}", response=dict[str, Any])
@@ -293,11 +293,15 @@ def resource_graph(
     request: HttpRequest,
     id: UUID,  # noqa: A002  # the path's own name
     direction: Literal["upstream", "downstream", "both"] = "both",
-    depth: int | None = Query(None, ge=1, le=100),
+    depth: int | None = None,
 ) -> dict[str, Any]:
     """Return who needs a resource (upstream: its blast radius) and what it needs (downstream), with steps."""
     actor = actor_of(request)
     row = _seen_resource(actor, id)
+    if depth is not None and depth < 1:
+        raise Invalid(
+            "inventory.depth", _("A depth is 1 or more."), field="depth", value=depth, remedy=_("Leave it out.")
+        )
     graph = load_graph()
     steps: dict[UUID, int] = {row.pk: 0}
     if direction in ("upstream", "both"):
@@ -407,23 +411,24 @@ def list_relations(
     request: HttpRequest,
     resource_id: UUID | None = None,
     type: str | None = None,  # noqa: A002  # the query's own name
-    limit: int = Query(100, ge=1, le=500),
-    offset: int = Query(0, ge=0),
+    limit: int = 100,
+    offset: int = 0,
 ) -> dict[str, Any]:
     """List open relations whose both ends the caller may see."""
     actor = actor_of(request)
     check_anywhere(actor, VIEW)
+    limit, offset = max(1, min(limit, 500)), max(0, offset)
     found = reads.relations(actor, resource_id=resource_id, type_=type)
     return {"items": [_relation(row) for row in found[offset : offset + limit]], "count": found.count()}
 
 
 @router.post("/relations", response={201: dict[str, Any]})
-def relate(request: HttpRequest, body: RelationIn) -> tuple[int, dict[str, Any]]:
+def relate(request: HttpRequest, body: RelationIn) -> Status[dict[str, Any]]:
     """Open a relation, or return the open one."""
     actor = actor_of(request)
     ends = [_seen_resource(actor, each) for each in (body.from_id, body.to_id)]
     row = actions.relate(actor=actor, from_resource=ends[0], to_resource=ends[1], type=body.type)
-    return 201, _relation(row)
+    return Status(201, _relation(row))
 
 
 @router.delete("/relations/{id}", response=dict[str, Any])
@@ -448,14 +453,14 @@ def list_holds(request: HttpRequest, resource_id: UUID | None = None, kind: str 
 
 
 @router.post("/holds", response={201: dict[str, Any]})
-def place_hold(request: HttpRequest, body: HoldIn) -> tuple[int, dict[str, Any]]:
+def place_hold(request: HttpRequest, body: HoldIn) -> Status[dict[str, Any]]:
     """Stop what would be done to a resource, until a time or until lifted."""
     actor = actor_of(request)
     resource = _seen_resource(actor, body.resource_id)
     row = actions.place_hold(
         actor=actor, resource=resource, kind=body.kind, reason=body.reason, until=_aware(body.until)
     )
-    return 201, _hold(row)
+    return Status(201, _hold(row))
 
 
 @router.post("/holds/{id}/lift", response=dict[str, Any])

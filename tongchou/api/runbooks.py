@@ -8,7 +8,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from django.http import HttpRequest
-from ninja import Router, Schema
+from ninja import Router, Schema, Status
 from pydantic import Field
 
 from tongchou.api.core import actor_of
@@ -409,7 +409,7 @@ def plan_run(request: HttpRequest, name: str, body: PlanIn) -> dict[str, Any]:
 
 
 @router.post("/procedures/{name}/runs", response={201: RunDetail})
-def request_run(request: HttpRequest, name: str, body: RunIn) -> tuple[int, dict[str, Any]]:
+def request_run(request: HttpRequest, name: str, body: RunIn) -> Status[dict[str, Any]]:
     """Ask for a run. It waits for another person's approval unless the procedure only reads."""
     actor = actor_of(request)
     about_ref, number = _incident(request, body)
@@ -423,7 +423,7 @@ def request_run(request: HttpRequest, name: str, body: RunIn) -> tuple[int, dict
         reason=body.reason,
         expires_in_seconds=body.expires_in_seconds,
     )
-    return 201, run_detail(run)
+    return Status(201, run_detail(run))
 
 
 # --- runs

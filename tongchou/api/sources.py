@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Router, Schema
+from ninja import Router, Schema, Status
 
 from tongchou.api.core import Page, actor_of
 from tongchou.core.access import check
@@ -96,10 +96,10 @@ def list_sources(request: HttpRequest) -> dict[str, Any]:
 
 
 @router.post("/sources", response={201: dict[str, Any]})
-def create_source(request: HttpRequest, body: NewSourceIn) -> tuple[int, dict[str, Any]]:
+def create_source(request: HttpRequest, body: NewSourceIn) -> Status[dict[str, Any]]:
     """Create or change a source by name; its first sync follows at once."""
     wanted = sources.Wanted(**body.model_dump(exclude={"name"}))
-    return 201, _source(sources.configure_source(actor=actor_of(request), name=body.name, wanted=wanted))
+    return Status(201, _source(sources.configure_source(actor=actor_of(request), name=body.name, wanted=wanted)))
 
 
 @router.get("/sources/{name}", response=dict[str, Any])
@@ -117,12 +117,12 @@ def put_source(request: HttpRequest, name: str, body: SourceIn) -> dict[str, Any
 
 
 @router.delete("/sources/{name}", response={204: None})
-def delete_source(request: HttpRequest, name: str) -> tuple[int, None]:
+def delete_source(request: HttpRequest, name: str) -> Status[None]:
     """Delete a source: its endpoints go, its relations close, what it alone saw becomes a tombstone."""
     actor = actor_of(request)
     check(actor, sources.MANAGE)
     sources.delete_source(actor=actor, source=sources.get_source(name))
-    return 204, None
+    return Status(204, None)
 
 
 @router.post("/sources/{name}/sync", response=dict[str, Any])

@@ -186,7 +186,7 @@ def _run(host: str, port: int, url: str, token_file: Path | None, started: float
         connections.close_all()
         print(f"tongchou: ready after {time.monotonic() - started:.1f} s", flush=True)
 
-    backend.start()
+    backend.backend()  # opens the store now: a damaged one must show at start, not at the first query
     try:
         Server(config).run()
     finally:
