@@ -45,7 +45,7 @@ MAX_STEPS_SETTING = "TONGCHOU_QUERY_MAX_STEPS"
 
 
 def instant(
-    query: str,
+    query: str | Node,
     at_ms: int,
     *,
     backend: Backend,
@@ -54,13 +54,13 @@ def instant(
     delayed_names: bool = False,
     cancelled: Callable[[], bool] | None = None,
 ) -> Result:
-    """The value of a query at one time (ms since the epoch).
+    """The value of a query, or of an already parsed tree, at one time (ms since the epoch).
 
     Result.kind is "vector", "scalar", "string", or "matrix" for a range vector. delayed_names keeps metric names until
     the query ends, as Prometheus does under its feature flag. cancelled is asked now and then whether to give up.
     Raises QueryError: telemetry.parse_error, .execution_error, .limit_exceeded or .canceled.
     """
-    node = parse(query)
+    node = parse(query) if isinstance(query, str) else query
     ctx = Context(backend, limits or Limits(), lookback_ms, at_ms, at_ms, 0, delayed_names, cancelled)
     evaluator = Evaluator(ctx)
     times = np.array([at_ms], dtype=np.int64)
@@ -75,7 +75,7 @@ def instant(
 
 
 def range_(
-    query: str,
+    query: str | Node,
     start_ms: int,
     end_ms: int,
     step_ms: int,
@@ -90,7 +90,7 @@ def range_(
 
     Series are sorted by their labels. Parameters and errors as for instant().
     """
-    node = parse(query)
+    node = parse(query) if isinstance(query, str) else query
     allowed = limits or Limits()
     if step_ms <= 0:
         raise execution_error("zero or negative query resolution step widths are not accepted")

@@ -1,0 +1,1 @@
+"""Suites of peers, run against the platform."""

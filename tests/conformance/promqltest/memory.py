@@ -1,0 +1,62 @@
+"""A backend that keeps its samples in a dictionary: the plainest store there can be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tongchou.telemetry.ports import Limits
+from tongchou.telemetry.series import Labels, Matcher, SeriesBlock, matches_all
+
+
+class MemoryBackend:
+    """Samples by series; a later sample at the same time replaces the earlier one."""
+
+    def __init__(self) -> None:
+        self._samples: dict[Labels, dict[int, float]] = {}
+        self._sorted: dict[Labels, tuple[np.ndarray, np.ndarray]] = {}
+
+    def add(self, labels: Labels, samples: Mapping[int, float]) -> None:
+        self._samples.setdefault(labels, {}).update(samples)
+        self._sorted.pop(labels, None)
+
+    def clear(self) -> None:
+        self._samples.clear()
+        self._sorted.clear()
+
+    def _columns(self, labels: Labels) -> tuple[np.ndarray, np.ndarray]:
+        if labels not in self._sorted:
+            samples = self._samples[labels]
+            ts = np.array(sorted(samples), dtype=np.int64)
+            self._sorted[labels] = ts, np.array([samples[int(t)] for t in ts], dtype=np.float64)
+        return self._sorted[labels]
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, *, limits: Limits) -> SeriesBlock:
+        rows = []
+        for labels in sorted(self._samples):
+            if matches_all(matchers, labels):
+                ts, v = self._columns(labels)
+                low, high = np.searchsorted(ts, start_ms, "left"), np.searchsorted(ts, end_ms, "right")
+                if high > low:
+                    rows.append((labels, ts[low:high], v[low:high]))
+        return SeriesBlock.build(rows)
+
+    def series(
+        self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int, *, limits: Limits
+    ) -> list[Labels]:
+        sets = matcher_sets or [[]]
+        found = {labels for set_ in sets for labels in self.select(set_, start_ms, end_ms, limits=limits).labels}
+        return sorted(found)
+
+    def label_names(
+        self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int, *, limits: Limits
+    ) -> list[str]:
+        series = self.series(matcher_sets, start_ms, end_ms, limits=limits)
+        return sorted({name for labels in series for name, _ in labels})
+
+    def label_values(
+        self, name: str, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int, *, limits: Limits
+    ) -> list[str]:
+        series = self.series(matcher_sets, start_ms, end_ms, limits=limits)
+        return sorted({value for labels in series for found, value in labels if found == name})
