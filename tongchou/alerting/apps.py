@@ -1,10 +1,10 @@
-"""The Django app of this room."""
+"""Names the room for Django."""
 
 from django.apps import AppConfig
 
 
 class AlertingConfig(AppConfig):
-    """Names the room for Django."""
+    """The application of the alerting room."""
 
     name = "tongchou.alerting"
     label = "alerting"

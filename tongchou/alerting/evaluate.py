@@ -1,0 +1,104 @@
+"""One evaluation of one rule: its result into alerts or recorded samples. Pure but for the callbacks it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tongchou.alerting.expand import Surroundings, expand
+from tongchou.alerting.gotemplate.values import Sample as TemplateSample
+from tongchou.alerting.gotemplate.values import StringMap
+from tongchou.alerting.state import PENDING, AlertState, Element, RuleFailed, Step, advance, alert_labels
+from tongchou.telemetry.reads import Sample
+from tongchou.telemetry.series import METRIC_NAME, Labels, labels_of
+
+# Takes an expression, gives its samples at the evaluation's time; raises a Problem or ValueError.
+QueryAt = Callable[[str], Sequence[Sample]]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleView:
+    """What evaluation needs of a rule."""
+
+    kind: str
+    name: str
+    expr: str
+    for_seconds: float
+    keep_firing_for_seconds: float
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    limit: int = 0
+
+
+def record(rule: RuleView, samples: Sequence[Sample]) -> dict[Labels, float]:
+    """The series a recording rule writes; raises RuleFailed for equal label sets or more than ``limit`` series."""
+    out: dict[Labels, float] = {}
+    for sample in samples:
+        labels = labels_of({**sample.labels, **rule.labels, METRIC_NAME: rule.name})
+        if labels in out:
+            raise RuleFailed("vector contains metrics with the same labelset after applying rule labels")
+        out[labels] = sample.value
+    if 0 < rule.limit < len(out):
+        raise RuleFailed(f"exceeded limit of {rule.limit} with {len(out)} series")
+    return out
+
+
+def alerts(
+    rule: RuleView,
+    samples: Sequence[Sample],
+    active: Mapping[str, AlertState],
+    around: Surroundings,
+    *,
+    now: float,
+    hold_resolution: bool = False,
+) -> Step:
+    """The alerts a rule's samples mean at ``now``, given those active before; raises RuleFailed."""
+    elements = list(_elements(rule, samples, around))
+    return advance(
+        active,
+        elements,
+        now=now,
+        for_seconds=rule.for_seconds,
+        keep_firing_for_seconds=rule.keep_firing_for_seconds,
+        limit=rule.limit,
+        hold_resolution=hold_resolution,
+    )
+
+
+def _elements(rule: RuleView, samples: Sequence[Sample], around: Surroundings) -> Sequence[Element]:
+    if not samples:
+        return []
+    bound = around.functions()
+    found = []
+    for sample in samples:
+        own = {key: value for key, value in sample.labels.items() if key != METRIC_NAME}
+
+        def text_of(text: str, own: Mapping[str, str] = sample.labels, value: float = sample.value) -> str:
+            return expand(text, own, value, bound, around)
+
+        labels = alert_labels(rule.name, own, rule.labels, text_of)
+        annotations = {key: text_of(text) for key, text in rule.annotations.items()}
+        found.append(Element(labels, annotations, sample.value))
+    return found
+
+
+def state_series(rule: RuleView, step: Step) -> dict[Labels, float]:
+    """ALERTS and ALERTS_FOR_STATE after a step, as Prometheus writes them."""
+    out: dict[Labels, float] = {}
+    for alert in step.active.values():
+        state = "pending" if alert.state == PENDING else "firing"
+        out[labels_of({**alert.labels, METRIC_NAME: "ALERTS", "alertstate": state})] = 1.0
+        out[labels_of({**alert.labels, METRIC_NAME: "ALERTS_FOR_STATE"})] = float(int(alert.active_at))
+    return out
+
+
+def template_query(query: QueryAt) -> Callable[[str], list[TemplateSample]]:
+    """The query callback of templates, asking each expression once per evaluation."""
+    known: dict[str, list[TemplateSample]] = {}
+
+    def ask(text: str) -> list[TemplateSample]:
+        if text not in known:
+            known[text] = [TemplateSample(StringMap(each.labels), each.value) for each in query(text)]
+        return known[text]
+
+    return ask

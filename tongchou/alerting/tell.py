@@ -1,0 +1,151 @@
+"""Notifications: one row for each (group, channel, state), told in order, one channel at a time.
+
+A channel that hangs or fails holds up only itself: at most one worker waits for it, and it is tried more and more
+rarely. What was not answered is sent again with the same id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from tongchou.alerting.models import Alert, AlertGroup, Channel, Notification, NotificationState
+from tongchou.alerting.ports import AlertMessage, Message, Outcome
+from tongchou.core import jobs, ledger
+from tongchou.core.access import system
+from tongchou.core.refs import ref
+
+JOB = "alerting.tell"
+MAX_ATTEMPTS = 12
+MAX_WAIT_SECONDS = 300.0
+BUSY_SECONDS = 60.0
+MAX_ALERTS = 500
+
+ACTOR = system("notifier")
+
+
+def enqueue(told: Sequence[tuple[AlertGroup, str]]) -> None:
+    """Queue a notification for every enabled channel, in the caller's transaction; what is there already stays."""
+    if not told:
+        return
+    channels = list(Channel.objects.filter(enabled=True))
+    rows = [Notification(group=group, channel=channel, status=status) for group, status in told for channel in channels]
+    Notification.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
+    for channel in channels:
+        wake(channel.pk)
+
+
+def wake(channel_id: UUID, run_at: datetime | None = None) -> None:
+    """Have a worker tell what the channel has waiting."""
+    jobs.enqueue(JOB, {"channel": str(channel_id)}, run_at=run_at, unique_key=f"{JOB}:{channel_id}")
+
+
+def take_channel(channel_id: UUID, now: datetime) -> Channel | None:
+    """Hold the channel for BUSY_SECONDS; None while another worker holds it or it is gone."""
+    free = Q(busy_until__isnull=True) | Q(busy_until__lt=now)
+    won = Channel.objects.filter(free, pk=channel_id).update(busy_until=now + timedelta(seconds=BUSY_SECONDS))
+    return Channel.objects.filter(pk=channel_id).first() if won else None
+
+
+def next_notification(channel: Channel, now: datetime) -> Notification | None:
+    """The oldest notification that waits; None when none does or its time has not come."""
+    queued = channel.notifications.filter(state=NotificationState.QUEUED).select_related("group")
+    first = queued.order_by("created_at", "id").first()
+    return first if first is not None and first.next_try_at <= now else None
+
+
+def message_for(notification: Notification, channel: Channel) -> Message:
+    """The message as the group is now; resolved alerts are part of it."""
+    group = notification.group
+    members = Alert.objects.filter(group=group).order_by("active_at", "id")
+    alerts = list(members[: MAX_ALERTS + 1])
+    count = members.count() if len(alerts) > MAX_ALERTS else len(alerts)
+    link = f"{settings.PUBLIC_URL}/operate/alerts?group={group.pk}"
+    return Message(
+        id=f"msg_{notification.pk.hex}",
+        status=notification.status,
+        receiver=channel.name,
+        group_key=f"{{}}:{group.key}",
+        group_labels=group.labels,
+        alerts=tuple(
+            AlertMessage(
+                status="resolved" if notification.status == "resolved" or alert.state == "resolved" else "firing",
+                labels=alert.labels,
+                annotations=alert.annotations,
+                starts_at=alert.fired_at or alert.active_at,
+                ends_at=alert.resolved_at,
+                fingerprint=alert.fingerprint,
+                generator_url=link,
+            )
+            for alert in alerts[:MAX_ALERTS]
+        ),
+        truncated=max(0, count - MAX_ALERTS),
+        external_url=settings.PUBLIC_URL,
+        url=link,
+    )
+
+
+def wait_seconds(failures: int) -> float:
+    """How long to leave a channel alone after that many failures in a row: 1, 2, 4 ... capped."""
+    return min(MAX_WAIT_SECONDS, 2.0 ** (max(1, failures) - 1))
+
+
+def write_outcome(notification: Notification, channel: Channel, outcome: Outcome, now: datetime) -> None:
+    """Write what became of a try; an event when it was told or given up."""
+    with transaction.atomic():
+        notification.attempts += 1
+        notification.detail = outcome.detail[:1000]
+        given_up = not outcome.delivered and (not outcome.retry or notification.attempts >= MAX_ATTEMPTS)
+        if outcome.delivered or given_up:
+            notification.state = NotificationState.SENT if outcome.delivered else NotificationState.FAILED
+            notification.finished_at = now
+        channel.failures = 0 if outcome.delivered else channel.failures + 1
+        channel.last_error = "" if outcome.delivered else outcome.detail[:1000]
+        if outcome.delivered:
+            channel.last_sent_at = now
+        else:
+            notification.next_try_at = now + timedelta(seconds=wait_seconds(channel.failures))
+        changed = Notification.objects.filter(pk=notification.pk, state=NotificationState.QUEUED).update(
+            state=notification.state,
+            attempts=notification.attempts,
+            detail=notification.detail,
+            finished_at=notification.finished_at,
+            next_try_at=notification.next_try_at,
+        )
+        Channel.objects.filter(pk=channel.pk).update(
+            failures=channel.failures, last_error=channel.last_error, last_sent_at=channel.last_sent_at
+        )
+        if not changed or not (outcome.delivered or given_up):
+            return
+        verb = "notification.sent" if outcome.delivered else "notification.failed"
+        ledger.record(
+            actor=ACTOR,
+            verb=verb,
+            subject=ref(notification),
+            about=[ref(notification.group), ref(channel)],
+            payload={
+                "channel": channel.name,
+                "kind": channel.kind,
+                "status": notification.status,
+                "attempts": notification.attempts,
+                "detail": notification.detail,
+            },
+            dedupe_key=f"{verb}:{notification.pk}",
+            at=now,
+        )
+
+
+def release(channel_id: UUID) -> None:
+    """Let the channel go, and come back for what still waits."""
+    with transaction.atomic():
+        Channel.objects.filter(pk=channel_id).update(busy_until=None)
+        waiting = Notification.objects.filter(channel=channel_id, channel__enabled=True, state=NotificationState.QUEUED)
+        first = waiting.order_by("created_at", "id").first()
+        if first is not None:
+            wake(channel_id, max(first.next_try_at, timezone.now()))

@@ -1,0 +1,53 @@
+"""The body of a notification: Alertmanager's webhook format, version 4."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from tongchou.alerting.ports import AlertMessage, Message
+
+_ZERO_TIME = "0001-01-01T00:00:00Z"
+
+
+def _time(at: datetime | None) -> str:
+    return _ZERO_TIME if at is None else at.isoformat().replace("+00:00", "Z")
+
+
+def _alert(alert: AlertMessage) -> dict[str, Any]:
+    return {
+        "status": alert.status,
+        "labels": dict(alert.labels),
+        "annotations": dict(alert.annotations),
+        "startsAt": _time(alert.starts_at),
+        "endsAt": _time(alert.ends_at),
+        "generatorURL": alert.generator_url,
+        "fingerprint": alert.fingerprint,
+    }
+
+
+def common(mappings: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """The pairs that all mappings have."""
+    found: dict[str, str] | None = None
+    for each in mappings:
+        found = dict(each) if found is None else {k: v for k, v in found.items() if each.get(k) == v}
+    return found or {}
+
+
+def encode(message: Message) -> bytes:
+    """The JSON body, UTF-8."""
+    body = {
+        "version": "4",
+        "groupKey": message.group_key,
+        "truncatedAlerts": message.truncated,
+        "status": message.status,
+        "receiver": message.receiver,
+        "groupLabels": dict(message.group_labels),
+        "commonLabels": common(alert.labels for alert in message.alerts),
+        "commonAnnotations": common(alert.annotations for alert in message.alerts),
+        "externalURL": message.external_url,
+        "alerts": [_alert(alert) for alert in message.alerts],
+    }
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
