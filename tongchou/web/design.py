@@ -1,0 +1,188 @@
+"""Design: the service map, tiered: callers left, stores right; drawn on the server as SVG."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.functional import Promise
+
+from tongchou.inventory import kinds
+from tongchou.inventory.graph import Edge, Graph, Node, load_graph
+from tongchou.inventory.health import FAILING, Status
+from tongchou.inventory.kinds import dependency
+from tongchou.inventory.layout import lay_out
+from tongchou.web import health
+from tongchou.web.gate import PageRequest, page
+
+SERVICE_KINDS = frozenset({"load_balancer", "service", "database", "cache", "queue"})
+SERVICE_RELATIONS = frozenset({"calls", "stores_in", "replicates_to"})
+ALL_RELATIONS = frozenset(kinds.RELATION_TYPES)
+BOX_WIDTH, BOX_HEIGHT = 158, 46
+COLUMN_WIDTH, ROW_HEIGHT, MARGIN = 242, 70, 26
+MAX_NODES = 400
+# the shape drawn for each status inside a 14 x 14 box: never colour alone
+GLYPHS: dict[str, str] = {
+    "ok": "M2.5 7.5l3 3 6-7",
+    "warning": "M7 1.8L13 12.4H1zM7 5.6v3M7 10.6v.1",
+    "critical": "M4.5 1h5L13 4.500v5L9.500 13h-5L1 9.500v-5zM7 4v3.400M7 9.900v.1",
+    "maintenance": "M3 3h8v8H3zM5.500 5.500h3v3h-3z",
+    "unknown": "M7 1.500a5.500 5.500 0 1 0 .01 0M5.500 5.500a1.600 1.600 0 1 1 2 1.900v.8M7.200 10.400v.1",
+}
+TONES: dict[Status, str] = {
+    "ok": "ok",
+    "warning": "warning",
+    "affected": "warning",
+    "critical": "critical",
+    "down": "critical",
+    "held": "maintenance",
+    "unknown": "unknown",
+}
+
+
+@dataclass(frozen=True)
+class Box:
+    """A node as drawn: its left top corner, status, tone and where it leads."""
+
+    id: UUID
+    name: str
+    kind: str | Promise
+    status: str
+    tone: str
+    glyph: str
+    x: float
+    y: float
+    url: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """An edge as drawn, from the one who needs to the one needed; hot when what is needed fails."""
+
+    path: str
+    type: str
+    hot: bool
+    title: str
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """The whole map with its size; `hidden` nodes did not fit the limit."""
+
+    boxes: list[Box]
+    lines: list[Line]
+    width: float
+    height: float
+    hidden: int = 0
+
+
+def choose(graph: Graph, *, everything: bool) -> list[Node]:
+    """Return the nodes of the service map: services and stores, and whatever else takes part in their calls.
+
+    With `everything`, all that has a relation. Instances stand for their service unless everything is asked for.
+    """
+    parts = {edge.from_id for edge in graph.edges if edge.type == "part_of"}
+    related: set[UUID] = set()
+    for edge in graph.edges:
+        if everything or edge.type in SERVICE_RELATIONS:
+            related |= {edge.from_id, edge.to_id}
+    nodes = [
+        node
+        for node in graph.nodes.values()
+        if node.id in related or (node.kind in SERVICE_KINDS and (everything or node.id not in parts))
+    ]
+    return sorted(nodes, key=lambda node: (kinds.kind(node.kind).tier, node.name))
+
+
+def draw(graph: Graph, statuses: Mapping[UUID, Status], nodes: Collection[Node], types: Collection[str]) -> Drawing:
+    """Place nodes in tiers and bend the edges between them. Pure."""
+    shown = list(nodes)[:MAX_NODES]
+    ids = {node.id for node in shown}
+    edges = [e for e in graph.edges if e.type in types and e.from_id in ids and e.to_id in ids]
+    pairs = [(edge, *_needs(edge)) for edge in edges]
+    places = lay_out(
+        [node.id for node in shown],
+        [(dependant, needed) for _edge, dependant, needed in pairs],
+        rank={node.id: kinds.kind(node.kind).tier for node in shown},
+    )
+    tiers = max((place.tier for place in places), default=0) + 1
+    rows = max((place.row for place in places), default=0) + 1
+    height = rows * ROW_HEIGHT + 2 * MARGIN
+    at = {
+        place.node: (MARGIN + place.tier * COLUMN_WIDTH, MARGIN + place.y * (height - 2 * MARGIN) - BOX_HEIGHT / 2)
+        for place in places
+    }
+    boxes = [_box(node, statuses.get(node.id, "unknown"), *at[node.id]) for node in shown]
+    lines = [
+        Line(
+            _curve(at[dependant], at[needed]),
+            edge.type,
+            statuses.get(needed, "unknown") in FAILING,
+            f"{graph.nodes[edge.from_id].name} {kinds.RELATION_TYPES[edge.type].title if edge.type in kinds.RELATION_TYPES else edge.type}"
+            f" {graph.nodes[edge.to_id].name}",
+        )
+        for edge, dependant, needed in pairs
+    ]
+    lines.sort(key=lambda line: line.hot)
+    width = (tiers - 1) * COLUMN_WIDTH + BOX_WIDTH + 2 * MARGIN
+    return Drawing(boxes, lines, width, height, len(nodes) - len(shown))
+
+
+def _needs(edge: Edge) -> tuple[UUID, UUID]:
+    dependant, needed = dependency(edge.type, edge.from_id, edge.to_id)
+    assert isinstance(dependant, UUID) and isinstance(needed, UUID)  # noqa: S101  # dependency only swaps its arguments
+    return dependant, needed
+
+
+def _box(node: Node, status: Status, x: float, y: float) -> Box:
+    tone = TONES[status]
+    url = reverse("web:resource", args=[node.id])
+    return Box(node.id, node.name, kinds.kind(node.kind).title, status, tone, GLYPHS[tone], round(x, 1), round(y, 1), url)
+
+
+def _curve(a: tuple[float, float], b: tuple[float, float]) -> str:
+    """Bend from the right side of a to the left side of b; between boxes of one column, around their right sides."""
+    (ax, ay), (bx, by) = a, b
+    ay, by = ay + BOX_HEIGHT / 2, by + BOX_HEIGHT / 2
+    if bx > ax:
+        x1, x2 = ax + BOX_WIDTH, bx - 5
+        bend = max(36.0, (x2 - x1) / 2)
+        return f"M{x1:.1f} {ay:.1f}C{x1 + bend:.1f} {ay:.1f} {x2 - bend:.1f} {by:.1f} {x2:.1f} {by:.1f}"
+    x1, x2 = ax + BOX_WIDTH, bx + BOX_WIDTH + 5
+    out = max(x1, x2) + 34
+    return f"M{x1:.1f} {ay:.1f}C{out:.1f} {ay:.1f} {out:.1f} {by:.1f} {x2:.1f} {by:.1f}"
+
+
+def small_map() -> Drawing:
+    """Return the services alone, for the cockpit."""
+    graph = load_graph()
+    return draw(graph, health.of_graph(graph), choose(graph, everything=False), SERVICE_RELATIONS)
+
+
+@page("inventory.view")
+def service_map(request: PageRequest) -> HttpResponse:
+    """Who calls whom, and how each one is."""
+    everything = request.GET.get("show") == "all"
+    graph = load_graph()
+    statuses = health.of_graph(graph)
+    nodes = choose(graph, everything=everything)
+    drawing = draw(graph, statuses, nodes, ALL_RELATIONS if everything else SERVICE_RELATIONS)
+    counts: dict[str, int] = {}
+    for box in drawing.boxes:
+        counts[box.status] = counts.get(box.status, 0) + 1
+    failing = [box for box in drawing.boxes if box.tone in ("critical", "warning")]
+    order = {"critical": 0, "warning": 1}
+    context: dict[str, Any] = {
+        "map": drawing,
+        "everything": everything,
+        "counts": sorted(counts.items()),
+        "failing": sorted(failing, key=lambda box: (order[box.tone], box.name)),
+    }
+    if request.GET.get("part") == "live":
+        return render(request, "design/map_live.html", context)
+    return render(request, "design/map.html", context)

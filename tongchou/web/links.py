@@ -1,0 +1,161 @@
+"""From a Ref to something a person can click: one query a noun, however many refs there are."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.urls import reverse
+from django.utils import translation
+
+from tongchou.alerting.models import Alert, AlertGroup, RuleFile
+from tongchou.changes.models import Deployment
+from tongchou.core.models import ApiToken, Approval, Team, User
+from tongchou.core.refs import parse
+from tongchou.incidents.models import Incident
+from tongchou.inventory import kinds
+from tongchou.inventory.models import Resource
+from tongchou.runbooks.models import Procedure, Run
+
+
+@dataclass(frozen=True)
+class Link:
+    """What a Ref points at: a name, where its page is ("" when it has none), an icon, and what sort of thing it is."""
+
+    ref: str
+    title: str
+    url: str
+    icon: str
+    kind: str
+
+
+def localized(texts: object, fallback: str = "") -> str:
+    """Return the text of {"en": ..., "zh": ...} in the language spoken now; any text before none."""
+    if not isinstance(texts, dict):
+        return str(texts or fallback)
+    wanted = "zh" if (translation.get_language() or "").startswith("zh") else "en"
+    return str(texts.get(wanted) or next((text for text in texts.values() if text), fallback))
+
+
+def group_title(group: AlertGroup) -> str:
+    """Return the labels of an alert group in one line, the alert's name first."""
+    rest = [str(value) for name, value in sorted(group.labels.items()) if name != "alertname"]
+    return " · ".join([str(group.labels["alertname"]), *rest] if "alertname" in group.labels else rest) or group.key
+
+
+Found = list[tuple[str, Link]]
+Resolver = Callable[[list[str]], Found]
+
+
+def _resources(ids: list[str]) -> Found:
+    return [
+        (str(row.pk), Link("", row.name, reverse("web:resource", args=[row.pk]), kinds.kind(row.kind).icon, str(kinds.kind(row.kind).title)))
+        for row in Resource.objects.filter(pk__in=ids).only("pk", "name", "kind")
+    ]
+
+
+def _incidents(ids: list[str]) -> Found:
+    rows = Incident.objects.filter(pk__in=ids).only("pk", "number", "title")
+    return [(str(row.pk), Link("", str(row), reverse("web:incident", args=[row.number]), "siren", "incident")) for row in rows]
+
+
+def _groups(ids: list[str]) -> Found:
+    rows = AlertGroup.objects.filter(pk__in=ids).only("pk", "labels", "key")
+    return [(str(row.pk), Link("", group_title(row), reverse("web:alert-group", args=[row.pk]), "bell", "group")) for row in rows]
+
+
+def _alerts(ids: list[str]) -> Found:
+    rows = Alert.objects.filter(pk__in=ids).only("pk", "name", "group_id")
+    return [
+        (str(row.pk), Link("", row.name, reverse("web:alert-group", args=[row.group_id]) if row.group_id else reverse("web:alerts"), "bell", "alert"))
+        for row in rows
+    ]
+
+
+def _files(ids: list[str]) -> Found:
+    rows = RuleFile.objects.filter(pk__in=ids).only("pk", "name")
+    return [(str(row.pk), Link("", row.name, reverse("web:alert-file", args=[row.name]), "file-text", "rule file")) for row in rows]
+
+
+def _procedures(ids: list[str]) -> Found:
+    rows = Procedure.objects.filter(pk__in=ids).only("pk", "name", "title")
+    return [
+        (str(row.pk), Link("", localized(row.title, row.name), reverse("web:procedure", args=[row.name]), "book-open-check", "procedure"))
+        for row in rows
+    ]
+
+
+def _runs(ids: list[str]) -> Found:
+    rows = Run.objects.filter(pk__in=ids).select_related("procedure")
+    return [
+        (str(row.pk), Link("", localized(row.procedure.title, row.procedure.name), reverse("web:run", args=[row.pk]), "square-play", "run"))
+        for row in rows
+    ]
+
+
+def _approvals(ids: list[str]) -> Found:
+    rows = Approval.objects.filter(pk__in=ids).only("pk", "action")
+    return [(str(row.pk), Link("", row.action, f"{reverse('web:approvals')}?id={row.pk}", "badge-check", "approval")) for row in rows]
+
+
+def _deployments(ids: list[str]) -> Found:
+    rows = Deployment.objects.filter(pk__in=ids)
+    return [(str(row.pk), Link("", row.title, f"{reverse('web:deployments')}?id={row.pk}", "rocket", "deployment")) for row in rows]
+
+
+def _users(ids: list[str]) -> Found:
+    rows = User.objects.filter(pk__in=ids).only("pk", "username", "display_name")
+    return [(str(row.pk), Link("", str(row), reverse("web:people"), "user", "user")) for row in rows]
+
+
+def _teams(ids: list[str]) -> Found:
+    return [(str(row.pk), Link("", row.name, reverse("web:people"), "users", "team")) for row in Team.objects.filter(pk__in=ids)]
+
+
+def _tokens(ids: list[str]) -> Found:
+    rows = ApiToken.objects.filter(pk__in=ids).only("pk", "name")
+    return [(str(row.pk), Link("", row.name, reverse("web:people"), "key-round", "token")) for row in rows]
+
+
+RESOLVERS: dict[tuple[str, str], Resolver] = {
+    ("inventory", "resource"): _resources,
+    ("incidents", "incident"): _incidents,
+    ("alerting", "alertgroup"): _groups,
+    ("alerting", "alert"): _alerts,
+    ("alerting", "rulefile"): _files,
+    ("runbooks", "procedure"): _procedures,
+    ("runbooks", "run"): _runs,
+    ("core", "approval"): _approvals,
+    ("changes", "deployment"): _deployments,
+    ("core", "user"): _users,
+    ("core", "team"): _teams,
+    ("core", "apitoken"): _tokens,
+}
+
+
+def resolve(refs: Iterable[str]) -> dict[str, Link]:
+    """Return a Link for every ref; what is gone, or has no page, is shown as the ref itself."""
+    links: dict[str, Link] = {}
+    wanted: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for text in set(refs):
+        links[text] = Link(text, text, "", "circle-dot", "")
+        try:
+            parsed = parse(text)
+        except ValueError:
+            continue
+        links[text] = Link(text, f"{parsed.noun} {parsed.id[:8]}", "", "circle-dot", parsed.noun)
+        if (parsed.room, parsed.noun) in RESOLVERS and _is_uuid(parsed.id):
+            wanted[(parsed.room, parsed.noun)][parsed.id] = text
+    for noun, ids in wanted.items():
+        for id_, link in RESOLVERS[noun](list(ids)):
+            links[ids[id_]] = Link(ids[id_], link.title, link.url, link.icon, link.kind)
+    return links
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False

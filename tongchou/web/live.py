@@ -1,0 +1,177 @@
+"""The live stream: tells open pages that the ledger grew, as server-sent events.
+
+One poller a process reads what is new and hands it to every open page, so that a hundred pages cost one query.
+Because ids commit out of order the poller looks back a gap window instead of following a cursor; because it reads a
+table it works across processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from weakref import WeakKeyDictionary
+
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils import timezone, translation
+
+from tongchou.core import ledger
+from tongchou.core.access import Actor, allows_anywhere
+from tongchou.core.models import Event, EventAbout
+from tongchou.core.refs import is_ref
+from tongchou.web.announce import announcement
+
+POLL_SECONDS = 0.7
+HEARTBEAT_SECONDS = 15.0
+LIFETIME_SECONDS = 900.0  # then the page connects again and is asked again who it is
+QUEUE_LIMIT = 500
+RESUME_LIMIT = 500
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One event with the refs it is about."""
+
+    event: Event
+    abouts: frozenset[str]
+
+
+def _with_abouts(events: list[Event]) -> list[Happening]:
+    found: dict[int, set[str]] = {event.pk: set() for event in events}
+    for event_id, about in EventAbout.objects.filter(event_id__in=found).values_list("event_id", "ref"):
+        found[event_id].add(about)
+    return [Happening(event, frozenset(found[event.pk])) for event in events]
+
+
+def news(seen: dict[int, datetime]) -> list[Happening]:
+    """Return events of the gap window that are not in `seen`, and remember them there."""
+    close_old_connections()
+    try:
+        fresh = ledger.tail(seen=seen)
+        horizon = timezone.now() - timedelta(seconds=ledger.GAP_SECONDS * 2)
+        for event_id in [each for each, at in seen.items() if at < horizon]:
+            del seen[event_id]
+        seen.update({event.pk: event.recorded_at for event in fresh})
+        return _with_abouts(fresh) if fresh else []
+    finally:
+        close_old_connections()
+
+
+def missed(after_id: int) -> list[Happening]:
+    """Return what a page missed while it was away: later ids, and the gap window for what committed late."""
+    close_old_connections()
+    try:
+        later = list(ledger.events(after_id=after_id, limit=RESUME_LIMIT))
+        known = {event.pk: event.recorded_at for event in later}
+        return _with_abouts(sorted([*ledger.tail(seen=known), *later], key=lambda event: event.pk))
+    finally:
+        close_old_connections()
+
+
+@dataclass(eq=False)
+class Feed:
+    """The poller of one event loop and the pages that listen; it runs only while somebody does."""
+
+    listeners: set[asyncio.Queue[Happening]] = field(default_factory=set)
+    task: asyncio.Task[None] | None = None
+
+    def join(self) -> asyncio.Queue[Happening]:
+        """Return a queue that gets everything from now on."""
+        queue: asyncio.Queue[Happening] = asyncio.Queue(QUEUE_LIMIT)
+        self.listeners.add(queue)
+        if self.task is None or self.task.done():
+            self.task = asyncio.get_running_loop().create_task(self._poll())
+        return queue
+
+    def leave(self, queue: asyncio.Queue[Happening]) -> None:
+        """Stop listening."""
+        self.listeners.discard(queue)
+
+    async def _poll(self) -> None:
+        seen: dict[int, datetime] = {}
+        first = True
+        while self.listeners:
+            # Not the request's own thread: the poller outlives the request that started it.
+            fresh = await sync_to_async(news, thread_sensitive=False)(seen)
+            for happening in [] if first else fresh:
+                for queue in self.listeners:
+                    if not queue.full():  # a page that does not read loses news, never the server its memory
+                        queue.put_nowait(happening)
+            first = False
+            await asyncio.sleep(POLL_SECONDS)
+
+
+_feeds: WeakKeyDictionary[asyncio.AbstractEventLoop, Feed] = WeakKeyDictionary()
+
+
+def feed() -> Feed:
+    """Return the feed of the running event loop."""
+    return _feeds.setdefault(asyncio.get_running_loop(), Feed())
+
+
+def wanted(happening: Happening, about: str) -> bool:
+    """Tell whether a page about `about` ("" for everything) wants this event."""
+    return not about or about in happening.abouts
+
+
+def message(happening: Happening, actor: Actor, language: str) -> str:
+    """Return the server-sent event for one happening: verb and subject, and a toast for what people wait for."""
+    event = happening.event
+    body: dict[str, object] = {"id": event.pk, "verb": event.verb, "subject": event.subject}
+    with translation.override(language):
+        told = announcement(event, actor)
+    if told is not None:
+        body |= {"toast": told.text, "tone": told.tone, "url": told.url}
+    return f"id: {event.pk}\nevent: ledger\ndata: {json.dumps(body, ensure_ascii=False)}\n\n"
+
+
+async def _stream(actor: Actor, language: str, about: str, after_id: int | None) -> AsyncIterator[str]:
+    hub = feed()
+    queue = hub.join()
+    started = time.monotonic()
+    try:
+        yield "retry: 2000\nevent: hello\ndata: {}\n\n"
+        if after_id is not None:
+            for happening in await sync_to_async(missed, thread_sensitive=False)(after_id):
+                if wanted(happening, about):
+                    yield message(happening, actor, language)
+        while time.monotonic() - started < LIFETIME_SECONDS:
+            try:
+                happening = await asyncio.wait_for(queue.get(), HEARTBEAT_SECONDS)
+            except TimeoutError:
+                yield ": still here\n\n"
+                continue
+            if wanted(happening, about):
+                yield message(happening, actor, language)
+    finally:
+        hub.leave(queue)
+
+
+def _resume_from(request: HttpRequest) -> int | None:
+    text = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+async def events(request: HttpRequest) -> HttpResponseBase:
+    """GET /live/events?about=<ref>: the stream. 401 signed out, 403 without ledger.view, 400 for a bad ref."""
+    actor: Actor = request.actor  # type: ignore[attr-defined]  # set by actor_middleware
+    if actor.kind == "nobody":
+        return HttpResponse(status=401)
+    if not allows_anywhere(actor, "ledger.view"):
+        return HttpResponse(status=403)
+    about = request.GET.get("about", "")
+    if about and not is_ref(about):
+        return HttpResponse("about is not a ref", status=400, content_type="text/plain")
+    language = getattr(request, "LANGUAGE_CODE", "") or translation.get_language() or "en"
+    response = StreamingHttpResponse(_stream(actor, language, about, _resume_from(request)), content_type="text/event-stream")
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"
+    return response
+
+
+events.permission = "ledger.view"  # type: ignore[attr-defined]  # read by the test that walks every URL

@@ -1,0 +1,149 @@
+"""Operate: the cockpit and the metrics explorer, and the data of every chart."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from tongchou.alerting.models import Alert, AlertStateChoice
+from tongchou.core import approvals, ledger, settings_store
+from tongchou.core.access import Actor, allows, allows_anywhere
+from tongchou.core.problems import Invalid
+from tongchou.core.refs import is_ref
+from tongchou.incidents import severity
+from tongchou.incidents.models import Incident, IncidentState
+from tongchou.inventory.models import Resource, ResourceState
+from tongchou.telemetry.promql.errors import QueryError
+from tongchou.web import panels, telemetry_reads
+from tongchou.web.design import small_map
+from tongchou.web.gate import PageRequest, page
+from tongchou.web.review import entries
+
+MAX_SPAN = timedelta(days=400)
+CHANGE_VERBS = ("deployment.finished", "run.started", "incident.opened")
+
+
+def _figures(actor: Actor) -> dict[str, Any]:
+    firing = Counter(
+        severity.of_labels(labels)
+        for labels in Alert.objects.filter(state=AlertStateChoice.FIRING).values_list("labels", flat=True)
+    )
+    incidents = Counter(Incident.objects.exclude(state=IncidentState.RESOLVED).values_list("state", flat=True))
+    try:
+        up = telemetry_reads.instant("up")
+    except QueryError:
+        up = []
+    return {
+        "incidents": incidents.total(),
+        "incidents_open": incidents[IncidentState.OPEN],
+        "incidents_mitigated": incidents[IncidentState.MITIGATED],
+        "firing": firing.total(),
+        "firing_by": [(name, firing[name]) for name in reversed(severity.ORDER) if firing[name]],
+        "pending_alerts": Alert.objects.filter(state=AlertStateChoice.PENDING).count(),
+        "resources": Resource.objects.filter(state=ResourceState.ACTIVE).count(),
+        "targets": len(up),
+        "targets_up": sum(1 for sample in up if sample.value > 0),
+        "targets_down": sum(1 for sample in up if sample.value == 0),
+        "approvals": approvals.pending().count() if allows_anywhere(actor, "approvals.view") else 0,
+    }
+
+
+def _panels() -> list[panels.Panel]:
+    return panels.configured() or panels.suggest(telemetry_reads.metric_names(), telemetry_reads.label_names)
+
+
+@page("telemetry.view")
+def cockpit(request: PageRequest) -> HttpResponse:
+    """How everything is, on one page."""
+    since = timezone.now() - timedelta(hours=24)
+    context = {
+        "figures": _figures(request.actor),
+        "panels": _panels(),
+        "map": small_map(),
+        "entries": entries(ledger.events(since=since, limit=12)),
+        "open_incidents": Incident.objects.exclude(state=IncidentState.RESOLVED).order_by("-number")[:4],
+        "may_edit": allows(request.actor, "settings.edit"),
+    }
+    if request.GET.get("part") == "live":
+        return render(request, "operate/cockpit_live.html", context)
+    return render(request, "operate/cockpit.html", context)
+
+
+@page("settings.view")
+def panels_edit(request: PageRequest) -> HttpResponse:
+    """Change the cockpit's panels, as JSON."""
+    context: dict[str, Any] = {
+        "text": json.dumps(panels.as_rows(_panels()), ensure_ascii=False, indent=2),
+        "may_edit": allows(request.actor, "settings.edit"),
+        "units": panels.UNITS[1:],
+        "custom": bool(panels.configured()),
+    }
+    if request.method != "POST":
+        return render(request, "operate/panels.html", context)
+    text = request.POST.get("text", "")
+    try:
+        rows = [] if "reset" in request.POST else json.loads(text)
+        settings_store.put(actor=request.actor, key=panels.PANELS, value=rows)
+    except json.JSONDecodeError as error:
+        context |= {"text": text, "error": f"{error.msg} (line {error.lineno}, column {error.colno})"}
+        return render(request, "operate/panels.html", context, status=422)
+    except Invalid as error:
+        context |= {"text": text, "error": error.detail}
+        return render(request, "operate/panels.html", context, status=422)
+    return HttpResponse(status=302, headers={"Location": "/"})
+
+
+def _moment(text: str, field: str) -> datetime:
+    try:
+        return datetime.fromtimestamp(int(text) / 1000, UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise Invalid("range.time", _("A time in milliseconds since 1970 is wanted."), field=field, value=text) from error
+
+
+def _marks(about: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
+    if not is_ref(about):
+        return []
+    found = ledger.events(about=about, verbs=CHANGE_VERBS, since=start, until=end, limit=20)
+    marks = []
+    for event in found:
+        payload = event.payload if isinstance(event.payload, dict) else {}
+        title = payload.get("version") or payload.get("procedure") or payload.get("title") or event.verb
+        marks.append({"at": round(event.at.timestamp() * 1000), "title": str(title)[:60], "verb": event.verb})
+    return marks
+
+
+@page("telemetry.view")
+def panel_query(request: PageRequest) -> HttpResponse:
+    """GET /panels/query?query=&start=&end=&points=&legend=&about=: a chart's columns; 4xx as problem+json."""
+    query = request.GET.get("query", "").strip()
+    if not query:
+        raise Invalid("query.empty", _("Write a PromQL expression."), field="query")
+    start, end = _moment(request.GET.get("start", ""), "start"), _moment(request.GET.get("end", ""), "end")
+    if end - start > MAX_SPAN:
+        raise Invalid("range.too_long", _("The time range is longer than 400 days."), field="start")
+    try:
+        points = max(10, min(1000, int(request.GET.get("points", "600"))))
+    except ValueError:
+        points = 600
+    found = telemetry_reads.columns(query, start, end, points=points, legend=request.GET.get("legend", "")[:200])
+    marks = _marks(request.GET.get("about", ""), start, end)
+    return JsonResponse(found.as_json() | {"marks": marks}, headers={"Cache-Control": "no-store"})
+
+
+@page("telemetry.view")
+def explore(request: PageRequest) -> HttpResponse:
+    """Write PromQL, see a chart and a table."""
+    context = {
+        "text": request.GET.get("query", ""),
+        "names": telemetry_reads.metric_names(),
+        "units": panels.UNITS[1:],
+        "unit": request.GET.get("unit", ""),
+    }
+    return render(request, "operate/explore.html", context)

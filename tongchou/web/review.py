@@ -1,0 +1,90 @@
+"""Review: the event ledger, filtered and with its seals; and how events read everywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils.dateparse import parse_datetime
+from django.utils.timezone import is_naive, make_aware
+
+from tongchou.core import seal
+from tongchou.core.models import Event, EventAbout, Seal, Segment
+from tongchou.core.refs import is_ref
+from tongchou.incidents import reads as incident_reads
+from tongchou.incidents import timeline
+from tongchou.web.gate import PageRequest, page
+from tongchou.web.links import Link, resolve
+
+PAGE = 50
+
+
+@dataclass(frozen=True)
+class Line:
+    """An event as a line of a timeline, with the page of its subject."""
+
+    entry: timeline.Entry
+    link: Link
+    tone: str
+
+
+# timeline tones -> ours
+TONES = {"critical": "critical", "warning": "warning", "ok": "ok", "accent": "info", "neutral": "unknown"}
+
+
+def entries(events: Iterable[Event]) -> list[Line]:
+    """Return events as lines people read, in the order given. One query a noun for the names."""
+    found = [incident_reads.entry(event) for event in events]
+    links = resolve(entry.ref for entry in found)
+    return [Line(entry, links[entry.ref], TONES[entry.tone]) for entry in found]
+
+
+def _filtered(request: PageRequest) -> dict[str, Any]:
+    get = request.GET
+    return {name: get.get(name, "").strip()[:200] for name in ("verb", "actor", "about", "since", "until")}
+
+
+@page("ledger.view")
+def events(request: PageRequest) -> HttpResponse:
+    """Who did what, when; newest first, paged by id so that the last page costs what the first does."""
+    filters = _filtered(request)
+    rows = Event.objects.order_by("-pk")
+    if filters["verb"]:
+        rows = rows.filter(verb__startswith=filters["verb"])
+    if filters["actor"]:
+        rows = rows.filter(actor_name__icontains=filters["actor"])
+    if filters["about"] and is_ref(filters["about"]):
+        rows = rows.filter(abouts__ref=filters["about"])
+    for name, lookup in (("since", "at__gte"), ("until", "at__lte")):
+        moment = parse_datetime(filters[name]) if filters[name] else None
+        if moment is not None:
+            rows = rows.filter(**{lookup: make_aware(moment) if is_naive(moment) else moment})
+    before = request.GET.get("before", "")
+    if before.isascii() and before.isdigit() and len(before) < 19:
+        rows = rows.filter(pk__lt=int(before))
+    found = list(rows[: PAGE + 1])
+    shown = found[:PAGE]
+    seals = {each.event_id: each for each in Seal.objects.filter(event__in=[event.pk for event in shown])}
+    context = {
+        "filters": filters,
+        "filtered": any(filters.values()),
+        "about_link": resolve([filters["about"]])[filters["about"]] if is_ref(filters["about"]) else None,
+        "rows": [{"line": line, "event": event, "seal": seals.get(event.pk)} for line, event in zip(entries(shown), shown, strict=True)],
+        "next": shown[-1].pk if len(found) > PAGE else None,
+        "verbs": sorted(timeline.LINES),
+        "unsealed": seal.unsealed_count(),
+        "segment": Segment.objects.order_by("-month").first(),
+    }
+    return render(request, "review/events.html", context)
+
+
+@page("ledger.view")
+def event_detail(request: PageRequest, number: int) -> HttpResponse:
+    """One event with its payload, what it is about and its place in the chain; loaded under its row."""
+    row = Event.objects.filter(pk=number).first()
+    refs = list(EventAbout.objects.filter(event=number).values_list("ref", flat=True))
+    context = {"event": row, "links": resolve(refs).values(), "seal": Seal.objects.select_related("segment").filter(event=number).first()}
+    return render(request, "review/event_detail.html", context, status=200 if row else 404)

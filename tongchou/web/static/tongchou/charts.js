@@ -1,0 +1,280 @@
+// Charts: one library, loaded once when the first chart comes into view; one time range and one cursor for the page.
+//
+//   <div class="chart" data-chart data-url="/panels/query" data-query="up" data-unit="percent" data-legend="{{instance}}">
+//
+// The server answers columns: {times: [ms], series: [{name, labels, values}], marks: [{at, title, url}], dropped, error}.
+
+const { t } = window.tongchou;
+const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
+const PRESETS = { "15m": 900, "1h": 3600, "4h": 14400, "12h": 43200, "1d": 86400, "7d": 604800, "30d": 2592000 };
+const REFRESH_SECONDS = { "15m": 5, "1h": 10, "4h": 30, "12h": 60, "1d": 60, "7d": 300, "30d": 600 };
+const charts = new Map(); // element -> {chart, data, request}
+let library = null;
+let hovered = null;
+
+/* ---------- time range: in the address, so that a link shows what its sender saw ---------- */
+function readRange() {
+  const query = new URLSearchParams(location.search);
+  const from = Number(query.get("from")), to = Number(query.get("to"));
+  if (from && to && from < to) return { from, to };
+  const preset = query.get("range") || sessionStorage.getItem("range") || document.querySelector("[data-range]")?.dataset.range || "1h";
+  return { preset: preset in PRESETS ? preset : "1h" };
+}
+let range = readRange();
+export function bounds() {
+  if (!range.preset) return [range.from, range.to];
+  const now = Date.now();
+  return [now - PRESETS[range.preset] * 1000, now];
+}
+function setRange(next) {
+  range = next;
+  const query = new URLSearchParams(location.search);
+  for (const key of ["range", "from", "to"]) query.delete(key);
+  if (next.preset) { query.set("range", next.preset); sessionStorage.setItem("range", next.preset); } else { query.set("from", Math.round(next.from)); query.set("to", Math.round(next.to)); }
+  history.replaceState(null, "", `${location.pathname}?${query}${location.hash}`);
+  showRange();
+  document.dispatchEvent(new CustomEvent("tc:range"));
+  loadAll();
+}
+function pad(n) { return String(n).padStart(2, "0"); }
+const zone = document.querySelector("[data-range]")?.dataset.zone || undefined;
+const dayParts = new Intl.DateTimeFormat("en-GB", { timeZone: zone, year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+function parts(ms) { return Object.fromEntries(dayParts.formatToParts(ms).map((part) => [part.type, part.value])); }
+function stamp(ms) { const p = parts(ms); return `${p.year}-${p.month}-${p.day} ${p.hour}:${p.minute}:${p.second}`; }
+function showRange() {
+  for (const picker of $$("[data-range]")) {
+    const label = picker.querySelector("[data-range-label]");
+    const chosen = picker.querySelector(`[data-range-preset="${range.preset || ""}"]`);
+    if (chosen) label.textContent = chosen.textContent.trim();
+    else { const a = parts(range.from), b = parts(range.to); label.textContent = `${a.month}-${a.day} ${a.hour}:${a.minute} – ${a.day === b.day ? "" : `${b.month}-${b.day} `}${b.hour}:${b.minute}`; }
+    $$("[data-range-preset]", picker).forEach((button) => button.setAttribute("aria-checked", String(button.dataset.rangePreset === range.preset)));
+  }
+}
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-range-preset]");
+  if (button) { setRange({ preset: button.dataset.rangePreset }); button.closest("details").open = false; }
+  if (event.target.closest("[data-range-refresh]")) loadAll();
+  if (event.target.closest("[data-range-out]")) { const [a, b] = bounds(); const half = (b - a) / 2; setRange({ from: a - half, to: Math.min(Date.now(), b + half) }); }
+});
+document.addEventListener("submit", (event) => {
+  const form = event.target.closest("form.range-custom");
+  if (!form) return;
+  event.preventDefault();
+  const from = Date.parse(form.elements.from.value), to = Date.parse(form.elements.to.value);
+  if (!(from < to)) { window.tongchou.toast(t("range_order"), "warning"); return; }
+  form.closest("details").open = false;
+  setRange({ from, to });
+});
+
+/* ---------- units ---------- */
+function scaled(value, base, names) {
+  let size = Math.abs(value), i = 0;
+  while (size >= base && i < names.length - 1) { size /= base; value /= base; i += 1; }
+  return `${trim(value)}${names[i]}`;
+}
+function trim(value) {
+  if (!Number.isFinite(value)) return String(value);
+  const size = Math.abs(value);
+  const digits = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : size === 0 ? 0 : Math.min(6, 2 - Math.floor(Math.log10(size)));
+  return String(Number(value.toFixed(digits)));
+}
+export function format(value, unit) {
+  if (value === null || value === undefined || Number.isNaN(value)) return "–";
+  switch (unit) {
+    case "percent": return `${trim(value)}%`;
+    case "ratio": return `${trim(value * 100)}%`;
+    case "bytes": return scaled(value, 1024, [" B", " KiB", " MiB", " GiB", " TiB", " PiB"]);
+    case "bytes_per_second": return `${scaled(value, 1024, [" B", " KiB", " MiB", " GiB", " TiB"])}/s`;
+    case "seconds": return Math.abs(value) < 1 ? `${trim(value * 1000)} ms` : Math.abs(value) < 120 ? `${trim(value)} s` : Math.abs(value) < 7200 ? `${trim(value / 60)} min` : `${trim(value / 3600)} h`;
+    case "per_second": return `${scaled(value, 1000, ["", "k", "M", "G"])}/s`;
+    default: return scaled(value, 1000, ["", "k", "M", "G", "T"]);
+  }
+}
+
+/* ---------- drawing ---------- */
+const probe = document.createElement("span");
+probe.hidden = true;
+document.body.append(probe);
+function colour(name) { probe.style.color = `var(--${name})`; return getComputedStyle(probe).color; }
+function palette() {
+  return { text: colour("text"), second: colour("text-2"), third: colour("text-3"), line: colour("line"), soft: colour("line-soft"), panel: colour("raised"), accent: colour("accent"), maintenance: colour("maintenance"), series: Array.from({ length: 8 }, (_, i) => colour(`series-${i + 1}`)) };
+}
+function axisTime(ms) {
+  const [a, b] = bounds(), p = parts(ms), span = b - a;
+  if (span > 4 * 86400e3) return `${p.month}-${p.day}`;
+  if (span > 86400e3) return `${p.month}-${p.day} ${p.hour}:${p.minute}`;
+  return span <= 15 * 60e3 + 1000 && p.second !== "00" ? `${p.hour}:${p.minute}:${p.second}` : `${p.hour}:${p.minute}`;
+}
+function tooltip(element, state, colours) {
+  return (points) => {
+    if (hovered !== element || !points.length) return "";
+    const box = document.createElement("div");
+    box.style.cssText = `font: 12px/1.5 var(--font); color: ${colours.text}; max-width: 420px`;
+    const head = document.createElement("div");
+    head.textContent = stamp(points[0].axisValue);
+    head.style.cssText = `color: ${colours.third}; margin-bottom: 3px`;
+    box.append(head);
+    const rows = points.map((point) => ({ point, value: point.data.length === undefined ? null : state.data.series[point.seriesIndex]?.values[point.dataIndex] })).filter((row) => row.value !== null && row.value !== undefined);
+    rows.sort((x, y) => y.value - x.value);
+    for (const row of rows.slice(0, 12)) {
+      const line = document.createElement("div");
+      line.style.cssText = "display: flex; gap: 8px; align-items: center";
+      const dot = document.createElement("span");
+      dot.style.cssText = `width: 8px; height: 8px; border-radius: 2px; flex: none; background: ${row.point.color}`;
+      const name = document.createElement("span");
+      name.textContent = state.data.series[row.point.seriesIndex].name;
+      name.style.cssText = "flex: 1; overflow: hidden; text-overflow: ellipsis; white-space: nowrap";
+      const value = document.createElement("b");
+      value.textContent = format(row.value, element.dataset.unit);
+      value.style.cssText = "font-variant-numeric: tabular-nums; margin-left: 12px";
+      line.append(dot, name, value);
+      box.append(line);
+    }
+    if (rows.length > 12) { const more = document.createElement("div"); more.textContent = `+ ${rows.length - 12}`; more.style.color = colours.third; box.append(more); }
+    return box;
+  };
+}
+function option(element, state) {
+  const { data } = state;
+  const c = palette(), unit = element.dataset.unit, [from, to] = bounds();
+  const source = { time: data.times };
+  data.series.forEach((series, i) => { source[`s${i}`] = series.values; });
+  const single = data.series.length === 1;
+  const marks = (data.marks || []).filter((mark) => mark.at >= from && mark.at <= to);
+  const area = element.dataset.stack === "1";
+  return {
+    animation: false,
+    color: c.series,
+    textStyle: { fontFamily: getComputedStyle(document.body).fontFamily, color: c.second },
+    grid: { left: 8, right: 14, top: 12, bottom: element.dataset.legend === "off" ? 8 : 30, containLabel: true },
+    legend: element.dataset.legend === "off" ? { show: false } : { type: "scroll", bottom: 0, left: 4, right: 4, itemWidth: 10, itemHeight: 3, itemGap: 14, icon: "roundRect", textStyle: { color: c.second, fontSize: 12 }, pageIconColor: c.second, pageTextStyle: { color: c.third }, pageIconSize: 10 },
+    tooltip: { trigger: "axis", confine: true, backgroundColor: c.panel, borderColor: c.line, borderWidth: 1, padding: [8, 10], extraCssText: "border-radius: 8px; box-shadow: 0 8px 24px rgb(0 0 0 / 18%)", axisPointer: { type: "line", lineStyle: { color: c.third, type: "dashed" } }, formatter: tooltip(element, state, c) },
+    xAxis: { type: "time", min: from, max: to, axisLine: { lineStyle: { color: c.line } }, axisTick: { show: false }, axisLabel: { color: c.third, fontSize: 11, hideOverlap: true, formatter: axisTime }, splitLine: { show: false }, splitNumber: Math.max(2, Math.floor(element.clientWidth / 110)) },
+    yAxis: { type: "value", scale: element.dataset.zero !== "1", min: element.dataset.min !== undefined ? Number(element.dataset.min) : undefined, max: element.dataset.max !== undefined ? Number(element.dataset.max) : undefined, axisLabel: { color: c.third, fontSize: 11, formatter: (value) => format(value, unit) }, splitLine: { lineStyle: { color: c.soft } }, splitNumber: element.clientHeight < 180 ? 3 : 4 },
+    dataset: { source, dimensions: ["time", ...data.series.map((_, i) => `s${i}`)] },
+    series: data.series.map((series, i) => ({
+      type: "line", name: series.name, encode: { x: "time", y: `s${i}` }, sampling: "lttb", symbolSize: 4, connectNulls: false,
+      showSymbol: series.values.filter((value) => value !== null).length < 3, step: element.dataset.step || false,
+      lineStyle: { width: 1.5 }, stack: area ? "all" : undefined, emphasis: { disabled: true },
+      areaStyle: single || area ? { opacity: area ? 0.35 : 0.08 } : undefined,
+      markLine: i === 0 && marks.length ? { symbol: ["none", "none"], silent: true, animation: false, label: { show: marks.length < 7, formatter: (mark) => mark.name, color: c.maintenance, fontSize: 11, position: "insideEndTop" }, lineStyle: { color: c.maintenance, type: "dashed" }, data: marks.map((mark) => ({ xAxis: mark.at, name: mark.title })) } : undefined,
+    })),
+  };
+}
+function note(element, text, tone = "") {
+  let node = element.querySelector(".chart-note");
+  if (!text) { node?.remove(); return; }
+  if (!node) { node = document.createElement("div"); node.className = "chart-note"; element.append(node); }
+  node.className = `chart-note ${tone}`;
+  node.textContent = text;
+}
+async function draw(element) {
+  const state = charts.get(element);
+  if (!library) library = import(document.body.dataset.echarts);
+  const echarts = await library;
+  if (!element.isConnected) return;
+  const canvas = element.querySelector(".chart-canvas") || element.appendChild(Object.assign(document.createElement("div"), { className: "chart-canvas" }));
+  if (!state.chart) {
+    state.chart = echarts.init(canvas, null, { renderer: "canvas" });
+    state.chart.group = "page";
+    echarts.connect("page");
+    canvas.addEventListener("pointerenter", () => { hovered = element; });
+    canvas.addEventListener("pointerleave", () => { if (hovered === element) hovered = null; });
+    brush(element, state.chart, canvas);
+    new ResizeObserver(() => { if (element.clientWidth) state.chart?.resize(); }).observe(canvas);
+  }
+  state.chart.setOption(option(element, state), { notMerge: true });
+  canvas.setAttribute("role", "img");
+  const title = element.dataset.title || element.dataset.query || "";
+  canvas.setAttribute("aria-label", `${title}: ${t("chart_summary").replace("%n", state.data.series.length)} ${state.data.series.slice(0, 5).map((s) => `${s.name} ${format(s.values.findLast((v) => v !== null), element.dataset.unit)}`).join(", ")}`);
+  element.dataset.ready = "1";
+}
+/* Drag over a chart to zoom every chart of the page; double click to zoom out. */
+function brush(element, chart, canvas) {
+  let start = null, shade = null;
+  canvas.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0 || event.pointerType === "touch" || !chart.containPixel("grid", [event.offsetX, event.offsetY])) return;
+    start = event.offsetX;
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (start === null) return;
+    if (!shade) { shade = document.createElement("div"); shade.style.cssText = "position: absolute; top: 12px; bottom: 30px; background: var(--accent); opacity: .14; pointer-events: none"; canvas.append(shade); }
+    const now = event.clientX - canvas.getBoundingClientRect().left;
+    shade.style.left = `${Math.min(start, now)}px`;
+    shade.style.width = `${Math.abs(now - start)}px`;
+  });
+  window.addEventListener("pointerup", (event) => {
+    if (start === null) return;
+    const end = event.clientX - canvas.getBoundingClientRect().left;
+    if (Math.abs(end - start) > 8) {
+      const [a, b] = [start, end].sort((x, y) => x - y).map((x) => chart.convertFromPixel({ xAxisIndex: 0 }, x));
+      if (b - a >= 5000) setRange({ from: a, to: b });
+    }
+    shade?.remove(); shade = null; start = null;
+  });
+  canvas.addEventListener("dblclick", () => { const [a, b] = bounds(); const half = (b - a) / 2; setRange({ from: a - half, to: Math.min(Date.now(), b + half) }); });
+}
+async function load(element) {
+  const state = charts.get(element);
+  if (!state) return;
+  state.request?.abort();
+  const request = state.request = new AbortController();
+  const [from, to] = element.dataset.from ? [Number(element.dataset.from), Number(element.dataset.to) || Date.now()] : bounds();
+  const url = new URL(element.dataset.url, location.href);
+  for (const [key, value] of Object.entries({ query: element.dataset.query, panel: element.dataset.panel, legend: element.dataset.legend, about: element.dataset.about })) if (value) url.searchParams.set(key, value);
+  url.searchParams.set("start", String(Math.round(from)));
+  url.searchParams.set("end", String(Math.round(to)));
+  url.searchParams.set("points", String(Math.max(60, Math.min(1000, Math.round(element.clientWidth)))));
+  if (!state.data) note(element, "…");
+  try {
+    const answer = await fetch(url, { signal: request.signal, headers: { Accept: "application/json" } });
+    if (answer.status === 401) { location.reload(); return; }
+    const body = await answer.json();
+    if (!answer.ok) throw new Error([body.detail, body.remedy].filter(Boolean).join(" "));
+    state.data = body;
+    const more = element.closest(".panel")?.querySelector("[data-chart-more]");
+    if (more) more.textContent = body.dropped ? t("chart_more").replace("%n", body.dropped) : "";
+    if (!body.series.length) { state.chart?.clear(); note(element, element.dataset.empty || t("chart_empty")); element.dataset.ready = "1"; element.dispatchEvent(new CustomEvent("tc:data", { detail: body, bubbles: true })); return; }
+    note(element, "");
+    await draw(element);
+    element.dispatchEvent(new CustomEvent("tc:data", { detail: body, bubbles: true }));
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    if (state.data?.series.length) return; // an older picture is better than none; the next refresh tries again
+    note(element, `${t("chart_failed")} ${error.message || ""}`, "error");
+    element.dataset.ready = "error";
+  }
+}
+const seen = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    const state = charts.get(entry.target);
+    if (!state) continue;
+    state.visible = entry.isIntersecting;
+    if (entry.isIntersecting && state.due) { state.due = false; load(entry.target); }
+  }
+}, { rootMargin: "120px" });
+function adopt() {
+  for (const [element, state] of charts) if (!element.isConnected) { state.request?.abort(); state.chart?.dispose(); charts.delete(element); seen.unobserve(element); }
+  for (const element of $$("[data-chart]")) if (!charts.has(element)) { charts.set(element, { due: true }); seen.observe(element); }
+}
+function loadAll() {
+  for (const [element, state] of charts) { if (state.visible) load(element); else state.due = true; }
+}
+export function reload(element) { if (charts.has(element)) load(element); else adopt(); }
+window.tongchou.reloadChart = reload;
+window.tongchou.bounds = bounds;
+window.tongchou.format = format;
+window.tongchou.stamp = stamp;
+
+let elapsed = 0;
+setInterval(() => {
+  if (document.hidden || !range.preset) return;
+  elapsed += 1;
+  if (elapsed >= REFRESH_SECONDS[range.preset]) { elapsed = 0; loadAll(); }
+}, 1000);
+document.addEventListener("tc:theme", () => { for (const [element, state] of charts) if (state.chart && state.data?.series.length) draw(element); });
+document.addEventListener("tc:shown", () => loadAll());
+document.addEventListener("htmx:afterSwap", adopt);
+document.body.addEventListener("tc:charts", adopt);
+showRange();
+adopt();

@@ -1,0 +1,149 @@
+"""Metrics in the shape charts want: columns over one grid of times, few points, few lines, names a person can read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from time import monotonic
+
+import numpy as np
+from django.utils.translation import gettext_lazy as _
+
+from tongchou.core.problems import Invalid, Unavailable
+from tongchou.telemetry import reads
+from tongchou.telemetry.backend import backend, default_limits, is_open
+from tongchou.telemetry.series import Matcher
+
+MAX_LINES = 24
+NAMES_EVERY_SECONDS = 5.0
+LOOK_BACK = timedelta(hours=1)
+_PLACE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A chart's data: `times` in ms, each line's values beside them (None where absent); `dropped` lines are not sent."""
+
+    times: list[int]
+    series: list[dict[str, object]]
+    dropped: int
+    step_seconds: float
+
+    def as_json(self) -> dict[str, object]:
+        """Return what charts.js reads."""
+        return {"times": self.times, "series": self.series, "dropped": self.dropped, "step": self.step_seconds}
+
+
+def require_store() -> None:
+    """Raise Unavailable when this process has no telemetry store open."""
+    if not is_open():
+        raise Unavailable(
+            "telemetry.closed",
+            _("The telemetry store of this process is not open."),
+            remedy=_("Start the platform with `tongchou serve`."),
+        )
+
+
+def step_for(span_seconds: float, points: int) -> float:
+    """Return a round step in seconds that gives at most `points` points over the span, at least one second."""
+    least = max(1.0, span_seconds / max(2, points - 1))
+    for step in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400):
+        if step >= least:
+            return float(step)
+    return float(-(-least // 86400) * 86400)
+
+
+def columns(query: str, start: datetime, end: datetime, *, points: int, legend: str = "") -> Columns:
+    """Evaluate `query` over [start, end] for a chart. Raises QueryError for a bad query, Invalid for a bad range.
+
+    The grid starts at a multiple of the step, so that a refresh does not make the picture tremble.
+    """
+    if end <= start:
+        raise Invalid("range.order", _("The start must be before the end."), field="start")
+    require_store()
+    step = step_for((end - start).total_seconds(), points)
+    first = datetime.fromtimestamp(start.timestamp() // step * step, UTC)
+    lines = reads.range_matrix(query, first, end, step)
+    kept = sorted(lines, key=_weight, reverse=True)[:MAX_LINES] if len(lines) > MAX_LINES else lines
+    step_ms, first_ms = round(step * 1000), round(first.timestamp() * 1000)
+    count = int((end.timestamp() * 1000 - first_ms) // step_ms) + 1
+    names = line_names([line.labels for line in kept], legend)
+    series = []
+    for name, line in sorted(zip(names, kept, strict=True), key=lambda pair: pair[0]):
+        column: list[float | None] = [None] * count
+        for place, value in zip(((line.times - first_ms) // step_ms).tolist(), line.values.tolist(), strict=True):
+            if 0 <= place < count and np.isfinite(value):  # JSON knows neither NaN nor infinity: a gap
+                column[place] = value
+        series.append({"name": name, "labels": line.labels, "values": column})
+    times = [first_ms + i * step_ms for i in range(count)] if series else []
+    return Columns(times, series, len(lines) - len(kept), step)
+
+
+def _weight(line: reads.Line) -> float:
+    finite = line.values[np.isfinite(line.values)]
+    return float(np.abs(finite).max()) if len(finite) else 0.0
+
+
+def line_names(label_sets: Sequence[Mapping[str, str]], legend: str = "") -> list[str]:
+    """Name each line: by the legend's `{{label}}` places, else by the labels that differ among the lines. Pure."""
+    if legend:
+        return [_PLACE.sub(lambda m, labels=labels: labels.get(m[1], ""), legend).strip() or _full(labels) for labels in label_sets]
+    if len(label_sets) < 2:
+        return [_full(labels) for labels in label_sets]
+    keys = sorted({key for labels in label_sets for key in labels})
+    differing = [key for key in keys if len({labels.get(key) for labels in label_sets}) > 1]
+    if differing == ["__name__"] or not differing:
+        return [_full(labels) for labels in label_sets]
+    return [" ".join(labels[key] for key in differing if labels.get(key)) or _full(labels) for labels in label_sets]
+
+
+def _full(labels: Mapping[str, str]) -> str:
+    inside = ", ".join(f'{key}="{value}"' for key, value in sorted(labels.items()) if key != "__name__")
+    name = labels.get("__name__", "")
+    return f"{name}{{{inside}}}" if inside else name or "{}"
+
+
+def metric_names() -> list[str]:
+    """Return the names of metrics with samples in the last hour; remembered for a few seconds. [] without a store."""
+    return _metric_names(int(monotonic() / NAMES_EVERY_SECONDS)) if is_open() else []
+
+
+@lru_cache(maxsize=1)
+def _metric_names(_tick: int) -> list[str]:
+    return _values("__name__", "")
+
+
+def metric_names_of(label: str, values: Sequence[str]) -> list[str]:
+    """Return the metrics of the last hour on which `label` has one of `values`."""
+    if not is_open() or not values:
+        return []
+    now = datetime.now(UTC)
+    sets = [[Matcher(label, "=", value)] for value in values]
+    return backend().label_values("__name__", sets, _ms(now - LOOK_BACK), _ms(now), limits=default_limits())
+
+
+def label_names(metric: str) -> list[str]:
+    """Return the label names of one metric in the last hour."""
+    if not is_open():
+        return []
+    now = datetime.now(UTC)
+    sets = [[Matcher("__name__", "=", metric)]]
+    return backend().label_names(sets, _ms(now - LOOK_BACK), _ms(now), limits=default_limits())
+
+
+def _values(name: str, metric: str) -> list[str]:
+    now = datetime.now(UTC)
+    sets = [[Matcher("__name__", "=", metric)]] if metric else []
+    return backend().label_values(name, sets, _ms(now - LOOK_BACK), _ms(now), limits=default_limits())
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
+
+
+def instant(query: str) -> list[reads.Sample]:
+    """Return the value of `query` now; [] without a store. Raises QueryError for a bad query."""
+    return reads.instant_vector(query) if is_open() else []

@@ -1,0 +1,329 @@
+"""Tags and filters of every page: icons, the mark, status, times, sizes, asset addresses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from django import template
+from django.forms import BoundField, CheckboxInput, Select, Textarea
+from django.template import Context
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+from lucide.templatetags.lucide import lucide
+
+from tongchou.web.assets import asset_url, echarts_url
+
+register = template.Library()
+
+# One arc a stage, clockwise from the top; drawn in a 24 x 24 box.
+ARCS = {
+    "plan": "M7.9 4.44A8.6 8.6 0 0 1 16.1 4.44",
+    "design": "M17.92 5.76A8.6 8.6 0 0 1 20.46 13.57",
+    "deliver": "M19.76 15.7A8.6 8.6 0 0 1 13.12 20.53",
+    "operate": "M10.88 20.53A8.6 8.6 0 0 1 4.24 15.7",
+    "review": "M3.54 13.57A8.6 8.6 0 0 1 6.08 5.76",
+}
+
+# word a room uses -> (tone, icon, text). The tone is never alone: icon shape and word say the same.
+STATUS: dict[str, tuple[str, str, str | Promise]] = {
+    "ok": ("ok", "circle-check", _("Healthy")),
+    "up": ("ok", "circle-check", _("Up")),
+    "down": ("critical", "octagon-x", _("Down")),
+    "warning": ("warning", "triangle-alert", _("Warning")),
+    "critical": ("critical", "octagon-alert", _("Critical")),
+    "info": ("info", "info", _("Information")),
+    "maintenance": ("maintenance", "wrench", _("Maintenance")),
+    "major": ("critical", "triangle-alert", _("Major")),
+    "affected": ("warning", "circle-alert", _("Affected")),
+    "held": ("maintenance", "wrench", _("On hold")),
+    "unknown": ("unknown", "circle-dashed", _("Unknown")),
+    "err": ("critical", "circle-x", _("Error")),
+    "uncertain": ("warning", "circle-question-mark", _("Uncertain")),
+    "stale": ("warning", "clock", _("Stale")),
+    "active": ("ok", "circle-check", _("Active")),
+    "tombstone": ("unknown", "circle-x", _("Gone")),
+    "firing": ("critical", "bell-ring", _("Firing")),
+    "pending": ("warning", "hourglass", _("Pending")),
+    "inactive": ("unknown", "circle-dashed", _("Inactive")),
+    "resolved": ("ok", "circle-check", _("Resolved")),
+    "open": ("critical", "siren", _("Open")),
+    "acknowledged": ("warning", "hand", _("Acknowledged")),
+    "mitigated": ("info", "shield-check", _("Mitigated")),
+    "closed": ("unknown", "circle-check", _("Closed")),
+    "awaiting_approval": ("warning", "hourglass", _("Awaiting approval")),
+    "queued": ("info", "clock", _("Queued")),
+    "running": ("info", "play", _("Running")),
+    "waiting": ("warning", "hand", _("Waiting for an answer")),
+    "succeeded": ("ok", "circle-check", _("Succeeded")),
+    "failed": ("critical", "circle-x", _("Failed")),
+    "cancelled": ("unknown", "ban", _("Cancelled")),
+    "skipped": ("unknown", "circle-dashed", _("Skipped")),
+    "approved": ("ok", "badge-check", _("Approved")),
+    "rejected": ("critical", "ban", _("Rejected")),
+    "expired": ("unknown", "clock", _("Expired")),
+    "read": ("ok", "eye", _("Read only")),
+    "reversible": ("warning", "undo-2", _("Reversible")),
+    "irreversible": ("critical", "triangle-alert", _("Irreversible")),
+    "p1": ("critical", "octagon-alert", "P1"),
+    "p2": ("critical", "triangle-alert", "P2"),
+    "p3": ("warning", "triangle-alert", "P3"),
+    "p4": ("info", "info", "P4"),
+    "page": ("critical", "octagon-alert", pgettext_lazy("severity", "Page")),
+    "error": ("critical", "circle-x", _("Error")),
+    "good": ("ok", "circle-check", _("Healthy")),
+    "revoked": ("unknown", "ban", _("Revoked")),
+    "finished": ("ok", "circle-check", _("Finished")),
+    "started": ("info", "play", _("Started")),
+    "success": ("ok", "circle-check", _("Succeeded")),
+    "sent": ("ok", "circle-check", _("Sent")),
+    "delivered": ("ok", "circle-check", _("Delivered")),
+    "draft": ("unknown", "pencil", _("Draft")),
+    "retired": ("unknown", "circle-x", _("Retired")),
+    "enabled": ("ok", "circle-check", _("Enabled")),
+    "disabled": ("unknown", "ban", _("Disabled")),
+}
+
+
+@register.simple_tag
+def icon(name: str, size: int = 16, **attributes: Any) -> str:
+    """Draw a Lucide icon, hidden from screen readers: the word beside it speaks."""
+    return lucide(name, size=size, aria_hidden="true", **attributes)
+
+
+@register.simple_tag
+def mark(stage: str = "", size: int = 24, title: str = "") -> SafeString:
+    """Draw the brand mark: a closed loop of five arcs, the stage one is in accented."""
+    arcs = format_html_join(
+        "",
+        '<path class="arc{}" d="{}"/>',
+        ((" on" if name == stage or not stage else "", path) for name, path in ARCS.items()),
+    )
+    label = format_html('role="img" aria-label="{}"', title) if title else mark_safe('aria-hidden="true"')
+    return format_html(
+        '<svg class="mark" width="{}" height="{}" viewBox="0 0 24 24" fill="none" stroke-width="3.2" stroke-linecap="round" {}>{}</svg>',
+        size,
+        size,
+        label,
+        arcs,
+    )
+
+
+def status_of(word: object) -> tuple[str, str, str | Promise]:
+    """Return (tone, icon, text) of a status word; an unknown word is shown as it is."""
+    key = str(word).lower()
+    return STATUS.get(key, ("unknown", "circle-dot", str(word)))
+
+
+@register.simple_tag
+def chip(word: object, text: object = "") -> SafeString:
+    """Draw a status as colour, shape and word."""
+    tone, name, own = status_of(word)
+    return format_html('<span class="chip {}">{}{}</span>', tone, mark_safe(lucide(name, size=13, aria_hidden="true")), text or own)
+
+
+@register.simple_tag
+def status_icon(word: object, size: int = 16) -> SafeString:
+    """Draw the shape of a status, with its word for screen readers."""
+    tone, name, text = status_of(word)
+    drawn = mark_safe(lucide(name, size=size, aria_hidden="true"))
+    return format_html('<span class="s-{}" title="{}">{}<span class="sr-only">{}</span></span>', tone, text, drawn, text)
+
+
+@register.filter
+def tone(word: object) -> str:
+    """Return the tone of a status word: ok, warning, critical, maintenance, info, unknown."""
+    return status_of(word)[0]
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+@register.filter
+def when(moment: datetime | None) -> str:
+    """Write a moment in the person's time zone, UTC in the tooltip."""
+    return _time(moment, "%Y-%m-%d %H:%M:%S")
+
+
+@register.filter
+def clock(moment: datetime | None) -> str:
+    """Write the time of day in the person's time zone, date and UTC in the tooltip."""
+    return _time(moment, "%H:%M:%S")
+
+
+@register.filter
+def day(moment: datetime | None) -> str:
+    """Write the date in the person's time zone."""
+    return timezone.localtime(moment).strftime("%Y-%m-%d") if moment else "–"
+
+
+def _time(moment: datetime | None, form: str) -> str:
+    if moment is None:
+        return mark_safe('<span class="faint">–</span>')
+    local = timezone.localtime(moment)
+    title = f"{local:%Y-%m-%d %H:%M:%S %Z} · {_utc(moment)}"
+    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), title, local.strftime(form))
+
+
+@register.filter
+def ago(moment: datetime | None) -> str:
+    """Write how long ago; the page keeps it true. Exact times are in the tooltip."""
+    if moment is None:
+        return mark_safe('<span class="faint">–</span>')
+    local = timezone.localtime(moment)
+    title = f"{local:%Y-%m-%d %H:%M:%S %Z} · {_utc(moment)}"
+    return format_html(
+        '<time data-ago datetime="{}" title="{}">{}</time>', moment.isoformat(), title, local.strftime("%m-%d %H:%M")
+    )
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """Write a length of time in its two largest units: 3d 4h, 12m 05s, 340ms."""
+    if seconds is None:
+        return "–"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}ms"
+    whole = int(seconds)
+    days, hours, minutes, rest = whole // 86400, whole // 3600 % 24, whole // 60 % 60, whole % 60
+    if days:
+        return f"{days}d {hours}h"
+    if hours:
+        return f"{hours}h {minutes:02}m"
+    if minutes:
+        return f"{minutes}m {rest:02}s"
+    return f"{seconds:.1f}s" if seconds < 10 else f"{rest}s"
+
+
+@register.simple_tag
+def between(start: datetime | None, end: datetime | None) -> str:
+    """Write the length of [start, end]; while the end is open, a figure the page keeps counting."""
+    if start is None:
+        return "–"
+    if end is None:
+        text = duration((timezone.now() - start).total_seconds())
+        return format_html('<span class="tabular" data-elapsed-since="{}">{}</span>', start.isoformat(), text)
+    return duration((end - start).total_seconds())
+
+
+@register.filter
+def pretty(value: object) -> str:
+    """Write a value as people read it: strings as they are, structures as indented JSON."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, default=str)
+
+
+@register.filter
+def compact(value: object) -> str:
+    """Write a value on one line, at most 160 characters."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 160 else f"{text[:157]}…"
+
+
+@register.filter
+def short(text: object) -> str:
+    """Write the first 12 characters of a hash or id."""
+    return str(text)[:12]
+
+
+@register.filter
+def initials(user: object) -> str:
+    """Return one or two letters for the round badge of a person."""
+    words = str(user).split()
+    return "".join(word[0] for word in words[:2]).upper() or "?"
+
+
+@register.filter
+def get(mapping: Mapping[Any, Any] | None, key: object) -> Any:
+    """Look a key up in a mapping; None when it is not there."""
+    return (mapping or {}).get(key)
+
+
+@register.simple_tag(takes_context=True)
+def query(context: Context, **changes: object) -> str:
+    """Return the page's own query string with `changes`; None or "" drops a key. Paging starts over unless given."""
+    current: dict[str, str] = {key: value for key, value in context["request"].GET.items() if key != "page"}
+    for key, value in changes.items():
+        if value in (None, ""):
+            current.pop(key, None)
+        else:
+            current[key] = str(value)
+    return "?" + urlencode(current)
+
+
+@register.simple_tag
+def asset(path: str) -> str:
+    """Return the stamped address of a static file."""
+    return asset_url(path)
+
+
+@register.simple_tag
+def echarts_address() -> str:
+    """Return the address of the chart library."""
+    return echarts_url()
+
+
+@register.filter
+def sheets(names: str) -> list[str]:
+    """Return the stamped addresses of our style sheets."""
+    return [asset_url(f"tongchou/{name}.css") for name in names.split()]
+
+
+@register.filter
+def message_tone(tags: str) -> str:
+    """Return the tone of a Django message."""
+    if "error" in tags:
+        return "critical"
+    return "warning" if "warning" in tags else "ok"
+
+
+@register.filter
+def widget_kind(field: BoundField) -> str:
+    """Return "check" for a check box, "input" for the rest."""
+    return "check" if isinstance(field.field.widget, CheckboxInput) else "input"
+
+
+@register.filter
+def styled(field: BoundField) -> SafeString:
+    """Draw a form field with our classes and its error announced."""
+    widget = field.field.widget
+    names = {Select: "select", Textarea: "textarea", CheckboxInput: ""}
+    kind = next((name for base, name in names.items() if isinstance(widget, base)), "input")
+    attributes = {"class": f"{kind} {widget.attrs.get('class', '')}".strip()}
+    if field.errors:
+        attributes |= {"aria-invalid": "true", "aria-describedby": f"{field.id_for_label}-error"}
+    return field.as_widget(attrs=attributes)
+
+
+@register.filter
+def status_word(word: object) -> str:
+    """Return the word of a status."""
+    return str(status_of(word)[2])
+
+
+@register.filter
+def severity_word(word: object) -> str:
+    """Return the word of a severity."""
+    return str(status_of(word)[2])
+
+
+@register.filter
+def clip(text: object, length: int) -> str:
+    """Cut a text for a place that cannot wrap."""
+    whole = str(text)
+    return whole if len(whole) <= length else f"{whole[: length - 1]}…"
+
+
+@register.filter
+def unlocalized(number: float | None) -> str:
+    """Write a number as machines read it, whatever the language."""
+    return "" if number is None else f"{number:g}"
