@@ -97,12 +97,14 @@ class SeriesBlock:
 
     Series i has the labels `labels[i]` and the samples `ts[offsets[i]:offsets[i+1]]` (int64 milliseconds since the
     epoch, strictly ascending) with the values `v[...]` (float64). Staleness markers are kept as values.
+    st, where a store has them, are the start timestamps of cumulative samples in ms, 0 for unknown.
     """
 
     labels: list[Labels]
     offsets: Int64s
     ts: Int64s
     v: Float64s
+    st: Int64s | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -146,7 +148,8 @@ class SeriesBlock:
         """The same series with only the samples where the mask is true; a series may end up empty."""
         kept = np.zeros(len(mask) + 1, np.int64)
         np.cumsum(mask, out=kept[1:])
-        return SeriesBlock(self.labels, kept[self.offsets], self.ts[mask], self.v[mask])
+        st = None if self.st is None else self.st[mask]
+        return SeriesBlock(self.labels, kept[self.offsets], self.ts[mask], self.v[mask], st)
 
     def without_stale(self) -> SeriesBlock:
         """The block with its staleness markers left out."""

@@ -15,14 +15,17 @@ class MemoryBackend:
 
     def __init__(self) -> None:
         self._samples: dict[Labels, dict[int, float]] = {}
+        self._starts: dict[Labels, dict[int, int]] = {}
         self._sorted: dict[Labels, tuple[np.ndarray, np.ndarray]] = {}
 
-    def add(self, labels: Labels, samples: Mapping[int, float]) -> None:
+    def add(self, labels: Labels, samples: Mapping[int, float], starts: Mapping[int, int] | None = None) -> None:
+        self._starts.setdefault(labels, {}).update(starts or {})
         self._samples.setdefault(labels, {}).update(samples)
         self._sorted.pop(labels, None)
 
     def clear(self) -> None:
         self._samples.clear()
+        self._starts.clear()
         self._sorted.clear()
 
     def _columns(self, labels: Labels) -> tuple[np.ndarray, np.ndarray]:
@@ -40,7 +43,11 @@ class MemoryBackend:
                 low, high = np.searchsorted(ts, start_ms, "left"), np.searchsorted(ts, end_ms, "right")
                 if high > low:
                     rows.append((labels, ts[low:high], v[low:high]))
-        return SeriesBlock.build(rows)
+        block = SeriesBlock.build(rows)
+        if any(self._starts.get(labels) for labels in block.labels):
+            starts = [self._starts[labels].get(int(t), 0) for labels, ts, _v in rows for t in ts]
+            block.st = np.array(starts, dtype=np.int64)
+        return block
 
     def series(
         self, matcher_sets: Sequence[Sequence[Matcher]], start_ms: int, end_ms: int, *, limits: Limits

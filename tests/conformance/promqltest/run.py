@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -94,7 +95,9 @@ def _load(backend: MemoryBackend, load: Load) -> None:
     for labels, points in load.series.items():
         samples = {k * load.gap_ms: float(p) for k, p in enumerate(points) if isinstance(p, float)}
         if samples:
-            backend.add(labels, samples)
+            offsets = enumerate(load.starts.get(labels, []))
+            starts = {k * load.gap_ms: k * load.gap_ms + int(o) for k, o in offsets if o is not None}
+            backend.add(labels, samples, starts)
 
 
 class NativeSeries:
@@ -214,8 +217,8 @@ def _check_success(command: Eval, result: Result) -> None:
 
 
 def almost_equal(a: float, b: float) -> bool:
-    if a != a or b != b:
-        return a != a and b != b
+    if math.isnan(a) or math.isnan(b):
+        return math.isnan(a) and math.isnan(b)
     if a == b:
         return True
     total, difference = abs(a) + abs(b), abs(a - b)

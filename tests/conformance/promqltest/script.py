@@ -265,7 +265,7 @@ def _expect(command: Eval, line: str) -> None:
         command.range_vector = (start, end, step)
     elif line.startswith("expect string"):
         command.text = unquote(line.removeprefix("expect string").strip())
-    elif line.split()[0] == "expect":
+    elif line.split(maxsplit=1)[0] == "expect":
         _expect_kind(command, line)
     else:
         try:

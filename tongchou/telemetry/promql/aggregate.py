@@ -50,8 +50,7 @@ class Groups:
         for groups, rows in self.stacks():
             here = vector.present[rows]
             present[groups] = here.any(axis=1)
-            with np.errstate(all="ignore"):
-                values[groups] = fold(vector.values[rows], here)
+            values[groups] = fold(vector.values[rows], here)
         return merged(Vector(self.keys, values, present, drop))
 
 

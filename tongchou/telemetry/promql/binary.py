@@ -33,8 +33,7 @@ _OPERATIONS: dict[str, Callable[[Float64s, Float64s], Float64s]] = {
 
 def compute(op: str, left: Float64s, right: Float64s) -> Float64s:
     """The plain operation on floats; comparisons give 0 and 1."""
-    with np.errstate(all="ignore"):
-        out: Float64s = np.asarray(_OPERATIONS[op](left, right), dtype=np.float64)
+    out: Float64s = np.asarray(_OPERATIONS[op](left, right), dtype=np.float64)
     return out
 
 

@@ -109,28 +109,24 @@ CALENDAR: dict[str, Callable[[Float64s], Float64s]] = {
 
 def mathematics(ctx: Context, name: str, vector: Vector) -> Vector:
     """One of MATHEMATICS on every value."""
-    with np.errstate(all="ignore"):
-        return without_names(ctx, vector.with_values(MATHEMATICS[name](vector.values)))
+    return without_names(ctx, vector.with_values(MATHEMATICS[name](vector.values)))
 
 
 def calendar(ctx: Context, name: str, vector: Vector) -> Vector:
     """One of CALENDAR on every value, taken as seconds since the epoch in UTC; NaN where it is not a time."""
-    with np.errstate(all="ignore"):
-        values = np.where(np.isfinite(vector.values), CALENDAR[name](vector.values), np.nan)
+    values = np.where(np.isfinite(vector.values), CALENDAR[name](vector.values), np.nan)
     return without_names(ctx, vector.with_values(values))
 
 
 def clamp(ctx: Context, vector: Vector, lowest: Float64s, highest: Float64s) -> Vector:
     """Values forced into [lowest, highest] (both [steps]); nothing where the bounds are the wrong way round."""
-    with np.errstate(invalid="ignore"):
-        values = np.maximum(lowest[None, :], np.minimum(highest[None, :], vector.values))
-        present = vector.present & ~(highest < lowest)[None, :]
+    values = np.maximum(lowest[None, :], np.minimum(highest[None, :], vector.values))
+    present = vector.present & ~(highest < lowest)[None, :]
     return without_names(ctx, vector.with_values(values, present))
 
 
 def rounded(ctx: Context, vector: Vector, nearest: Float64s) -> Vector:
     """Values to the nearest multiple; ties go up."""
-    with np.errstate(all="ignore"):
-        inverse = 1.0 / nearest[None, :]
-        values = np.floor(vector.values * inverse + 0.5) / inverse
+    inverse = 1.0 / nearest[None, :]
+    values = np.floor(vector.values * inverse + 0.5) / inverse
     return without_names(ctx, vector.with_values(values))

@@ -64,11 +64,14 @@ def instant(
     ctx = Context(backend, limits or Limits(), lookback_ms, at_ms, at_ms, 0, delayed_names, cancelled)
     evaluator = Evaluator(ctx)
     times = np.array([at_ms], dtype=np.int64)
-    if isinstance(node, Matrix | Subquery):
-        return _range_vector(ctx, evaluator.windows(node, times))
-    value = evaluator.value(node, times)
+    # PromQL's arithmetic is IEEE 754's, infinities and NaN included: nothing in it is an error to warn of.
+    with np.errstate(all="ignore"):
+        if isinstance(node, Matrix | Subquery):
+            return _range_vector(ctx, evaluator.windows(node, times))
+        value = evaluator.value(node, times)
     if isinstance(value, str):
-        return Result("string", [], times, np.zeros((0, 1)), np.zeros((0, 1), np.bool_), text=value)
+        nothing = np.zeros((0, 1))
+        return _noted(ctx, Result("string", [], times, nothing, nothing.astype(np.bool_), text=value))
     if isinstance(value, Vector):
         return _answer(ctx, "vector", value, times)
     return _answer(ctx, "scalar", Vector.single(value, np.ones(1, np.bool_)), times)
@@ -104,7 +107,8 @@ def range_(
         raise execution_error(f'invalid expression type "{found}" for range query, must be Scalar or instant Vector')
     ctx = Context(backend, allowed, lookback_ms, start_ms, end_ms, step_ms, delayed_names, cancelled)
     times = np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64)
-    value = Evaluator(ctx).value(node, times)
+    with np.errstate(all="ignore"):
+        value = Evaluator(ctx).value(node, times)
     if isinstance(value, str):
         raise execution_error('invalid expression type "string" for range query, must be Scalar or instant Vector')
     if not isinstance(value, Vector):

@@ -97,8 +97,7 @@ def _measured(ctx: Context, vector: Vector, measure: Measure, names: list[str], 
         for pattern, steps in _presence_patterns(here):
             bucket_bounds, bucket_counts = _coalesced(edges[members][pattern], counts[pattern][:, steps].T)
             tiled = np.broadcast_to(bucket_bounds, bucket_counts.shape)
-            with np.errstate(all="ignore"):
-                values[group, steps] = measure(tiled, bucket_counts, steps, group)
+            values[group, steps] = measure(tiled, bucket_counts, steps, group)
     return without_names(ctx, Vector(distinct, values, present, drop))
 
 

@@ -32,8 +32,7 @@ def over_time(ctx: Context, windows: Windows, name: str) -> Vector:
         case "stdvar_over_time":
             values = _variance(ctx, windows)
         case "stddev_over_time":
-            with np.errstate(invalid="ignore"):
-                values = np.sqrt(_variance(ctx, windows))
+            values = np.sqrt(_variance(ctx, windows))
         case "mad_over_time":
             values = _median_deviation(windows)
         case "last_over_time" | "first_over_time" | "ts_of_last_over_time" | "ts_of_first_over_time":
@@ -67,24 +66,21 @@ def _compensated(ctx: Context, windows: Windows) -> tuple[Float64s, Float64s]:
         return exact, np.zeros(exact.shape)
     fold = Fold.over(ctx, windows)
     total, carry = np.zeros(len(fold.order)), np.zeros(len(fold.order))
-    with np.errstate(all="ignore"):
-        for _k, active, index in fold:
-            total[:active], carry[:active] = kahan(windows.v[index], total[:active], carry[:active])
+    for _k, active, index in fold:
+        total[:active], carry[:active] = kahan(windows.v[index], total[:active], carry[:active])
     return fold.unsorted(total), fold.unsorted(carry)
 
 
 def _sum(ctx: Context, windows: Windows) -> Float64s:
     total, carry = _compensated(ctx, windows)
-    with np.errstate(all="ignore"):
-        return np.where(np.isinf(total), total, total + carry)
+    return np.where(np.isinf(total), total, total + carry)
 
 
 def _average(ctx: Context, windows: Windows) -> Float64s:
     """Mean by compensated sum; windows whose sum overflows are averaged incrementally, one by one."""
     total, carry = _compensated(ctx, windows)
     counts = windows.counts
-    with np.errstate(all="ignore"):
-        out = total / counts + carry / counts
+    out = total / counts + carry / counts
     for row, step in np.argwhere(~np.isfinite(total) & (counts > 0)):
         out[row, step] = incremental_mean(windows.v[windows.lo[row, step] : windows.hi[row, step]])
     return out
@@ -121,27 +117,25 @@ def _variance(ctx: Context, windows: Windows) -> Float64s:
     fold = Fold.over(ctx, windows)
     n = len(fold.order)
     mean, mean_carry, square, square_carry = (np.zeros(n) for _ in range(4))
-    with np.errstate(all="ignore"):
-        for k, active, index in fold:
-            now = slice(0, active)
-            x = windows.v[index]
-            delta = x - (mean[now] + mean_carry[now])
-            mean[now], mean_carry[now] = kahan(delta / (k + 1), mean[now], mean_carry[now])
-            term = delta * (x - (mean[now] + mean_carry[now]))
-            square[now], square_carry[now] = kahan(term, square[now], square_carry[now])
-        return fold.unsorted((square + square_carry) / fold.counts)
+    for k, active, index in fold:
+        now = slice(0, active)
+        x = windows.v[index]
+        delta = x - (mean[now] + mean_carry[now])
+        mean[now], mean_carry[now] = kahan(delta / (k + 1), mean[now], mean_carry[now])
+        term = delta * (x - (mean[now] + mean_carry[now]))
+        square[now], square_carry[now] = kahan(term, square[now], square_carry[now])
+    return fold.unsorted((square + square_carry) / fold.counts)
 
 
 def _time_of_extreme(ctx: Context, windows: Windows, name: str) -> Float64s:
     """Seconds at which the window last had its extreme value."""
     fold = Fold.over(ctx, windows)
     best, stamp = np.zeros(len(fold.order)), np.zeros(len(fold.order))
-    with np.errstate(invalid="ignore"):
-        for k, active, index in fold:
-            x, held = windows.v[index], best[:active]
-            better = (x >= held if "max" in name else x <= held) | np.isnan(held) | (k == 0)
-            best[:active] = np.where(better, x, held)
-            stamp[:active] = np.where(better, windows.ts[index] / 1000, stamp[:active])
+    for k, active, index in fold:
+        x, held = windows.v[index], best[:active]
+        better = (x >= held if "max" in name else x <= held) | np.isnan(held) | (k == 0)
+        best[:active] = np.where(better, x, held)
+        stamp[:active] = np.where(better, windows.ts[index] / 1000, stamp[:active])
     return fold.unsorted(stamp)
 
 
@@ -159,8 +153,7 @@ def sorted_quantile(ordered: Float64s, q: Float64s) -> Float64s:
     weight = rank - np.floor(rank)
     row = np.arange(rows)
     low, high = ordered[row, (lower - nans) % n], ordered[row, (upper - nans) % n]
-    with np.errstate(invalid="ignore"):
-        out = low * (1 - weight) + high * weight
+    out = low * (1 - weight) + high * weight
     out = np.where(q < 0, -np.inf, np.where(q > 1, np.inf, out))
     return np.where(np.isnan(q), np.nan, out)
 
@@ -193,8 +186,7 @@ def _median_deviation(windows: Windows) -> Float64s:
     def use(where: Int64s, samples: Float64s) -> None:
         half = np.full(len(samples), 0.5)
         median = sorted_quantile(np.sort(samples, axis=1), half)
-        with np.errstate(invalid="ignore"):
-            out[where] = sorted_quantile(np.sort(np.abs(samples - median[:, None]), axis=1), half)
+        out[where] = sorted_quantile(np.sort(np.abs(samples - median[:, None]), axis=1), half)
 
     gather_by_count(windows, use)
     return out.reshape(windows.lo.shape)

@@ -57,7 +57,7 @@ def newest(block: SeriesBlock, times_ms: Int64s, lookback_ms: int) -> tuple[Floa
 class Windows:
     """A range vector at every step: window (i, j) is ts[lo[i, j]:hi[i, j]], v[lo[i, j]:hi[i, j]].
 
-    ends_ms is the right edge of the windows per step, range_ms their length.
+    ends_ms is the right edge of the windows per step, range_ms their length; st as in SeriesBlock.
     """
 
     labels: list[Labels]
@@ -68,6 +68,7 @@ class Windows:
     hi: Int64s
     ends_ms: Int64s
     range_ms: int
+    st: Int64s | None = None
 
     @property
     def counts(self) -> Int64s:
@@ -85,7 +86,7 @@ class Windows:
         shape = (len(self.labels), steps)
         lo, hi = np.broadcast_to(self.lo, shape), np.broadcast_to(self.hi, shape)
         ends = np.broadcast_to(self.ends_ms, (steps,))
-        return Windows(self.labels, self.drop, self.ts, self.v, lo, hi, ends, self.range_ms)
+        return Windows(self.labels, self.drop, self.ts, self.v, lo, hi, ends, self.range_ms, self.st)
 
 
 def windows_of(block: SeriesBlock, drop: Bools, ends_ms: Int64s, range_ms: int) -> Windows:
@@ -94,7 +95,7 @@ def windows_of(block: SeriesBlock, drop: Bools, ends_ms: Int64s, range_ms: int) 
     starts = clean.offsets[:-1, None]
     lo = np.maximum(positions(clean, ends_ms - range_ms), starts)
     hi = np.maximum(positions(clean, ends_ms), starts)
-    return Windows(clean.labels, drop, clean.ts, clean.v, lo, hi, ends_ms, range_ms)
+    return Windows(clean.labels, drop, clean.ts, clean.v, lo, hi, ends_ms, range_ms, clean.st)
 
 
 def block_of(vector: Vector, times_ms: Int64s) -> SeriesBlock:
