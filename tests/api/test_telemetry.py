@@ -15,7 +15,17 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def one_target():
     health = target_health.TargetHealth(
-        uuid4(), uuid4(), "http://a:1/metrics", {"job": "a"}, 15.0, 10.0, "down", 1_790_000_000_000, 0.5, 0, "connect: no"
+        uuid4(),
+        uuid4(),
+        "http://a:1/metrics",
+        {"job": "a"},
+        15.0,
+        10.0,
+        "down",
+        1_790_000_000_000,
+        0.5,
+        0,
+        "connect: no",
     )
     target_health.note(health)
     yield health

@@ -102,7 +102,7 @@ def test_memory_store_and_a_restart_read_the_same(telemetry_engine, batches, sta
             for i, o, ms, v in one:
                 if start_ms <= now + o + ms <= end_ms:
                     at = expected.setdefault(up(i), {})
-                    bits = int(np.float64(v).view(np.uint64)) if v == v else int(np.array([v]).view(np.uint64)[0])
+                    bits = int(np.array([v]).view(np.uint64)[0])
                     at[now + o + ms] = max(at.get(now + o + ms, -1), bits)
         wanted = {
             labels: [(ts, int(np.uint64(at[ts]).astype(np.int64))) for ts in sorted(at)]

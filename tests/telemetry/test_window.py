@@ -93,7 +93,7 @@ def test_the_cap_shortens_the_window_and_what_is_left_is_complete():
     assert window.bytes_used <= 40 * (PAGE * 16 + 32)
     start = window.covered_from_ms
     assert start > NOW
-    offsets, ts, v = window.select(np.arange(series, dtype=np.int64), start, NOW + 500_000)
+    offsets, _ts, _v = window.select(np.arange(series, dtype=np.int64), start, NOW + 500_000)
     expected = (NOW + 499_000 - start) // 1000 + 1
     assert np.diff(offsets).tolist() == [expected] * series
 
@@ -109,11 +109,11 @@ def test_more_series_than_the_cap_can_hold_leave_everything_to_the_store():
 def test_a_series_nobody_wrote_is_empty():
     window = make()
     put(window, [1], [NOW], [1.0])
-    offsets, ts, v = window.select(np.array([0, 1, 9999]), NOW, NOW)
+    offsets, _ts, _v = window.select(np.array([0, 1, 9999]), NOW, NOW)
     assert offsets.tolist() == [0, 0, 1, 1]
 
 
 @pytest.mark.parametrize("values", [(1.0, 2.0), (2.0, 1.0)])
 def test_of_two_values_at_one_time_the_same_one_stays_whatever_came_first(values):
-    offsets, ts, v = in_order(np.array([0, 0]), np.array([5, 5]), np.array(values), 1)
+    _offsets, _ts, v = in_order(np.array([0, 0]), np.array([5, 5]), np.array(values), 1)
     assert v.tolist() == [2.0]

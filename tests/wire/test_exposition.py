@@ -21,7 +21,7 @@ def test_it_reads_the_text_format():
         "# a comment, and an empty line\n\n"
         'msdos_file{path="C:\\\\DIR\\\\FILE.TXT",error="Cannot find:\\n\\"x\\"}",} 1.458255915e9\n'
         "metric_without_labels 12.47\n"
-        "  spaced   {  a = \"b\" , } \t -Inf\t-3982045\n"
+        '  spaced   {  a = "b" , } \t -Inf\t-3982045\n'
         "nothing NaN"
     )
     got = read(text)
@@ -95,7 +95,7 @@ def test_bad_labels_are_refused(series):
 
 def test_not_utf8_names_the_line():
     with pytest.raises(ExpositionError, match="line 2"):
-        parse(b"a 1\nb{c=\"\xff\"} 1\n")
+        parse(b'a 1\nb{c="\xff"} 1\n')
 
 
 def test_the_number_of_samples_is_bounded():
@@ -142,6 +142,6 @@ def test_any_text_is_read_or_refused(text):
 
 def test_a_long_hostile_line_takes_linear_time():
     with pytest.raises(ExpositionError):
-        parse(b'a{' + b'b="' * 200_000)
+        parse(b"a{" + b'b="' * 200_000)
     with pytest.raises(ExpositionError):
         parse(b"a " + b" " * 500_000 + b"x y z w")

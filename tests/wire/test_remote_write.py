@@ -27,9 +27,10 @@ def test_what_is_encoded_is_decoded(series):
 @given(st.binary(max_size=200))
 def test_any_bytes_are_decoded_or_refused(body):
     try:
-        decode(body)
-    except MalformedError as error:
-        assert "byte" in str(error)
+        found = decode(body)
+    except MalformedError:
+        return
+    assert len(found.series) <= len(body) // 2
 
 
 @given(st.lists(st.tuples(labels, samples), min_size=1, max_size=3), st.data())
