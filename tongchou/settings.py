@@ -25,6 +25,7 @@ def _list(name: str, default: str = "") -> list[str]:
 # --- where things are ---------------------------------------------------------------------------------------------
 PACKAGE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("TONGCHOU_DATA", "data")).resolve()
+DATA.mkdir(mode=0o700, parents=True, exist_ok=True)  # keys and both stores: for the owner only
 PORT = int(os.environ.get("TONGCHOU_PORT", "8420"))
 HOST = os.environ.get("TONGCHOU_HOST", "127.0.0.1")
 PUBLIC_URL = os.environ.get("TONGCHOU_PUBLIC_URL", f"http://127.0.0.1:{PORT}").rstrip("/")

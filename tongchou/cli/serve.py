@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import secrets
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -171,6 +172,16 @@ def _run(host: str, port: int, url: str, token_file: Path | None, started: float
 
     class Server(uvicorn.Server):
         """Uvicorn that starts the platform's threads only when the port is ours."""
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            """Leave on SIGINT and SIGTERM without raising them again: the stores must be closed after us."""
+            before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
+            try:
+                yield
+            finally:
+                for each, old in before.items():
+                    signal.signal(each, old)
 
         async def startup(self, sockets: Any = None) -> None:
             await super().startup(sockets=sockets)
