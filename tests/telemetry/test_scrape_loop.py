@@ -210,7 +210,7 @@ def test_bad_targets_are_down_with_a_reason_and_disturb_nobody(server, scraping)
     for kind, reason in BAD.items():
         assert health[kind].state == "down", kind
         assert reason in health[kind].last_error, (kind, health[kind].last_error)
-        assert set(loop.values("up", job=kind).v.tolist()) == {0.0}
+        loop.until(lambda kind=kind: set(loop.values("up", job=kind).v.tolist()) == {0.0})
     assert health["good"].state == "up"
     assert set(loop.values("up", job="good").v.tolist()) == {1.0}
     assert loop.values("requests_total", job="redirect").sample_count == 0
