@@ -139,7 +139,8 @@ class Generator:
 
     def _flow(self, flow: Flow) -> Iterator[Line]:
         route = (("method", flow.method), ("route", flow.route))
-        code = "201" if flow.route == "/orders" and flow.instance.startswith("orders") else "200"
+        stored = flow.route == "/checkout" or flow.instance.startswith("orders")
+        code = "201" if stored else "200"
         yield self._counter(_labels(flow.instance, "http_requests_total", *route, ("code", code)), flow.share * 0.999)
         failed = _labels(flow.instance, "http_requests_total", *route, ("code", flow.error_code))
         yield self._counter(failed, flow.share * 0.001)

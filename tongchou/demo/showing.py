@@ -103,7 +103,8 @@ def _explain(console: Console, url: str, shop: Shop, persons: People) -> None:
         console.print(f"Two more accounts, passwords shown once (nobody approves their own request):\n{logins}")
     console.print(
         "Break it    kill -9 the process id of database-primary in the supervisor's list; watch the incident room.\n"
-        f"Repair it   as {OPERATOR} request the suggested procedure, as {APPROVER} approve it. Execution is off until\n"
-        "            an administrator sets execution.enabled and execution.targets (database-standby, release-tool-1).\n"
+        f"Repair it   as {OPERATOR} request the suggested procedure, as {APPROVER} approve it. Execution is off\n"
+        "            until an administrator sets execution.enabled, and execution.targets to what may be altered\n"
+        "            (database-standby, release-tool-1).\n"
         "See it done   tongchou demo --scenario primary-down\n\nCtrl-C ends the platform and the shop."
     )
