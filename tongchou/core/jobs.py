@@ -304,7 +304,8 @@ class Workers:
         self._stop.set()
         _wake.set()
         for thread in self._threads:
-            thread.join(wait_seconds)
+            if thread.ident is not None:  # never started: the start itself failed
+                thread.join(wait_seconds)
         release_leases(self._name)
 
     def _work(self) -> None:
