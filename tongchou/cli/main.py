@@ -12,7 +12,10 @@ from tongchou.cli.serve import migrate, serve
 from tongchou.cli.setup import setup
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Tongchou 统筹: the operations ledger that closes the loop."
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Tongchou 统筹: the operations ledger that closes the loop.",
 )
 app.command()(serve)
 app.command()(demo)
