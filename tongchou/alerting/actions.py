@@ -180,7 +180,8 @@ def _replace_rules(row: RuleFile, specs: list[GroupSpec]) -> list[Rule]:
     seen.clear()
     for group, spec in zip(groups, specs, strict=True):
         for position, wanted in enumerate(spec.rules):
-            rule = old_rules.pop(_rule_key(spec.name, wanted, seen), None) or Rule(kind=wanted.kind, name=wanted.name)
+            kept: Rule | None = old_rules.pop(_rule_key(spec.name, wanted, seen), None)
+            rule = kept or Rule(kind=wanted.kind, name=wanted.name)
             rule.group, rule.position, rule.line, rule.expr = group, position, wanted.line, wanted.expr
             rule.for_seconds, rule.keep_firing_for_seconds = wanted.for_seconds, wanted.keep_firing_for_seconds
             rule.labels, rule.annotations = dict(wanted.labels), dict(wanted.annotations)

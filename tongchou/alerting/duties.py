@@ -17,7 +17,7 @@ from django.db import OperationalError, close_old_connections, connection
 from tongchou.alerting import apply, evaluate
 from tongchou.alerting.evaluate import RuleView
 from tongchou.alerting.expand import Surroundings
-from tongchou.alerting.models import Rule, RuleGroup
+from tongchou.alerting.models import Alert, Rule, RuleGroup
 from tongchou.alerting.run_time_settings import INTERVAL
 from tongchou.alerting.schedule import missed, offset_seconds, slot, slot_time
 from tongchou.alerting.state import PENDING, AlertState, RuleFailed, restore
@@ -151,7 +151,7 @@ def _hold(group: GroupView, memory: GroupMemory, at: float) -> bool:
 
 
 def _active(
-    group: GroupView, memory: GroupMemory, view: RuleView, rows: Mapping[str, apply.Alert], at: float
+    group: GroupView, memory: GroupMemory, view: RuleView, rows: Mapping[str, Alert], at: float
 ) -> dict[str, AlertState]:
     """The alerts active before this evaluation; at the first one after a start, pending ones resume where they were."""
     active = {key: apply.as_state(row) for key, row in rows.items()}

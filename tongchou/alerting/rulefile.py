@@ -383,4 +383,6 @@ def _empty(node: yaml.Node) -> bool:
 
 
 def _shown(node: yaml.Node) -> str:
-    return str(node.value) if isinstance(node, yaml.ScalarNode) else str(node.id)
+    if isinstance(node, yaml.ScalarNode):
+        return str(node.value)
+    return "a mapping" if isinstance(node, yaml.MappingNode) else "a list"

@@ -46,16 +46,18 @@ def _check_depth(text: str) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                mark = event.start_mark
-                message = _("nested deeper than %(most)s levels") % {"most": MAX_DEPTH}
-                raise NotYaml(message, mark.line + 1, mark.column + 1)
+                raise _at(event, _("nested deeper than %(most)s levels") % {"most": MAX_DEPTH})
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         elif isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
-                mark = event.start_mark
-                raise NotYaml(_("a second document starts here; one file holds one"), mark.line + 1, mark.column + 1)
+                raise _at(event, _("a second document starts here; one file holds one"))
+
+
+def _at(event: yaml.Event, message: Text) -> NotYaml:
+    mark = event.start_mark
+    return NotYaml(message, mark.line + 1 if mark else 1, mark.column + 1 if mark else 1)
 
 
 def line_of(node: yaml.Node) -> int:
