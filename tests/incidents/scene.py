@@ -90,7 +90,12 @@ def tell(row: AlertGroup, verb: str) -> Event:
 
 
 def opened(
-    name: str, *resources: Resource, at: datetime | None = None, severity: str = "critical", key: str = "", **labels: str
+    name: str,
+    *resources: Resource,
+    at: datetime | None = None,
+    severity: str = "critical",
+    key: str = "",
+    **labels: str,
 ) -> AlertGroup:
     """A group with one firing alert, told to the ledger."""
     at = at or timezone.now()
@@ -113,7 +118,12 @@ def close(row: AlertGroup, at: datetime | None = None, *, told: bool = True) -> 
 
 def deployed(service: Resource, at: datetime, version: str = "2", *about: Resource, **payload: Any) -> Event:
     """A deployment's event, as the changes room records it."""
-    told = {"title": f"{service.name} 1 → {version}", "service": service.name, "version": version, "previous_version": "1"}
+    told = {
+        "title": f"{service.name} 1 → {version}",
+        "service": service.name,
+        "version": version,
+        "previous_version": "1",
+    }
     with transaction.atomic():
         return ledger.record(
             actor=TESTS,

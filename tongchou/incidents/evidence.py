@@ -184,7 +184,7 @@ def outages_in(
         else:
             runs.append([at, at])
     return [
-        (_at(since), None if until + 1.5 * step_ms >= last_ms else _at(until + step_ms), since - first_ms < step_ms)
+        (_at(since), None if until + step_ms > last_ms else _at(until + step_ms), since - first_ms < step_ms)
         for since, until in runs
     ]
 

@@ -42,7 +42,7 @@ WEIGHTS: dict[str, float] = {
     "on_failing": 15.0,  # what was changed fails, though not first
     "on_needed": 8.0,  # a failing resource needs what was changed
     "on_caller": 2.0,  # what was changed only calls what fails: new load is possible, not likely
-    "unrelated": -25.0,  # no path of dependencies between the change and any failing resource
+    "unrelated": -45.0,  # no path of dependencies between the change and any failing resource
     "after_first_symptom": -30.0,  # it can at best explain a later part of the incident
     "past_record": 10.0,  # times the smoothed share of earlier changes of this kind here that ended as a top suspect
 }
