@@ -160,7 +160,9 @@ def test_targets_describe_every_process_and_every_endpoint_answers(shop: Shop) -
     for group in groups:
         labels = group["labels"]
         assert all(isinstance(value, str) and value for value in labels.values())
-        assert labels["job"] and labels["env"] == "demo" and labels["instance"] == labels["__meta_tongchou_name"]
+        assert labels["job"]
+        assert labels["env"] == "demo"
+        assert labels["instance"] == labels["__meta_tongchou_name"]
         assert labels["__meta_tongchou_attr_control_url"].startswith("http://127.0.0.1:")
         for relation in labels["__meta_tongchou_relations"].split(","):
             kind, name = relation.split(":")

@@ -78,6 +78,10 @@ class Log:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
 
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
     def info(self, message: str, **fields: object) -> None:
         """What an operator wants to see on a good day."""
         self.write("info", message, **fields)
@@ -239,10 +243,15 @@ class Frame:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self.log.info("stopped")
+        self.close()
+
+    def close(self) -> None:
+        """Give files and connections back; nothing works afterwards."""
         for close in self.closing:
             close()
         self.client.close()
-        self.log.info("stopped")
+        self.log.close()
 
 
 async def _forever(task: Callable[[], Awaitable[None]], log: Log) -> None:
