@@ -18,7 +18,7 @@ from tongchou.core.models import Team
 from tongchou.core.problems import Conflict, Invalid, NotFound
 from tongchou.core.refs import ref
 from tongchou.inventory import checks
-from tongchou.inventory.apply import bump_graph, endpoint_row
+from tongchou.inventory.apply import bump, endpoint_row
 from tongchou.inventory.models import (
     AttributeValue,
     Endpoint,
@@ -80,7 +80,7 @@ def create_resource(
             )
             _write_labels(row, stated)
             _write_attributes(row, MANUAL, values)
-            bump_graph()
+            bump()
             verb = "resource.returned" if returned else "resource.created"
             ledger.record(
                 actor=actor, verb=verb, subject=ref(row), payload={"kind": kind, "name": name, "source": MANUAL}
@@ -144,7 +144,7 @@ def update_resource(
             if before.get(key) != row.labels.get(key):
                 changes[f"label {key}"] = [before.get(key), row.labels.get(key)]
         if changes:
-            bump_graph()
+            bump()
             ledger.record(
                 actor=actor,
                 verb="resource.changed",
@@ -179,6 +179,7 @@ def set_attributes(*, actor: Actor, resource: Resource, values: Mapping[str, Any
     with transaction.atomic():
         row = Resource.objects.select_for_update(of=("self",)).get(pk=resource.pk)
         changes = _write_attributes(row, source, values)
+        bump(graph=False)
         if changes:
             ledger.record(
                 actor=actor,
@@ -232,7 +233,7 @@ def retire_resource(*, actor: Actor, resource: Resource, reason: str = "") -> Re
             state=ResourceState.TOMBSTONE, gone_at=now
         ):
             Sighting.objects.filter(resource=resource, source=MANUAL).update(gone_at=now)
-            bump_graph()
+            bump()
             ledger.record(
                 actor=actor,
                 verb="resource.gone",
@@ -253,7 +254,7 @@ def restore_resource(*, actor: Actor, resource: Resource) -> Resource:
             Sighting.objects.update_or_create(
                 resource=resource, source=MANUAL, defaults={"last_seen": timezone.now(), "gone_at": None}
             )
-            bump_graph()
+            bump()
             payload = {"name": resource.name, "source": MANUAL, "changes": {}}
             ledger.record(actor=actor, verb="resource.returned", subject=ref(resource), payload=payload)
     resource.refresh_from_db()
@@ -292,7 +293,7 @@ def relate(
             **ends, valid_to=None, defaults={"origin": origin, "confidence": confidence}
         )
         if created:
-            bump_graph()
+            bump()
             _record_relation(actor, "relation.added", row)
     return row
 
@@ -303,7 +304,7 @@ def unrelate(*, actor: Actor, relation: Relation) -> Relation:
         check(actor, EDIT, team=end.owner_id)
     with transaction.atomic():
         if Relation.objects.filter(pk=relation.pk, valid_to__isnull=True).update(valid_to=timezone.now()):
-            bump_graph()
+            bump()
             _record_relation(actor, "relation.removed", relation)
     relation.refresh_from_db()
     return relation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,13 +14,13 @@ from tongchou.core.models import Team
 from tongchou.inventory.models import (
     AttributeValue,
     Endpoint,
-    GraphStamp,
     Identity,
     Relation,
     Resource,
     ResourceLabel,
     ResourceState,
     Sighting,
+    Stamp,
 )
 from tongchou.inventory.observation import ObservedEndpoint
 from tongchou.inventory.plan import Changed, Plan, RelationChange
@@ -35,21 +35,48 @@ def resource_ref(id_: UUID) -> str:
     return f"inventory.resource:{id_}"
 
 
-def bump_graph() -> None:
-    """Make every process load the graph anew. One statement."""
-    GraphStamp.objects.bulk_create(
-        [GraphStamp(pk=1, token=uuid4())], update_conflicts=True, unique_fields=["id"], update_fields=["token"]
-    )
+def bump(*, graph: bool = True) -> None:
+    """Tell that something recorded changed; with `graph`, make every process load the graph anew. One statement."""
+    rows = [Stamp(pk=Stamp.ANYTHING, token=uuid4())] + ([Stamp(pk=Stamp.GRAPH, token=uuid4())] if graph else [])
+    Stamp.objects.bulk_create(rows, update_conflicts=True, unique_fields=["id"], update_fields=["token"])
 
 
-def write(plan: Plan, now: datetime) -> list[Entry]:
-    """Write resources, relations and endpoints of a plan; return the ledger entries that tell of it."""
+class OvertakenError(Exception):
+    """Somebody wrote between a comparison and its write: compare anew."""
+
+
+def advance(expected: UUID | None, *, graph: bool) -> UUID:
+    """Change the tokens like `bump`, but only if nobody did since `expected` was read; return the new token.
+
+    Called last in a transaction, as everybody does, so that two writers never wait for each other in a circle.
+    Raises OvertakenError, or IntegrityError for the very first write of two.
+    """
+    token = uuid4()
+    if expected is None:
+        Stamp.objects.create(pk=Stamp.ANYTHING, token=token)
+    elif not Stamp.objects.filter(pk=Stamp.ANYTHING, token=expected).update(token=token):
+        raise OvertakenError
+    if graph:
+        rows = [Stamp(pk=Stamp.GRAPH, token=token)]
+        Stamp.objects.bulk_create(rows, update_conflicts=True, unique_fields=["id"], update_fields=["token"])
+    return token
+
+
+def current_stamp() -> UUID | None:
+    """Return the token of anything recorded; None before the first write."""
+    return Stamp.objects.filter(pk=Stamp.ANYTHING).values_list("token", flat=True).first()
+
+
+def write(plan: Plan, now: datetime, *, new: Collection[UUID] = ()) -> list[Entry]:
+    """Write resources, relations and endpoints of a plan; return the ledger entries that tell of it.
+
+    The caller changes the stamp, last. A relation between two resources in `new` (all the sync creates) comes with
+    them and is no event of its own.
+    """
     teams = dict(Team.objects.values_list("name", "id"))
     entries = _write_created(plan, teams, now) + _write_changed(plan, teams, now) + _write_gone(plan, now)
-    entries += _write_relations(plan, now)
+    entries += _write_relations(plan, now, new)
     _write_endpoints(plan)
-    if plan.changes_graph:
-        bump_graph()
     return entries
 
 
@@ -207,7 +234,7 @@ def _write_gone(plan: Plan, now: datetime) -> list[Entry]:
     return entries
 
 
-def _write_relations(plan: Plan, now: datetime) -> list[Entry]:
+def _write_relations(plan: Plan, now: datetime, new: Collection[UUID]) -> list[Entry]:
     source = plan.source
     Relation.objects.bulk_create(
         [
@@ -230,10 +257,9 @@ def _write_relations(plan: Plan, now: datetime) -> list[Entry]:
         rows = open_.values_list("id", "from_resource_id", "to_resource_id", "type")
         for part in chunks([row[0] for row in rows if row[1:] in closing]):
             Relation.objects.filter(pk__in=part).update(valid_to=now)
-    names = _names(
-        {id_ for each in (*plan.relations_added, *plan.relations_closed) for id_ in (each.from_id, each.to_id)}
-    )
-    return [_relation_entry("relation.added", each, source, names) for each in plan.relations_added] + [
+    told = [each for each in plan.relations_added if not (each.from_id in new and each.to_id in new)]
+    names = _names({id_ for each in (*told, *plan.relations_closed) for id_ in (each.from_id, each.to_id)})
+    return [_relation_entry("relation.added", each, source, names) for each in told] + [
         _relation_entry("relation.removed", each, source, names) for each in plan.relations_closed
     ]
 

@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from tongchou.inventory.kinds import dependency
-from tongchou.inventory.models import GraphStamp, Relation, Resource, ResourceState
+from tongchou.inventory.models import Relation, Resource, ResourceState, Stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def load_graph(at: datetime | None = None) -> Graph:
         held = Q(valid_from__lte=at) & (Q(valid_to__isnull=True) | Q(valid_to__gt=at))
         return _load(alive, held)
     # the token is read before the rows: a change in between costs one load more, and is never missed
-    token = GraphStamp.objects.values_list("token", flat=True).first()
+    token = Stamp.objects.filter(pk=Stamp.GRAPH).values_list("token", flat=True).first()
     if token is not None and (cached := _cache.get(token)) is not None:
         return cached
     graph = _load(Q(state=ResourceState.ACTIVE), Q(valid_to__isnull=True))

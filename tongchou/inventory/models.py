@@ -220,13 +220,17 @@ class SourceConfig(models.Model):
         return self.name
 
 
-class GraphStamp(models.Model):
-    """One row whose token changes with every change of resources or open relations: the key of the graph cache.
+class Stamp(models.Model):
+    """A token that changes with every change of what its row stands for: the graph, or anything recorded.
 
-    A token, not a count: rolled back, it is the old token again, and the cache made under it is right again.
+    By the first the graph cache knows that it is stale; by the second a sync knows that somebody wrote between its
+    comparison and its write. A token, not a count: rolled back, it is the old token again.
     """
 
-    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    GRAPH = 1
+    ANYTHING = 2
+
+    id = models.PositiveSmallIntegerField(primary_key=True)
     token = models.UUIDField(default=uuid.uuid4)
 
     def __str__(self) -> str:

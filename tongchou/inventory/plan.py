@@ -5,6 +5,7 @@ Pure.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -79,6 +80,9 @@ class Conflict:
     detail: str
 
 
+PART = 1000  # rows of one transaction: others wait for the writer no longer than these take
+
+
 @dataclass(slots=True)
 class Plan:
     """Everything a sync does. Sightings are bookkeeping: they alone do not make a plan a change."""
@@ -100,6 +104,16 @@ class Plan:
     deferred: list[str] = field(default_factory=list)  # relations whose other end does not exist yet
     conflicts: list[Conflict] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    def parts(self, size: int) -> Iterator[Plan]:
+        """Cut the writing of a big plan into plans of at most `size` things, in an order in which each can be written.
+
+        What is gone comes last, with the sightings. Stopped in between, the next sync finds the rest still to do.
+        """
+        for name in ("created", "changed", "relations_added", "relations_closed", "endpoints_removed", "endpoints_set"):
+            things = getattr(self, name)
+            for start in range(0, len(things), size):
+                yield Plan(self.source, **{name: things[start : start + size]})
 
     @property
     def changes_something(self) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -18,10 +20,10 @@ from tongchou.core.problems import Invalid, NotFound, Problem, Unavailable
 from tongchou.core.refs import ref
 from tongchou.core.registry import implementations
 from tongchou.inventory import checks, precedence
-from tongchou.inventory.apply import write, write_sightings
-from tongchou.inventory.models import Endpoint, Relation, Sighting, SourceConfig
+from tongchou.inventory.apply import OvertakenError, advance, bump, current_stamp, write, write_sightings
+from tongchou.inventory.models import Endpoint, Relation, Sighting, SourceConfig, Stamp
 from tongchou.inventory.observation import Observation
-from tongchou.inventory.plan import Plan
+from tongchou.inventory.plan import PART, Plan
 from tongchou.inventory.ports import Source
 from tongchou.inventory.reconcile import Policy, reconcile
 from tongchou.inventory.recorded import load_recorded
@@ -35,6 +37,9 @@ SYNC_JOB = "inventory.sync"
 TRIES = 3
 # what the code of a source may raise on a world it did not expect; anything worse is the job's to show
 FAULTS = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+
+# per source of this process: what was seen, the stamp then, and the plan, when all was in order
+_settled: dict[UUID, tuple[bytes, UUID | None, Plan]] = {}
 
 
 def source_kinds() -> dict[str, Source]:
@@ -115,6 +120,7 @@ def configure_source(*, actor: Actor, name: str, wanted: Wanted) -> SourceConfig
         if before == _configuration(row):
             return row
         row.save()
+        bump(graph=False)  # precedence may decide otherwise now
         payload = {"name": name, "kind": row.kind, "interval_seconds": row.interval_seconds, "enabled": row.enabled}
         ledger.record(
             actor=actor, verb="source.added" if created else "source.configured", subject=ref(row), payload=payload
@@ -171,6 +177,7 @@ def delete_source(*, actor: Actor, source: SourceConfig) -> None:
         payload = {"name": row.name, "kind": row.kind, "gone": len(plan.gone)}
         ledger.record(actor=actor, verb="source.removed", subject=ref(row), payload=payload)
         row.delete()
+        bump()
 
 
 def look(config: SourceConfig) -> Observation:
@@ -200,29 +207,58 @@ def _plan(config: SourceConfig, observation: Observation) -> Plan:
 
 
 def apply_sync(*, actor: Actor, source: SourceConfig, observation: Observation) -> Plan:
-    """Make the inventory agree with what a source saw, in one transaction; return what was done.
+    """Make the inventory agree with what a source saw; return what was done.
 
-    Two sources that first see the same thing at the same moment collide on its identity key: the loser compares anew.
-    Events per resource and relation, and source.synced when anything but sightings was written.
+    The comparison runs outside any transaction, so that nobody waits for it; a write in between makes it start anew,
+    the last time inside the transaction. A big plan is written in parts of plan.PART things: each commit is true, and
+    what a stop leaves is found by the next sync. Events per resource and relation, and source.synced at the end.
     """
     check(actor, MANAGE)
+    digest = hashlib.blake2b(repr(observation).encode(), digest_size=16).digest()
     for tries_left in reversed(range(TRIES)):
         try:
-            with transaction.atomic():
-                config = SourceConfig.objects.select_for_update().get(pk=source.pk)
-                plan = _plan(config, observation)
-                _write(actor, config, plan)
-            return plan
-        except IntegrityError:
+            if not tries_left:
+                with transaction.atomic():
+                    Stamp.objects.select_for_update().filter(pk=Stamp.ANYTHING).first()
+                    return _compare_and_write(actor, source, observation, digest)
+            return _compare_and_write(actor, source, observation, digest)
+        except (OvertakenError, IntegrityError):
             if not tries_left:
                 raise
     raise AssertionError("unreachable: the last try returns or raises")
 
 
-def _write(actor: Actor, config: SourceConfig, plan: Plan) -> None:
+def _compare_and_write(actor: Actor, source: SourceConfig, observation: Observation, digest: bytes) -> Plan:
+    stamp = current_stamp()
+    settled = _settled.get(source.pk)
+    same = settled is not None and settled[:2] == (digest, stamp)  # then a comparison would say "nothing" again
+    plan = settled[2] if settled is not None and same else _plan(source, observation)
     now = timezone.now()
+    new = {each.id for each in plan.created}
+    big = len(plan.created) + len(plan.changed) + len(plan.relations_added) + len(plan.endpoints_set) > PART
+    for part in plan.parts(PART) if big else ():
+        with transaction.atomic():
+            ledger.record_many(actor=actor, entries=write(part, now, new=new))
+            stamp = advance(stamp, graph=part.changes_graph)
+    with transaction.atomic():
+        if big:
+            ledger.record_many(actor=actor, entries=write(Plan(plan.source, gone=plan.gone), now))
+        elif plan.changes_something:
+            ledger.record_many(actor=actor, entries=write(plan, now, new=new))
+        _finish(actor, source, plan, now)
+        if plan.changes_something:
+            stamp = advance(stamp, graph=plan.changes_graph)
+    quiet = not (plan.changes_something or plan.unseen or plan.deferred or plan.warnings or plan.sightings_new)
+    if quiet:
+        _settled[source.pk] = (digest, stamp, plan)
+    else:
+        _settled.pop(source.pk, None)
+    return plan
+
+
+def _finish(actor: Actor, source: SourceConfig, plan: Plan, now: datetime) -> None:
+    config = SourceConfig.objects.select_for_update().get(pk=source.pk)
     if plan.changes_something:
-        ledger.record_many(actor=actor, entries=write(plan, now))
         payload = {"name": config.name, **plan.counts()}
         ledger.record(actor=actor, verb="source.synced", subject=ref(config), payload=payload)
     write_sightings(plan, now)

@@ -16,9 +16,9 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='GraphStamp',
+            name='Stamp',
             fields=[
-                ('id', models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
+                ('id', models.PositiveSmallIntegerField(primary_key=True, serialize=False)),
                 ('token', models.UUIDField(default=uuid.uuid4)),
             ],
         ),
