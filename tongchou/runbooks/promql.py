@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import promql_parser
+from tongchou.telemetry.promql.errors import QueryError
+from tongchou.telemetry.promql.parse import parse
 
 
 def problem(query: str) -> str:
     """What the parser has against a query; empty when it is PromQL."""
     try:
-        promql_parser.parse(query)
-    except ValueError as error:
-        return str(error)[:300]
+        parse(query)
+    except QueryError as error:
+        return str(error.detail)[:300]
     return ""

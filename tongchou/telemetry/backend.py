@@ -235,4 +235,10 @@ def close() -> None:
 
 def default_limits() -> Limits:
     """The limits an operator set for one query."""
-    return Limits(max_samples=settings.TELEMETRY_MAX_SAMPLES, timeout_seconds=settings.TELEMETRY_MAX_QUERY_SECONDS)
+    return Limits(
+        max_samples=settings.TELEMETRY_MAX_SAMPLES,
+        max_series=settings.TELEMETRY_MAX_QUERY_SERIES,
+        max_steps=settings.TELEMETRY_MAX_QUERY_STEPS,
+        timeout_seconds=settings.TELEMETRY_MAX_QUERY_SECONDS,
+        max_memory_bytes=settings.TELEMETRY_MAX_QUERY_BYTES,
+    )

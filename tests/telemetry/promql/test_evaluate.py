@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tongchou.settings
 from tests.telemetry.promql.data import backend_of, line, metric
 from tongchou.telemetry.ports import Backend, Limits
 from tongchou.telemetry.promql.errors import QueryError
@@ -96,6 +98,15 @@ def test_alternatives_in_a_selector_are_united() -> None:
     assert values('http_total{path="/b" or code="500"}') == {"code=200,path=/b": 4.0, "code=500,path=/a": 5.0}
 
 
+SETTINGS = {
+    "max_steps": "TONGCHOU_TELEMETRY_MAX_QUERY_STEPS",
+    "max_series": "TONGCHOU_TELEMETRY_MAX_QUERY_SERIES",
+    "max_samples": "TONGCHOU_TELEMETRY_MAX_SAMPLES",
+    "max_memory_bytes": "TONGCHOU_TELEMETRY_MAX_QUERY_BYTES",
+    "timeout_seconds": "TONGCHOU_TELEMETRY_MAX_QUERY_SECONDS",
+}
+
+
 @pytest.mark.parametrize(
     ("query", "limits", "limit"),
     [
@@ -118,7 +129,8 @@ def test_a_limit_names_itself_and_the_setting_that_raises_it(query: str, limits:
     assert problem["code"] == "telemetry.limit_exceeded"
     assert problem["limit"] == limit
     assert limit in problem["detail"]
-    assert f"TONGCHOU_QUERY_{limit.upper()}" in problem["remedy"]
+    assert SETTINGS[limit] in problem["remedy"]
+    assert SETTINGS[limit] in Path(tongchou.settings.__file__).read_text(encoding="utf-8")
 
 
 def test_a_query_nobody_waits_for_is_given_up() -> None:

@@ -6,6 +6,7 @@ GET and POST (form) alike. Answers are Prometheus's envelope, refusals too, so t
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Concatenate, ParamSpec
@@ -70,7 +71,7 @@ def _limits(request: HttpRequest) -> Limits:
     if not text:
         return limits
     wanted = max(0.001, duration_ms("timeout", text) / 1000)
-    return Limits(max_samples=limits.max_samples, timeout_seconds=min(wanted, limits.timeout_seconds))
+    return replace(limits, timeout_seconds=min(wanted, limits.timeout_seconds))
 
 
 def _lookback(request: HttpRequest) -> int:

@@ -41,7 +41,7 @@ from tongchou.telemetry.promql.parse import (
 from tongchou.telemetry.promql.windows import Windows, block_of, newest, windows_of
 from tongchou.telemetry.series import Float64s, Int64s, Labels, Matcher, SeriesBlock
 
-MAX_STEPS_SETTING = "TONGCHOU_QUERY_MAX_STEPS"
+MAX_STEPS_SETTING = "TONGCHOU_TELEMETRY_MAX_QUERY_STEPS"
 
 
 def instant(
@@ -236,7 +236,7 @@ class Evaluator:
         last = int(ends.max())
         count = max(0, (last - first) // step + 1)
         if count > self.ctx.limits.max_samples:
-            raise limit_exceeded("max_samples", count, self.ctx.limits.max_samples, "TONGCHOU_QUERY_MAX_SAMPLES")
+            raise limit_exceeded("max_samples", count, self.ctx.limits.max_samples, "TONGCHOU_TELEMETRY_MAX_SAMPLES")
         if count == 0:
             return windows_of(SeriesBlock.empty(), np.zeros(0, np.bool_), ends, node.range_ms)
         self.ctx.admit(1, count)

@@ -94,7 +94,7 @@ class Context:
         """Stop a query that has run too long or that nobody waits for any more."""
         if time.monotonic() > self.deadline:
             allowed = self.limits.timeout_seconds
-            raise limit_exceeded("timeout_seconds", allowed, allowed, "TONGCHOU_QUERY_TIMEOUT_SECONDS")
+            raise limit_exceeded("timeout_seconds", allowed, allowed, "TONGCHOU_TELEMETRY_MAX_QUERY_SECONDS")
         if self.cancelled is not None and self.cancelled():
             raise canceled()
 
@@ -102,18 +102,18 @@ class Context:
         """Count samples read or points held; refuse beyond max_samples."""
         self.samples += samples
         if self.samples > self.limits.max_samples:
-            raise limit_exceeded("max_samples", self.samples, self.limits.max_samples, "TONGCHOU_QUERY_MAX_SAMPLES")
+            raise limit_exceeded("max_samples", self.samples, self.limits.max_samples, "TONGCHOU_TELEMETRY_MAX_SAMPLES")
 
     def admit(self, series: int, steps: int) -> None:
         """Refuse a grid of series x steps before it is allocated."""
         self.check()
         if series > self.limits.max_series:
-            raise limit_exceeded("max_series", series, self.limits.max_series, "TONGCHOU_QUERY_MAX_SERIES")
+            raise limit_exceeded("max_series", series, self.limits.max_series, "TONGCHOU_TELEMETRY_MAX_QUERY_SERIES")
         # Three arrays of eight bytes and a mask live at once while a window function runs.
         needed = series * steps * 25
         if needed > self.limits.max_memory_bytes:
             allowed = self.limits.max_memory_bytes
-            raise limit_exceeded("max_memory_bytes", needed, allowed, "TONGCHOU_QUERY_MAX_MEMORY_BYTES")
+            raise limit_exceeded("max_memory_bytes", needed, allowed, "TONGCHOU_TELEMETRY_MAX_QUERY_BYTES")
 
     def warn(self, message: str, argument: int = 0) -> None:
         """Add a warning once; `argument` is the one of the current call that it is about."""
