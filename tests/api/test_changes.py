@@ -56,11 +56,9 @@ def test_a_sender_is_made_and_its_secret_never_shown(api: Any) -> None:
     assert "a long enough secret" not in made.content.decode() + listed.content.decode()
 
 
-@pytest.mark.parametrize(
-    ("name", "body"), [("ci", {}), ("ci", {"secret": "short"}), ("C", {"secret": "a" * 20}), ("ci", {"secret": 7})]
-)
-def test_a_sender_that_does_not_fit_is_refused(api: Any, name: str, body: Any) -> None:
-    assert api.put(f"/api/v1/deployment-sources/{name}", body).status_code == 422
+def test_a_sender_that_does_not_fit_is_refused(api: Any) -> None:
+    for name, body in (("ci", {}), ("ci", {"secret": "short"}), ("C", {"secret": "a" * 20}), ("ci", {"secret": 7})):
+        assert api.put(f"/api/v1/deployment-sources/{name}", body).status_code == 422
 
 
 def test_who_may_do_what(api_as: Any, approver_actor: Actor, viewer_actor: Actor, client: Any) -> None:

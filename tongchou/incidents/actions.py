@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from tongchou.alerting.models import AlertGroup
 from tongchou.core import jobs, ledger
 from tongchou.core.access import Actor, allows, check, denied
-from tongchou.core.models import User
+from tongchou.core.models import Event, User
 from tongchou.core.problems import Conflict, Invalid
 from tongchou.core.refs import ref
 from tongchou.incidents import affected, correlate, intake, policy, severity, topology
@@ -280,7 +280,7 @@ def _back_to_work(actor: Actor, incident: Incident, *, automatic: bool, comment:
     record(actor, incident, "incident.reopened", {"comment": comment, "before": before, "automatic": automatic})
 
 
-def add_note(*, actor: Actor, incident: Incident, text: str) -> ledger.Event:
+def add_note(*, actor: Actor, incident: Incident, text: str) -> Event:
     """Write a line on the timeline; returns event incident.noted. Raises Invalid for an empty or huge text."""
     check_respond(actor, incident)
     text = text.strip()
@@ -298,7 +298,7 @@ def add_note(*, actor: Actor, incident: Incident, text: str) -> ledger.Event:
 # --- shared by the above ----------------------------------------------------------------------------------------
 
 
-def record(actor: Actor, incident: Incident, verb: str, payload: dict[str, Any]) -> ledger.Event:
+def record(actor: Actor, incident: Incident, verb: str, payload: dict[str, Any]) -> Event:
     """Write an event about the incident and all that it affects, inside the caller's transaction."""
     resources = (
         AffectedResource.objects.filter(incident=incident)

@@ -282,8 +282,8 @@ def _facts(payload: Mapping[str, Any]) -> dict[str, Any]:
     """The payload's facts that are not empty, with the place of an alert and the names of what changed."""
     known = {name: value for name, value in payload.items() if isinstance(value, str | int | float) and value != ""}
     for name, words in _WORDS.items():
-        if known.get(name) in words:
-            known[name] = str(words[known[name]])
+        if str(known.get(name)) in words:
+            known[name] = str(words[str(known[name])])
     labels = payload.get("labels")
     if isinstance(labels, Mapping):
         place = next((labels[name] for name in _PLACES if isinstance(labels.get(name), str) and labels[name]), None)

@@ -11,7 +11,7 @@ from django.test import Client
 
 from tongchou.changes import actions
 from tongchou.changes.models import Deployment
-from tongchou.core.access import Actor
+from tongchou.core.access import system
 from tongchou.core.models import Event
 from tongchou.integrations.deployments.receive import MAX_BODY_BYTES
 from tongchou.integrations.deployments.signature import sign
@@ -22,8 +22,8 @@ BODY = {"service": "orders", "version": "2", "previous_version": "1", "delivery_
 
 
 @pytest.fixture(autouse=True)
-def _source(admin_actor: Actor) -> None:
-    actions.put_source(actor=admin_actor, name="ci", secret=SECRET)
+def _source() -> None:
+    actions.put_source(actor=system("tests"), name="ci", secret=SECRET)
 
 
 def post(body: Any, *, source: str = "ci", secret: str = SECRET, at: float | None = None, **headers: str) -> Any:
