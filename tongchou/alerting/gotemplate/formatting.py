@@ -223,7 +223,7 @@ def _default(value: object, flags: str, precision: int) -> str:
 
 def _float(value: float, verb: str, flags: str, precision: int) -> str:
     shape = "f" if verb == "F" else verb
-    places = 6 if precision < 0 and verb in "eEfF" else precision
+    places = 6 if precision < 0 and (verb in "eEfF" or "#" in flags) else precision
     return _signed(format_float(value, shape, places, sharp="#" in flags), flags)
 
 
