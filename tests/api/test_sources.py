@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tongchou.core.problems import Invalid, Unavailable
+from tongchou.inventory import sources
+from tongchou.inventory.models import Resource, SourceConfig
+from tongchou.inventory.observation import Observation, ObservedResource
+
+pytestmark = pytest.mark.django_db
+
+
+class Fake:
+    kind = "fake"
+    title = "Fake"
+    settings_schema: Mapping[str, Any] = {"type": "object"}
+    precedence = 100
+    interval_seconds = 60.0
+    sees: Observation | Exception = Observation((ObservedResource("host", "h1", ("k:h1",), {"os": "x"}),))
+
+    def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        if settings.get("url") == "bad":
+            raise Invalid("fake.url", "bad", field="settings.url", value="bad", remedy="mend it")
+        return dict(settings)
+
+    def fetch(self, settings: Mapping[str, Any], *, source: str) -> Observation:
+        if isinstance(self.sees, Exception):
+            raise self.sees
+        return self.sees
+
+
+@pytest.fixture(autouse=True)
+def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
+    made = Fake()
+    monkeypatch.setattr(sources, "source_kinds", lambda: {"fake": made})
+    return made
+
+
+def test_a_source_is_made_changed_listed_and_deleted(api: Any) -> None:
+    made = api.post("/api/v1/sources", {"name": "sd", "kind": "fake", "settings": {"url": "x"}})
+    assert made.status_code == 201
+    assert made.json()["precedence"] == 100
+    changed = api.put("/api/v1/sources/sd", {"interval_seconds": 30, "enabled": False}).json()
+    assert (changed["interval_seconds"], changed["enabled"], changed["settings"]) == (30, False, {"url": "x"})
+    assert [row["name"] for row in api.get("/api/v1/sources").json()["items"]] == ["sd"]
+    assert api.get("/api/v1/source-kinds").json()[0]["kind"] == "fake"
+    assert api.delete("/api/v1/sources/sd").status_code == 204
+    assert api.get("/api/v1/sources/sd").status_code == 404
+
+
+def test_a_dry_run_shows_the_plan_and_a_sync_carries_it_out(api: Any) -> None:
+    api.put("/api/v1/sources/sd", {"kind": "fake"})
+    plan = api.post("/api/v1/sources/sd/plan").json()
+    assert plan["changes"] is True
+    assert plan["created"] == [{"kind": "host", "name": "h1", "keys": ["k:h1"]}]
+    assert not Resource.objects.exists()
+    done = api.post("/api/v1/sources/sd/sync").json()
+    assert done["counts"] == {"created": 1, "seen": 1}
+    assert Resource.objects.get().name == "h1"
+    again = api.post("/api/v1/sources/sd/plan").json()
+    assert (again["changes"], again["counts"]) == (False, {"seen": 1})
+
+
+def test_a_failing_source_answers_with_its_problem_and_keeps_it_on_the_source(api: Any, fake: Fake) -> None:
+    api.put("/api/v1/sources/sd", {"kind": "fake"})
+    fake.sees = Unavailable("fake.down", "down", remedy="switch it on")
+    answer = api.post("/api/v1/sources/sd/sync")
+    assert (answer.status_code, answer.json()["remedy"]) == (503, "switch it on")
+    assert api.get("/api/v1/sources/sd").json()["last_remedy"] == "switch it on"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"kind": "nope"}, "kind"),
+        ({}, "kind"),
+        ({"kind": "fake", "settings": {"url": "bad"}}, "settings.url"),
+        ({"kind": "fake", "interval_seconds": 1}, "interval_seconds"),
+        ({"kind": "fake", "interval_seconds": "soon"}, "interval_seconds"),
+        ({"kind": "fake", "settings": []}, "settings"),
+    ],
+)
+def test_a_wrong_source_is_refused_by_field(api: Any, body: dict[str, Any], field: str) -> None:
+    answer = api.put("/api/v1/sources/sd", body)
+    assert answer.status_code == 422
+    assert answer.json()["field"].endswith(field)
+    assert not SourceConfig.objects.exists()
+
+
+def test_only_an_administrator_touches_sources(api_as: Any, approver_actor: Any, api: Any) -> None:
+    api.put("/api/v1/sources/sd", {"kind": "fake"})
+    approver = api_as(approver_actor)
+    assert approver.get("/api/v1/sources").status_code == 200
+    for answer in (
+        approver.put("/api/v1/sources/x", {"kind": "fake"}),
+        approver.post("/api/v1/sources", {"name": "x", "kind": "fake"}),
+        approver.post("/api/v1/sources/sd/sync"),
+        approver.post("/api/v1/sources/sd/plan"),
+        approver.delete("/api/v1/sources/sd"),
+        approver.get("/api/v1/source-kinds"),
+    ):
+        assert answer.status_code == 403
