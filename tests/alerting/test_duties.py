@@ -1,0 +1,196 @@
+"""The evaluator's loop, and one evaluation against the real store."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+
+from tests.alerting.conftest import START, Evaluations, Store
+from tongchou.alerting import actions, duties, groups
+from tongchou.alerting.duties import Evaluator, GroupMemory, evaluate_group, load_groups
+from tongchou.alerting.models import Alert, AlertGroup, Rule, RuleGroup
+from tongchou.core import settings_store
+from tongchou.core.access import Actor, system
+from tongchou.core.models import Event
+from tongchou.telemetry.actions import append
+from tongchou.telemetry.backend import Telemetry
+from tongchou.telemetry.reads import instant_vector
+from tongchou.telemetry.series import SeriesBlock, labels_of
+
+RULE = "alert: Down\nexpr: up == 0\nfor: 2s\nlabels: {severity: page}"
+SAMPLE = ({"__name__": "up", "job": "orders"}, 0.0)
+
+
+class Pool:
+    """Takes work and does it only when told."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[str, float]] = []
+        self.futures: list[Future[None]] = []
+
+    def submit(self, _function: object, group: Any, _memory: object, at: float) -> Future[None]:
+        self.given.append((group.name, at))
+        self.futures.append(Future())
+        return self.futures[-1]
+
+
+def tick(evaluator: Evaluator, pool: Pool, now: float) -> None:
+    evaluator.tick(pool, now)  # type: ignore[arg-type]  # the part of an executor that is used
+
+
+@pytest.fixture
+def pool(db: None, operator_actor: Actor, rules: Callable[..., str], store: Store) -> Pool:
+    actions.put_rule_file(actor=operator_actor, name="f", text=rules(RULE))
+    return Pool()
+
+
+def test_a_group_runs_once_an_interval_at_its_own_offset(pool: Pool) -> None:
+    evaluator = Evaluator()
+    for number in range(50):
+        tick(evaluator, pool, START + number * 0.1)
+        if pool.futures and not pool.futures[-1].done():
+            pool.futures[-1].set_result(None)
+    times = [at for _name, at in pool.given]
+    assert len(times) in (5, 6)
+    assert [round(later - earlier, 3) for earlier, later in itertools.pairwise(times)] == [1.0] * (len(times) - 1)
+
+
+def test_times_that_pass_during_an_evaluation_are_counted_as_missed(pool: Pool) -> None:
+    evaluator = Evaluator()
+    for number in range(40):
+        tick(evaluator, pool, START + number * 0.1)
+    assert len(pool.given) == 1
+    pool.futures[0].set_result(None)
+    for number in range(40, 60):
+        tick(evaluator, pool, START + number * 0.1)
+    memory = next(iter(evaluator._memory.values()))
+    assert len(pool.given) == 2
+    assert memory.missed == 3
+
+
+def test_a_fault_of_one_group_does_not_stop_it_for_good(pool: Pool, caplog: pytest.LogCaptureFixture) -> None:
+    evaluator = Evaluator()
+    tick(evaluator, pool, START)
+    tick(evaluator, pool, START + 1)
+    pool.futures[-1].set_exception(ZeroDivisionError("a fault of ours"))
+    given = len(pool.given)
+    tick(evaluator, pool, START + 2)
+    assert len(pool.given) == given + 1
+    assert "failed" in caplog.text
+
+
+def test_missed_times_and_duration_are_shown(
+    db: None, operator_actor: Actor, rules: Callable[..., str], store: Store
+) -> None:
+    actions.put_rule_file(actor=operator_actor, name="f", text=rules(RULE))
+    memory = GroupMemory(missed=4)
+    evaluate_group(load_groups()[0], memory, START)
+    group = RuleGroup.objects.get()
+    assert (group.missed_iterations, group.evaluated_at.timestamp() if group.evaluated_at else 0) == (4, START)
+    assert group.duration_seconds is not None
+
+
+def test_groups_without_an_interval_take_the_setting(
+    db: None, operator_actor: Actor, admin_actor: Actor, store: Store
+) -> None:
+    actions.put_rule_file(actor=operator_actor, name="f", text="groups:\n- name: g\n  rules: [{alert: A, expr: up}]\n")
+    assert load_groups()[0].interval_seconds == 15.0
+    settings_store.put(actor=admin_actor, key="alerting.evaluation_interval_seconds", value=60)
+    assert load_groups()[0].interval_seconds == 60.0
+
+
+def test_killed_in_the_middle_of_writing_nothing_happened_and_the_next_time_it_does(
+    db: None, operator_actor: Actor, rules: Callable[..., str], store: Store, evaluations: Evaluations,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    actions.put_rule_file(actor=operator_actor, name="f", text=rules(RULE))
+    store.answers["up == 0"] = [SAMPLE]
+    evaluations.at(0)
+    real = groups._resolve
+
+    def killed(*_args: object) -> None:
+        raise OperationalError("killed")
+
+    monkeypatch.setattr(groups, "_resolve", killed)
+    with pytest.raises(OperationalError):
+        evaluations.at(2)
+    assert Alert.objects.get().state == "pending"
+    assert not AlertGroup.objects.exists()
+    assert not Event.objects.filter(verb__startswith="alert.").exists()
+    monkeypatch.setattr(groups, "_resolve", real)
+    evaluations.restart()
+    for second in (3, 4):
+        evaluations.at(second)
+    assert Alert.objects.get().state == "firing"
+    assert Event.objects.filter(verb="alert.group_opened").count() == 1
+
+
+def test_quiet_evaluations_write_nothing(
+    db: None, operator_actor: Actor, rules: Callable[..., str], store: Store, evaluations: Evaluations,
+    django_assert_max_num_queries: Any,
+) -> None:  # fmt: skip
+    actions.put_rule_file(actor=operator_actor, name="f", text=rules(RULE))
+    evaluations.at(0)
+    view = load_groups()[0]
+    memory = next(iter(evaluations.memory.values()))
+    with django_assert_max_num_queries(1):
+        evaluate_group(view, memory, START + 1)
+
+
+def test_a_thousand_pending_alerts_are_written_in_few_queries(
+    db: None, operator_actor: Actor, rules: Callable[..., str], store: Store, django_assert_max_num_queries: Any
+) -> None:
+    actions.put_rule_file(actor=operator_actor, name="f", text=rules(RULE))
+    store.answers["up == 0"] = [({"instance": str(number)}, 0.0) for number in range(1000)]
+    with django_assert_max_num_queries(60):
+        evaluate_group(load_groups()[0], GroupMemory(), START)
+    assert Alert.objects.count() == 1000
+
+
+def series(name: str, at_ms: int, value: float, **labels: str) -> SeriesBlock:
+    return SeriesBlock.build([(labels_of({"__name__": name, **labels}), [at_ms], [value])])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_real_duty_fires_on_a_real_store(
+    telemetry_db: Telemetry, operator_actor: Actor, rules: Callable[..., str]
+) -> None:
+    tests = system("tests")
+    text = rules(
+        "record: job:up:min\nexpr: min by (job) (up)",
+        "alert: Down\nexpr: job:up:min == 0\nfor: 1s\nlabels: {service: '{{ $labels.job }}'}\n"
+        'annotations: {summary: \'{{ with query "up" }}{{ . | first | label "job" }}{{ end }} is {{ $value }}\'}',
+    )
+    actions.put_rule_file(actor=operator_actor, name="f", text=text)
+    append(series("up", int(time.time() * 1000), 0.0, job="orders", instance="a:1"), actor=tests)
+    stop = threading.Event()
+    thread = threading.Thread(target=duties.run, args=(stop,))
+    thread.start()
+    try:
+        wait_until(lambda: AlertGroup.objects.filter(state="open").exists())
+        wait_until(lambda: bool(instant_vector('ALERTS{alertstate="firing"}')))
+        append(series("up", int(time.time() * 1000), 1.0, job="orders", instance="a:1"), actor=tests)
+        wait_until(lambda: AlertGroup.objects.filter(state="closed").exists())
+        wait_until(lambda: not instant_vector("ALERTS"))
+    finally:
+        stop.set()
+        thread.join()
+    alert = Alert.objects.get()
+    assert (alert.state, alert.annotations) == ("resolved", {"summary": "orders is 0"})
+    assert AlertGroup.objects.get().key == '{service="orders"}'
+    assert [rule.health for rule in Rule.objects.all()] == ["ok", "ok"]
+    assert [sample.value for sample in instant_vector("job:up:min")] == [1.0]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
