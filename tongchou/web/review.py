@@ -18,6 +18,7 @@ from tongchou.incidents import reads as incident_reads
 from tongchou.incidents import timeline
 from tongchou.web.gate import PageRequest, page
 from tongchou.web.links import Link, resolve
+from tongchou.web.verbs import MORE, spoken
 
 PAGE = 50
 
@@ -37,7 +38,7 @@ TONES = {"critical": "critical", "warning": "warning", "ok": "ok", "accent": "in
 
 def entries(events: Iterable[Event]) -> list[Line]:
     """Return events as lines people read, in the order given. One query a noun for the names."""
-    found = [incident_reads.entry(event) for event in events]
+    found = [spoken(incident_reads.entry(event), event.payload) for event in events]
     links = resolve(entry.ref for entry in found)
     return [Line(entry, links[entry.ref], TONES[entry.tone]) for entry in found]
 
@@ -74,7 +75,7 @@ def events(request: PageRequest) -> HttpResponse:
         "about_link": resolve([filters["about"]])[filters["about"]] if is_ref(filters["about"]) else None,
         "rows": [{"line": line, "event": event, "seal": seals.get(event.pk)} for line, event in zip(entries(shown), shown, strict=True)],
         "next": shown[-1].pk if len(found) > PAGE else None,
-        "verbs": sorted(timeline.LINES),
+        "verbs": sorted({*timeline.LINES, *MORE}),
         "unsealed": seal.unsealed_count(),
         "segment": Segment.objects.order_by("-month").first(),
     }

@@ -169,7 +169,7 @@ def shell_context(request: HttpRequest) -> dict[str, Any]:
         "menu_counts": SimpleLazyObject(lambda: menu_counts(actor)),
         "menu_entry": entry_of(url_name),
         "stage": stage_of(url_name),
-        "strings": SimpleLazyObject(lambda: {key: str(text) for key, text in STRINGS.items()}),
+        "strings": {key: str(text) for key, text in STRINGS.items()},
         "languages": settings.LANGUAGES,
         "range_presets": RANGES,
     }

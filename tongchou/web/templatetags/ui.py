@@ -20,16 +20,18 @@ from django.utils.translation import pgettext_lazy
 from lucide.templatetags.lucide import lucide
 
 from tongchou.web.assets import asset_url, echarts_url
+from tongchou.web.expressions import measured_part
+from tongchou.web.links import localized as in_this_language
 
 register = template.Library()
 
 # One arc a stage, clockwise from the top; drawn in a 24 x 24 box.
 ARCS = {
-    "plan": "M7.9 4.44A8.6 8.6 0 0 1 16.1 4.44",
-    "design": "M17.92 5.76A8.6 8.6 0 0 1 20.46 13.57",
-    "deliver": "M19.76 15.7A8.6 8.6 0 0 1 13.12 20.53",
-    "operate": "M10.88 20.53A8.6 8.6 0 0 1 4.24 15.7",
-    "review": "M3.54 13.57A8.6 8.6 0 0 1 6.08 5.76",
+    "plan": "M9.34 3.82A8.6 8.6 0 0 1 14.66 3.82",
+    "design": "M18.96 6.95A8.6 8.6 0 0 1 20.6 12.0",
+    "deliver": "M18.96 17.05A8.6 8.6 0 0 1 14.66 20.18",
+    "operate": "M9.34 20.18A8.6 8.6 0 0 1 5.04 17.05",
+    "review": "M3.4 12.0A8.6 8.6 0 0 1 5.04 6.95",
 }
 
 # word a room uses -> (tone, icon, text). The tone is never alone: icon shape and word say the same.
@@ -108,7 +110,7 @@ def mark(stage: str = "", size: int = 24, title: str = "") -> SafeString:
     )
     label = format_html('role="img" aria-label="{}"', title) if title else mark_safe('aria-hidden="true"')
     return format_html(
-        '<svg class="mark" width="{}" height="{}" viewBox="0 0 24 24" fill="none" stroke-width="3.2" stroke-linecap="round" {}>{}</svg>',
+        '<svg class="mark" width="{}" height="{}" viewBox="0 0 24 24" fill="none" stroke-width="3" stroke-linecap="round" {}>{}</svg>',
         size,
         size,
         label,
@@ -327,3 +329,78 @@ def clip(text: object, length: int) -> str:
 def unlocalized(number: float | None) -> str:
     """Write a number as machines read it, whatever the language."""
     return "" if number is None else f"{number:g}"
+
+
+@register.filter
+def listed(value: object) -> str:
+    """Write a list with commas, anything else as it is."""
+    if isinstance(value, list | tuple):
+        return ", ".join(str(each) for each in value) or "–"
+    return str(value)
+
+
+@register.filter
+def number(text: object) -> str:
+    """Write a number with at most six figures; what is no number stays."""
+    try:
+        return f"{float(str(text)):.6g}"
+    except ValueError:
+        return str(text)
+
+
+@register.filter
+def localized(texts: object) -> str:
+    """Return the text of {"en": ..., "zh": ...} in the language spoken now."""
+    return in_this_language(texts)
+
+
+@register.filter
+def measured(expression: str) -> str:
+    """Return what an alert's expression measures: without a comparison at its end, so that its chart has no gaps."""
+    return measured_part(expression)
+
+
+WORDS: dict[str, str | Promise] = {
+    "continue": _("Continue"),
+    "stop": _("Stop"),
+    "done": _("It took effect, go on"),
+    "repeat": _("Do it again"),
+    "read": _("read"),
+    "ask": _("ask"),
+    "http": _("request"),
+    "wait_until": _("wait until"),
+    "procedure": _("Procedure"),
+    "version": _("Version"),
+    "grade": _("Grade"),
+    "targets": _("Targets"),
+    "execution": _("Execution"),
+    "incidents": _("Incidents"),
+    "alerting": _("Alerting"),
+    "web": _("Pages"),
+    "telemetry": _("Telemetry"),
+    "inventory": _("Inventory"),
+    "runbooks": _("Procedures"),
+}
+
+
+@register.filter
+def answer_word(word: str) -> str:
+    """Return the words of an answer."""
+    return str(WORDS.get(word, word))
+
+
+kind_word = register.filter("kind_word", answer_word)
+scope_word = register.filter("scope_word", answer_word)
+room_word = register.filter("room_word", answer_word)
+
+
+@register.filter
+def step_status(state: str) -> str:
+    """Return the status a step's state looks like."""
+    return {"pending": "skipped", "started": "running", "skipped": "cancelled"}.get(state, state)
+
+
+@register.filter
+def run_tone(state: str) -> str:
+    """Return how a step's line is lit."""
+    return {"started": "running", "uncertain": "waiting"}.get(state, state)

@@ -105,6 +105,13 @@ function axisTime(ms) {
   if (span > 86400e3) return `${p.month}-${p.day} ${p.hour}:${p.minute}`;
   return span <= 15 * 60e3 + 1000 && p.second !== "00" ? `${p.hour}:${p.minute}:${p.second}` : `${p.hour}:${p.minute}`;
 }
+/* Fixed ends where the page gives them; otherwise from zero, unless the lines are all far from it. */
+function axisEnds(element) {
+  const { min, max } = element.dataset;
+  if (min !== undefined && max !== undefined) return { min: Number(min), max: Number(max), interval: (Number(max) - Number(min)) / 4 };
+  const fromZero = (extent) => (extent.min >= 0 && (extent.min === extent.max || extent.min < extent.max * 0.6) ? 0 : null);
+  return { min: min !== undefined ? Number(min) : fromZero };
+}
 function tooltip(element, state, colours) {
   return (points) => {
     if (hovered !== element || !points.length) return "";
@@ -150,7 +157,7 @@ function option(element, state) {
     legend: element.dataset.legend === "off" ? { show: false } : { type: "scroll", bottom: 0, left: 4, right: 4, itemWidth: 10, itemHeight: 3, itemGap: 14, icon: "roundRect", textStyle: { color: c.second, fontSize: 12 }, pageIconColor: c.second, pageTextStyle: { color: c.third }, pageIconSize: 10 },
     tooltip: { trigger: "axis", confine: true, backgroundColor: c.panel, borderColor: c.line, borderWidth: 1, padding: [8, 10], extraCssText: "border-radius: 8px; box-shadow: 0 8px 24px rgb(0 0 0 / 18%)", axisPointer: { type: "line", lineStyle: { color: c.third, type: "dashed" } }, formatter: tooltip(element, state, c) },
     xAxis: { type: "time", min: from, max: to, axisLine: { lineStyle: { color: c.line } }, axisTick: { show: false }, axisLabel: { color: c.third, fontSize: 11, hideOverlap: true, formatter: axisTime }, splitLine: { show: false }, splitNumber: Math.max(2, Math.floor(element.clientWidth / 110)) },
-    yAxis: { type: "value", scale: element.dataset.zero !== "1", min: element.dataset.min !== undefined ? Number(element.dataset.min) : undefined, max: element.dataset.max !== undefined ? Number(element.dataset.max) : undefined, axisLabel: { color: c.third, fontSize: 11, formatter: (value) => format(value, unit) }, splitLine: { lineStyle: { color: c.soft } }, splitNumber: element.clientHeight < 180 ? 3 : 4 },
+    yAxis: { type: "value", scale: true, ...axisEnds(element), axisLabel: { color: c.third, fontSize: 11, formatter: (value) => format(value, unit) }, splitLine: { lineStyle: { color: c.soft } }, splitNumber: element.clientHeight < 180 ? 3 : 4 },
     dataset: { source, dimensions: ["time", ...data.series.map((_, i) => `s${i}`)] },
     series: data.series.map((series, i) => ({
       type: "line", name: series.name, encode: { x: "time", y: `s${i}` }, sampling: "lttb", symbolSize: 4, connectNulls: false,
