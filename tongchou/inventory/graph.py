@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db.models import Q
@@ -18,8 +18,7 @@ from tongchou.inventory.kinds import dependency
 from tongchou.inventory.models import Relation, Resource, ResourceState, Stamp
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """A resource as the graph knows it."""
 
     id: UUID
@@ -28,8 +27,7 @@ class Node:
     owner_id: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """A relation as it was stated: from -> to, with the best origin and confidence any source gives it."""
 
     from_id: UUID
@@ -55,11 +53,12 @@ class Graph:
         needs: list[list[int]] = [[] for _ in self._ids]
         needed_by: list[list[int]] = [[] for _ in self._ids]
         index = self._index
+        turned = {type_ for type_ in {edge.type for edge in self.edges} if dependency(type_, 0, 1) == (1, 0)}
         pairs: dict[tuple[int, int], None] = {}
         for edge in self.edges:
-            a, b = (edge.to_id, edge.from_id) if _reversed(edge.type) else (edge.from_id, edge.to_id)
+            a, b = index[edge.from_id], index[edge.to_id]
             if a != b:
-                pairs[(index[a], index[b])] = None
+                pairs[(b, a) if edge.type in turned else (a, b)] = None
         for dependant, needed in pairs:
             needs[dependant].append(needed)
             needed_by[needed].append(dependant)
@@ -141,10 +140,6 @@ class Graph:
         while route[-1] != start:
             route.append(before[route[-1]])
         return [self._ids[node] for node in reversed(route)]
-
-
-def _reversed(type_: str) -> bool:
-    return dependency(type_, 0, 1) == (1, 0)
 
 
 _cache: dict[UUID, Graph] = {}  # at most one: the newest token's
