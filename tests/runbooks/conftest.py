@@ -12,8 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from django.db import connection
 
-from tongchou.core import approvals, jobs, secrets, settings_store
+from tongchou.core import approvals, jobs, settings_store
 from tongchou.core.access import Actor, system
 from tongchou.core.models import Approval
 from tongchou.inventory.models import AttributeValue, Resource, ResourceLabel
@@ -101,10 +102,12 @@ def _handler(effects: Effects) -> type[BaseHTTPRequestHandler]:
                 effects.answers.get(self.path, lambda handler, _request: reply(handler, 200))(self, request)
             except OSError:
                 self.close_connection = True  # the caller has gone: killed, or at its deadline
+            finally:
+                connection.close()  # an answer may have written; this thread ends here
 
-        do_GET = do_POST = do_PUT = do_DELETE = _serve
+        do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815  # http.server calls these names
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # http.server's name
             """A test's server is silent."""
 
     return Handler
@@ -185,7 +188,7 @@ class Metrics:
         answer = self.said.get(query, [])
         if isinstance(answer, Exception):
             raise answer
-        labels = self.labels.get(query, [{} for _ in answer])
+        labels = self.labels.get(query, [{} for _ in answer])[: len(answer)]
         return [Sample(each, value, datetime.now(UTC)) for each, value in zip(labels, answer, strict=True)]
 
 
@@ -228,5 +231,3 @@ def states(run: Run) -> list[str]:
 def as_json(value: Any) -> str:
     """A value as text, to look for what must not be in it."""
     return json.dumps(value, ensure_ascii=False, default=str)
-
-

@@ -186,7 +186,12 @@ def _alter_everything_but_the_approval(run: Run) -> None:
     ],
 )
 def test_what_is_altered_after_the_approval_is_refused(
-    alter: object, operator_actor: Actor, approver_actor: Actor, promote: Procedure, execution_on: None, effects: Effects
+    alter: object,
+    operator_actor: Actor,
+    approver_actor: Actor,
+    promote: Procedure,
+    execution_on: None,
+    effects: Effects,
 ) -> None:
     run = ask(operator_actor, promote)
     decide(approver_actor, run)

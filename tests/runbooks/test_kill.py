@@ -63,7 +63,7 @@ class Worker:
         command = [sys.executable, str(Path(__file__).with_name("worker.py"))]
         self.process = subprocess.Popen(
             [*command, str(connection.settings_dict["NAME"]), str(self.metrics)],
-            env={**os.environ, "DJANGO_SETTINGS_MODULE": "tongchou.settings", "PYTHONPATH": os.getcwd()},
+            env={**os.environ, "DJANGO_SETTINGS_MODULE": "tongchou.settings", "PYTHONPATH": str(Path.cwd())},
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -85,6 +85,18 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+        until(lambda: _others() == 0)
+
+
+def _others() -> int:
+    """Sessions a killed worker still has at PostgreSQL, which would keep the test database from being dropped."""
+    if connection.vendor != "postgresql":
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return int(cursor.fetchone()[0])
 
 
 @pytest.fixture

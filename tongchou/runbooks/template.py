@@ -355,9 +355,12 @@ def _host(value: str, name: Name) -> str:
     if _HOST.fullmatch(value) and ".." not in value:
         return value
     try:
-        return f"[{ipaddress.IPv6Address(value)}]"
+        address: ipaddress.IPv6Address | None = ipaddress.IPv6Address(value)
     except ValueError:
-        raise TemplateError(_("%(name)s is not a host name or address.") % {"name": name}) from None
+        address = None
+    if address is None or address.scope_id is not None:
+        raise TemplateError(_("%(name)s is not a host name or address.") % {"name": name})
+    return f"[{address}]"
 
 
 def _check_url(whole: str) -> None:
