@@ -24,12 +24,13 @@ from tongchou.demo.faults import FAULTS, Fault
 from tongchou.demo.ports import free_ports
 from tongchou.demo.rules import quick_rule_file
 from tongchou.demo.serving import NotServing, Serving
-from tongchou.demo.setup import People, allow_execution, connect, people
+from tongchou.demo.setup import People, alert, allow_execution, connect, people
 from tongchou.demo.supervisor import Options
 from tongchou.demo.topology import SHOP
 
 SCRAPE_SECONDS = 1.0
 WARM_SECONDS = 16.0  # one window of the rules, so that a rate means something before the fault
+CALM_SECONDS = 6.0
 CALM_ERROR_RATIO = 0.01
 DAY_SECONDS = 3600.0
 ERROR_RATIO = (
@@ -108,9 +109,9 @@ class Story:
         persons = people(admin)
         stack.callback(persons.operator.close)
         stack.callback(persons.approver.close)
-        connect(admin, shop, quick_rule_file(), scrape_seconds=SCRAPE_SECONDS)
+        connect(admin, shop, scrape_seconds=SCRAPE_SECONDS)
         allow_execution(admin, self._fault.execution_targets)
-        self._warm_up(persons.operator, shop)
+        self._warm_up(admin, persons.operator, shop)
         self._inject(shop)
         self._detect(persons.operator)
         incident = self._understand(persons.operator)
@@ -141,26 +142,29 @@ class Story:
         samples = history.push(plan, f"{admin.url}/prometheus/api/v1/write", admin.token)
         self._say("history replayed", f"{samples} samples of two shop days in {time.monotonic() - begun:.1f} s")
 
-    def _warm_up(self, operator: Platform, shop: Shop) -> None:
-        """Wait until every target is scraped, the rates mean something, an ordinary release is past, nothing fires."""
+    def _warm_up(self, admin: Platform, operator: Platform, shop: Shop) -> None:
+        """Wait until every target is scraped and rates mean something, then for a while in which no rule holds."""
 
         def all_up() -> bool | None:
             return operator.number('count(up{env="demo"} == 1)') == len(SHOP) + 1 or None
 
         self._wait("every target scraped", 30.0, all_up)
-        shop.release("catalogue", "1.1.0")
-        self._say("an ordinary release", "catalogue 1.1.0 went live")
-        since = time.monotonic()
+        self._say("targets up", f"{len(SHOP) + 1} targets, scraped every {SCRAPE_SECONDS:g} s")
+        time.sleep(WARM_SECONDS)
+        alert(admin, quick_rule_file())
+        shop.release("payments", "1.1.0")
+        self._say("an ordinary release", "payments 1.1.0 went live")
+        quiet_since = time.monotonic()
 
         def calm() -> bool | None:
-            if time.monotonic() - since < WARM_SECONDS:
-                return None
+            nonlocal quiet_since
             ratio = operator.number(ERROR_RATIO)
-            firing = operator.items("/alerts", state="firing")
-            return (ratio is not None and ratio < CALM_ERROR_RATIO and not firing) or None
+            if ratio is None or ratio >= CALM_ERROR_RATIO or operator.items("/alerts"):
+                quiet_since = time.monotonic()
+            return time.monotonic() - quiet_since >= CALM_SECONDS or None
 
-        self._wait("a calm shop before the fault", WARM_SECONDS + 20.0, calm)
-        self._say("warm", "every target is up, no alert fires")
+        self._wait("a calm shop before the fault", 60.0, calm)
+        self._say("calm", f"no rule held for {CALM_SECONDS:g} s")
 
     def _inject(self, shop: Shop) -> None:
         self._injected = time.monotonic()
@@ -171,17 +175,17 @@ class Story:
         return round(time.monotonic() - self._injected, 1)
 
     def _detect(self, operator: Platform) -> None:
-        alert = self._wait("an alert", 60.0, lambda: next(iter(operator.items("/alerts", state="firing")), None))
+        first = self._wait("an alert", 60.0, lambda: next(iter(operator.items("/alerts", state="firing")), None))
         self.result.detected_seconds = self._since_injection()
-        self._say("alert", str(alert.get("annotations", {}).get("summary") or alert.get("labels")))
+        self._say("alert", str(first["annotations"].get("summary") or first["labels"]))
 
     def _understand(self, operator: Platform) -> dict[str, Any]:
-        """The incident, once the platform names suspects and suggests a procedure for it."""
+        """The incident, once a procedure is suggested and the suspects were ranked with all its groups of alerts."""
 
         def look() -> dict[str, Any] | None:
             for row in operator.items("/incidents"):
                 incident: dict[str, Any] = operator.get(f"/incidents/{row['id']}")
-                if incident["suspects"] and incident["suggested_procedures"]:
+                if incident["suspects"] and incident["suggested_procedures"] and _ranked(incident):
                     return incident
             return None
 
@@ -255,6 +259,12 @@ class Story:
         lost = promised - shop.kept()
         self.result.orders_lost = len(lost)
         self._say("orders counted", f"{len(promised)} acknowledged, {len(lost)} lost")
+
+
+def _ranked(incident: dict[str, Any]) -> bool:
+    """Whether the ranking is younger than the newest group of alerts that joined."""
+    joined = max(datetime.fromisoformat(group["joined_at"]) for group in incident["groups"])
+    return bool(incident["ranked_at"]) and datetime.fromisoformat(incident["ranked_at"]) >= joined
 
 
 def play(name: str, *, seed: int, folder: Path | None, say: Say) -> tuple[Result, Path]:

@@ -44,18 +44,22 @@ def people(admin: Platform) -> People:
     return People(operator, person(admin, APPROVER, "approver", passwords), passwords)
 
 
-def connect(admin: Platform, shop: Shop, rules: str, *, scrape_seconds: float) -> None:
-    """Targets, rules, procedures, the shop's control token, and its deployment events."""
+def connect(admin: Platform, shop: Shop, *, scrape_seconds: float) -> None:
+    """Targets, procedures, the shop's control token, and its deployment events."""
     admin.put(f"/secrets/{SECRET}", {"value": shop.token})
     settings = {"url": shop.targets_url, "scrape_interval_seconds": scrape_seconds}
     admin.put(f"/sources/{NAME}", {"kind": "http_sd", "settings": settings, "interval_seconds": 5})
-    admin.put_yaml(f"/rule-files/{NAME}", rules)
     for name in PROCEDURES:
         admin.put_yaml(f"/procedures/{name}", procedure(name))
     signing = secrets.token_urlsafe(32)
     admin.put(f"/deployment-sources/{NAME}", {"secret": signing})
     hook = {"url": f"{admin.url}/hooks/deployments/{NAME}", "secret": signing}
     shop.command(shop.address("release-tool-1"), "/webhook", hook)
+
+
+def alert(admin: Platform, rules: str) -> None:
+    """Put the rules in force; before a window of samples exists, a rate looks like a loss of traffic."""
+    admin.put_yaml(f"/rule-files/{NAME}", rules)
 
 
 def allow_execution(admin: Platform, targets: Sequence[str]) -> None:

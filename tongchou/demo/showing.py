@@ -16,7 +16,7 @@ from tongchou.demo.client import ApiError, Platform
 from tongchou.demo.control import Shop, ShopError
 from tongchou.demo.rules import rule_file
 from tongchou.demo.serving import NotServing, Serving
-from tongchou.demo.setup import APPROVER, OPERATOR, People, connect, people
+from tongchou.demo.setup import APPROVER, OPERATOR, People, alert, connect, people
 from tongchou.demo.supervisor import Options
 from tongchou.demo.topology import SHOP
 
@@ -62,9 +62,10 @@ def _prepare(console: Console, stack: ExitStack, serving: Serving, shop: Shop) -
         persons = people(admin)
         stack.callback(persons.operator.close)
         stack.callback(persons.approver.close)
-        connect(admin, shop, rule_file(), scrape_seconds=SCRAPE_SECONDS)
+        connect(admin, shop, scrape_seconds=SCRAPE_SECONDS)
         progress.update(task, advance=1, description="waiting for the first samples")
         _wait_for_samples(admin)
+        alert(admin, rule_file())
         progress.update(task, advance=1)
     return persons
 

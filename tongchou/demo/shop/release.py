@@ -49,12 +49,16 @@ class Release:
         self._wake = asyncio.Event()
         self._webhook: tuple[str, str] | None = None
         registry = frame.registry
-        self._deployments = registry.counter("release_deployments_total", "Deployments.", ("service", "kind", "status"))
+        self._deployments = registry.counter(
+            "release_deployments_total", "Deployments.", ("released", "kind", "status")
+        )
         self._attempts = registry.counter("release_webhook_attempts_total", "Sends by answer.", ("code",))
         waiting = registry.gauge("release_webhook_waiting", "Events not yet accepted by the platform.")
         can = registry.gauge("release_can_roll_back", "1 when the last thing done to a service was a deployment.",
-                             ("service",))  # fmt: skip
-        versions = registry.gauge("release_current_info", "Always 1; the version that is live.", ("service", "version"))
+                             ("released",))  # fmt: skip
+        versions = registry.gauge(
+            "release_current_info", "Always 1; the version that is live.", ("released", "version")
+        )
 
         def refresh() -> None:
             waiting.set(len(self._undelivered()))
