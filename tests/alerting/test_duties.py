@@ -13,8 +13,9 @@ import pytest
 from django.db import OperationalError
 
 from tests.alerting.conftest import START, Evaluations, Store
-from tongchou.alerting import actions, duties, groups
+from tongchou.alerting import actions, apply, duties, groups
 from tongchou.alerting.duties import Evaluator, GroupMemory, evaluate_group, load_groups
+from tongchou.alerting.evaluate import RuleView, may_read
 from tongchou.alerting.models import Alert, AlertGroup, Rule, RuleGroup
 from tongchou.core import settings_store
 from tongchou.core.access import Actor, system
@@ -152,6 +153,90 @@ def test_a_thousand_pending_alerts_are_written_in_few_queries(
     with django_assert_max_num_queries(60):
         evaluate_group(load_groups()[0], GroupMemory(), START)
     assert Alert.objects.count() == 1000
+
+
+def test_two_evaluators_at_once_tell_an_alert_once(
+    db: None, operator_actor: Actor, rules: Callable[..., str], store: Store, evaluations: Evaluations,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    actions.put_rule_file(actor=operator_actor, name="f", text=rules(RULE))
+    store.answers["up == 0"] = [SAMPLE]
+    evaluations.at(0)
+    real, rival = apply.load_active, Evaluations()
+
+    def overtaken(rule_ids: Any) -> Any:
+        found = real(list(rule_ids))
+        monkeypatch.setattr(apply, "load_active", real)
+        rival.at(
+            2
+        )  # a second evaluator, whose lease ran out without its knowing, writes between our read and our write
+        return found
+
+    monkeypatch.setattr(apply, "load_active", overtaken)
+    evaluations.at(2)
+    assert Event.objects.filter(verb="alert.fired").count() == 1
+    store.answers["up == 0"] = []
+    monkeypatch.setattr(apply, "load_active", overtaken)
+    evaluations.at(3)
+    assert Event.objects.filter(verb="alert.resolved").count() == 1
+    assert Event.objects.filter(verb="alert.group_closed").count() == 1
+
+
+def test_rules_after_a_recording_rule_read_what_it_wrote_in_few_writes(
+    db: None, operator_actor: Actor, rules: Callable[..., str], store: Store, evaluations: Evaluations,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    text = rules(
+        "record: a:one\nexpr: up", "record: a:two\nexpr: up", "alert: Other\nexpr: down > 1",
+        "alert: Reads\nexpr: a:one > 0", "alert: Reads2\nexpr: a:two > 0",
+    )  # fmt: skip
+    actions.put_rule_file(actor=operator_actor, name="f", text=text)
+    store.answers["up"] = [SAMPLE]
+    seen: list[tuple[str, int]] = []
+    real = duties.instant_vector
+    monkeypatch.setattr(duties, "instant_vector", lambda q, at: seen.append((q, len(store.written))) or real(q, at))
+    evaluations.at(0)
+    assert seen == [("up", 0), ("up", 0), ("down > 1", 0), ("a:one > 0", 2), ("a:two > 0", 2)]
+
+
+@pytest.mark.parametrize(
+    ("expr", "reads"),
+    [
+        ("sum(a:b) > 1", True),
+        ("a:bc > 1", False),
+        ("rate(x[5m])", False),
+        ('{job="x"}', True),
+        ('sum({job="x"})', True),
+        ('up{job="x"}', False),
+        ('{__name__=~"a.*"}', True),
+    ],
+)
+def test_tells_which_expressions_may_read_a_recorded_metric(expr: str, reads: bool) -> None:
+    view = RuleView("alert", "A", expr, 0, 0, {}, {})
+    assert may_read(view, {"a:b"}) is reads
+
+
+def test_a_clock_set_back_does_not_stop_evaluation(pool: Pool) -> None:
+    evaluator = Evaluator()
+    tick(evaluator, pool, START + 7200)
+    tick(evaluator, pool, START + 7201)
+    given = len(pool.given)
+    for number in range(3):
+        for future in pool.futures:
+            if not future.done():
+                future.set_result(None)
+        tick(evaluator, pool, START + number)
+    assert len(pool.given) > given
+
+
+def test_more_alerts_than_a_rule_may_have_fail_it(
+    db: None, operator_actor: Actor, rules: Callable[..., str], store: Store, evaluations: Evaluations
+) -> None:
+    actions.put_rule_file(actor=operator_actor, name="f", text=rules(RULE))
+    store.answers["up == 0"] = [({"n": str(number)}, 0.0) for number in range(10_001)]
+    evaluations.at(0)
+    assert not Alert.objects.exists()
+    assert "aggregate" in Rule.objects.get().last_error
 
 
 def series(name: str, at_ms: int, value: float, **labels: str) -> SeriesBlock:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F
 
 from tongchou.alerting import groups
 from tongchou.alerting.models import Alert, AlertStateChoice, Health, Rule, RuleGroup
@@ -124,6 +125,7 @@ def apply_results(
                     fired.append(row)
             resolved += [known[alert.fingerprint] for alert in step.resolved]
             dropped += [known[alert.fingerprint].pk for alert in step.dropped]
+        fired, resolved = _untold(created, fired, resolved)
         Alert.objects.filter(pk__in=dropped, state=AlertStateChoice.PENDING).delete()
         Alert.objects.bulk_create(created, batch_size=500)
         Alert.objects.bulk_update(updated, _FIELDS, batch_size=200)
@@ -131,6 +133,17 @@ def apply_results(
             groups.change(actor=actor, fired=fired, resolved=resolved, at=at)
         RuleGroup.objects.filter(pk=group_id).update(evaluated_at=at)
     return True
+
+
+def _untold(created: list[Alert], fired: list[Alert], resolved: list[Alert]) -> tuple[list[Alert], list[Alert]]:
+    """Without those whose state another evaluator changed since the rows were read; the group's row is locked."""
+    new = {alert.pk for alert in created}
+    known = [alert.pk for alert in (*fired, *resolved) if alert.pk not in new]
+    states = dict(Alert.objects.filter(pk__in=known).values_list("pk", "state")) if known else {}
+    return (
+        [alert for alert in fired if alert.pk in new or states.get(alert.pk) == AlertStateChoice.PENDING],
+        [alert for alert in resolved if states.get(alert.pk) == AlertStateChoice.FIRING],
+    )
 
 
 def _differs(row: Alert, alert: AlertState, refresh: bool) -> bool:
@@ -156,10 +169,16 @@ def _anything(steps: Mapping[UUID, Step], rows: Mapping[UUID, Mapping[str, Alert
 def write_health(
     *, group_id: UUID, at: datetime, duration_seconds: float, missed: int, error: str, results: Sequence[RuleResult]
 ) -> None:
-    """Write how the last evaluation went: figures for people, not transitions, so no events."""
+    """Write how the last evaluation went: figures for people, not transitions, so no events.
+
+    ``missed`` is added to what was counted before.
+    """
     with transaction.atomic():
         if not RuleGroup.objects.filter(pk=group_id).update(
-            evaluated_at=at, duration_seconds=duration_seconds, missed_iterations=missed, last_error=error[:2000]
+            evaluated_at=at,
+            duration_seconds=duration_seconds,
+            missed_iterations=F("missed_iterations") + missed,
+            last_error=error[:2000],
         ):
             return
         rules = {rule.pk: rule for rule in Rule.objects.filter(group_id=group_id, retired_at__isnull=True)}

@@ -17,7 +17,7 @@ from django.db import OperationalError, close_old_connections, connection
 from tongchou.alerting import apply, evaluate
 from tongchou.alerting.evaluate import RuleView
 from tongchou.alerting.expand import Surroundings
-from tongchou.alerting.models import Alert, Rule, RuleGroup
+from tongchou.alerting.models import Alert, Rule, RuleFile, RuleGroup
 from tongchou.alerting.run_time_settings import INTERVAL
 from tongchou.alerting.schedule import missed, offset_seconds, slot, slot_time
 from tongchou.alerting.state import PENDING, AlertState, RuleFailed, restore
@@ -49,13 +49,15 @@ class GroupView:
     interval_seconds: float
     query_offset_seconds: float
     last_evaluated_at: float | None
-    missed_iterations: int
     rules: tuple[tuple[UUID, RuleView], ...]
 
 
 @dataclass(slots=True)
 class GroupMemory:
-    """What the evaluator remembers of a group while it runs; all of it may be lost."""
+    """What the evaluator remembers of a group while it runs; all of it may be lost.
+
+    ``missed`` counts evaluation times without an evaluation since the figures were last written.
+    """
 
     slot: int | None = None
     missed: int = 0
@@ -94,7 +96,6 @@ def load_groups() -> list[GroupView]:
             interval_seconds=group.interval_seconds or default,
             query_offset_seconds=group.query_offset_seconds,
             last_evaluated_at=group.evaluated_at.timestamp() if group.evaluated_at else None,
-            missed_iterations=group.missed_iterations,
             rules=tuple(rules.get(group.pk, [])),
         )
         for group in RuleGroup.objects.select_related("file").order_by("file__name", "position")
@@ -114,19 +115,23 @@ def evaluate_group(group: GroupView, memory: GroupMemory, at: float) -> None:
     rows = apply.load_active(rule_id for rule_id, view in group.rules if view.kind == "alert")
     hold = _hold(group, memory, at)
     results: list[apply.RuleResult] = []
-    pending_series: dict[UUID, dict[Labels, float]] = {}
+    unwritten: dict[UUID, dict[Labels, float]] = {}
+    recorded: set[str] = set()
     for rule_id, view in group.rules:
         began = time.monotonic()
         step, error = None, ""
         try:
+            if evaluate.may_read(view, recorded):
+                _append(memory, unwritten, at - group.query_offset_seconds)
+                unwritten, recorded = {}, set()
             samples = query(view.expr)
             if view.kind == "alert":
                 active = _active(group, memory, view, rows.get(rule_id, {}), at)
                 step = evaluate.alerts(view, samples, active, around, now=at, hold_resolution=hold)
-                pending_series[rule_id] = evaluate.state_series(view, step)
+                unwritten[rule_id] = evaluate.state_series(view, step)
             else:
-                # Written at once: the rules after it may read it.
-                _append(memory, {rule_id: evaluate.record(view, samples)}, at - group.query_offset_seconds)
+                unwritten[rule_id] = evaluate.record(view, samples)
+                recorded.add(view.name)
         except Problem as problem:
             error = str(problem.detail)
         except RuleFailed as failed:
@@ -138,7 +143,7 @@ def evaluate_group(group: GroupView, memory: GroupMemory, at: float) -> None:
     memory.first = False
     error = ""
     try:
-        _append(memory, pending_series, at - group.query_offset_seconds)
+        _append(memory, unwritten, at - group.query_offset_seconds)
     except Problem as problem:
         error = str(problem.detail)
     _write_health(group, memory, at, results, error, time.monotonic() - started)
@@ -177,12 +182,13 @@ def _append(memory: GroupMemory, series: Mapping[UUID, Mapping[Labels, float]], 
     for rule_id, values in series.items():
         for gone in memory.series.get(rule_id, set()) - values.keys():
             out[gone] = STALE_NAN
-        memory.series[rule_id] = set(values)
     for values in series.values():
         out.update(values)
     if out:
         block = SeriesBlock.build((labels, [at_ms], [value]) for labels, value in sorted(out.items()))
         append(block, actor=apply.ACTOR)
+    for rule_id, values in series.items():
+        memory.series[rule_id] = set(values)
 
 
 def _write_health(
@@ -201,11 +207,11 @@ def _write_health(
         group_id=group.id,
         at=apply.time_of(at),
         duration_seconds=duration_seconds,
-        missed=group.missed_iterations + memory.missed,
+        missed=memory.missed,
         error=error or first_error,
         results=results,
     )
-    memory.errors, memory.written_at = errors, time.monotonic()
+    memory.errors, memory.written_at, memory.missed = errors, time.monotonic(), 0
 
 
 class Evaluator:
@@ -214,6 +220,7 @@ class Evaluator:
     def __init__(self) -> None:
         self._memory: dict[UUID, GroupMemory] = {}
         self._groups: list[GroupView] = []
+        self._stamp: object = None
         self._loaded_at = 0.0
 
     def tick(self, pool: ThreadPoolExecutor, now: float) -> None:
@@ -229,6 +236,9 @@ class Evaluator:
             if memory.slot is None:
                 memory.slot = current - 1 if group.last_evaluated_at is None else current
                 continue
+            if current < memory.slot - 1:
+                memory.slot = current  # the clock was set back: go on from there
+                continue
             if current <= memory.slot:
                 continue
             memory.missed += missed(memory.slot, current)
@@ -237,8 +247,11 @@ class Evaluator:
             memory.running = pool.submit(_run, group, memory, at)
 
     def _reload(self) -> None:
-        self._groups = load_groups()
         self._loaded_at = time.monotonic()
+        stamp = (settings_store.get(INTERVAL), list(RuleFile.objects.order_by("pk").values_list("pk", "digest")))
+        if stamp == self._stamp:
+            return
+        self._groups, self._stamp = load_groups(), stamp
         known = {group.id for group in self._groups}
         for gone in set(self._memory) - known:
             memory = self._memory.pop(gone)

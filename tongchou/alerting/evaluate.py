@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from tongchou.alerting.expand import Surroundings, expand
@@ -11,6 +13,12 @@ from tongchou.alerting.gotemplate.values import StringMap
 from tongchou.alerting.state import PENDING, AlertState, Element, RuleFailed, Step, advance, alert_labels
 from tongchou.telemetry.reads import Sample
 from tongchou.telemetry.series import METRIC_NAME, Labels, labels_of
+
+MAX_ALERTS = 10_000
+MAX_TEMPLATE_SECONDS = 5.0
+
+_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_NAMELESS = re.compile(r"(?<![\w:])\s*\{")
 
 # Takes an expression, gives its samples at the evaluation's time; raises a Problem or ValueError.
 QueryAt = Callable[[str], Sequence[Sample]]
@@ -53,7 +61,9 @@ def alerts(
     hold_resolution: bool = False,
 ) -> Step:
     """The alerts a rule's samples mean at ``now``, given those active before; raises RuleFailed."""
-    elements = list(_elements(rule, samples, around))
+    if len(samples) > MAX_ALERTS:
+        raise RuleFailed(f"{len(samples)} alerts; one rule may have {MAX_ALERTS}: aggregate in the expression")
+    elements = _elements(rule, samples, around)
     return advance(
         active,
         elements,
@@ -70,7 +80,10 @@ def _elements(rule: RuleView, samples: Sequence[Sample], around: Surroundings) -
         return []
     bound = around.functions()
     found = []
+    deadline = time.monotonic() + MAX_TEMPLATE_SECONDS
     for sample in samples:
+        if time.monotonic() > deadline:
+            raise RuleFailed(f"the templates of {len(samples)} alerts take longer than {MAX_TEMPLATE_SECONDS} s")
         own = {key: value for key, value in sample.labels.items() if key != METRIC_NAME}
 
         def text_of(text: str, own: Mapping[str, str] = sample.labels, value: float = sample.value) -> str:
@@ -102,3 +115,16 @@ def template_query(query: QueryAt) -> Callable[[str], list[TemplateSample]]:
         return known[text]
 
     return ask
+
+
+def may_read(rule: RuleView, metrics: Collection[str]) -> bool:
+    """Whether the rule may read any of the metrics; True when its text does not tell (a query in a template)."""
+    if not metrics:
+        return False
+    if "__name__" in rule.expr or _NAMELESS.search(rule.expr) or any("query" in text for text in _templates(rule)):
+        return True
+    return not set(_NAME.findall(rule.expr)).isdisjoint(metrics)
+
+
+def _templates(rule: RuleView) -> list[str]:
+    return [*rule.labels.values(), *rule.annotations.values()]

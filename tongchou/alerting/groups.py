@@ -22,6 +22,7 @@ from tongchou.alerting.run_time_settings import GROUP_BY
 from tongchou.alerting.state import group_key, worst_severity
 from tongchou.core import ledger, settings_store
 from tongchou.core.access import Actor
+from tongchou.core.ledger import Entry
 from tongchou.core.refs import ref
 from tongchou.inventory.models import Resource
 from tongchou.inventory.reads import resources_for_labels
@@ -39,6 +40,7 @@ class _Change:
 def change(*, actor: Actor, fired: Sequence[Alert], resolved: Sequence[Alert], at: datetime, reason: str = "") -> None:
     """Take alerts that began to fire (rows already saved as firing) into their groups, and settle those that ended.
 
+    The caller has made sure, under its lock, that none of them was told before.
     Writes alert.fired, alert.resolved, alert.group_opened, alert.group_changed, alert.group_closed, and the
     notifications of groups that opened or closed.
     """
@@ -118,10 +120,12 @@ def _resources(fired: Sequence[Alert]) -> dict[UUID, list[Resource]]:
     known: dict[tuple[tuple[str, str], ...], list[Resource]] = {}
     found: dict[UUID, list[Resource]] = {}
     for alert in fired:
-        labels = tuple(sorted(alert.labels.items()))
-        if labels not in known:
-            known[labels] = list(resources_for_labels(alert.labels))
-        found[alert.pk] = known[labels]
+        # Those that inventory.reads.resources_for_labels looks at: a storm of alerts has few different ones.
+        telling = {name: alert.labels[name] for name in ("job", "instance", "service", "host") if name in alert.labels}
+        key = tuple(telling.items())
+        if key not in known:
+            known[key] = list(resources_for_labels(telling))
+        found[alert.pk] = known[key]
     return found
 
 
@@ -143,18 +147,13 @@ def _write_joined(changes: list[_Change], resources: dict[UUID, list[Resource]],
 def _record_fired(actor: Actor, changes: list[_Change], resources: dict[UUID, list[Resource]], at: datetime) -> None:
     for one in changes:
         refs: dict[str, None] = {}
+        entries = []
         for alert in one.joined:
             about = [ref(each) for each in resources[alert.pk]]
             refs.update(dict.fromkeys(about))
-            ledger.record(
-                actor=actor,
-                verb="alert.fired",
-                subject=ref(alert),
-                about=[ref(one.group), *about],
-                payload={**alert_payload(alert, about), "group": ref(one.group), "group_key": one.group.key},
-                dedupe_key=f"alert.fired:{alert.pk}",
-                at=at,
-            )
+            payload = {**alert_payload(alert, about), "group": ref(one.group), "group_key": one.group.key}
+            entries.append(Entry("alert.fired", ref(alert), (ref(one.group), *about), payload))
+        ledger.record_many(actor=actor, entries=entries)
         ids = sorted(str(alert.pk) for alert in one.joined)
         verb = "alert.group_opened" if one.opened else "alert.group_changed"
         payload = {
@@ -197,22 +196,17 @@ def _resolve(actor: Actor, resolved: Sequence[Alert], at: datetime, reason: str)
     refs: dict[UUID, list[str]] = defaultdict(list)
     for row in AlertResource.objects.filter(alert__in=ids).select_related("resource"):
         refs[row.alert_id].append(ref(row.resource))
+    entries = []
     for alert in resolved:
         about = [ref(alert.group)] if alert.group else []
-        ledger.record(
-            actor=actor,
-            verb="alert.resolved",
-            subject=ref(alert),
-            about=[*about, *refs[alert.pk]],
-            payload={
-                **alert_payload(alert, refs[alert.pk]),
-                "group": about[0] if about else None,
-                "resolved_at": at.isoformat(),
-                "reason": reason,
-            },
-            dedupe_key=f"alert.resolved:{alert.pk}",
-            at=at,
-        )
+        payload = {
+            **alert_payload(alert, refs[alert.pk]),
+            "group": about[0] if about else None,
+            "resolved_at": at.isoformat(),
+            "reason": reason,
+        }
+        entries.append(Entry("alert.resolved", ref(alert), (*about, *refs[alert.pk]), payload))
+    ledger.record_many(actor=actor, entries=entries)
 
 
 def _close_empty(actor: Actor, left: set[UUID], at: datetime) -> list[AlertGroup]:

@@ -66,7 +66,7 @@ def message_for(notification: Notification, channel: Channel) -> Message:
     members = Alert.objects.filter(group=group).order_by("active_at", "id")
     alerts = list(members[: MAX_ALERTS + 1])
     count = members.count() if len(alerts) > MAX_ALERTS else len(alerts)
-    link = f"{settings.PUBLIC_URL}/operate/alerts?group={group.pk}"
+    link = f"{settings.PUBLIC_URL}/alerts/groups/{group.pk}"
     return Message(
         id=f"msg_{notification.pk.hex}",
         status=notification.status,
