@@ -41,8 +41,7 @@ def execution() -> Execution:
 
 def runners() -> dict[str, Runner]:
     """Every installed Runner by the kind of step it does."""
-    # `implementations` wants a class to test against; a Protocol is one
-    return {runner.kind: runner for runner in implementations(Runner)}  # type: ignore[type-abstract]
+    return {runner.kind: runner for runner in implementations(Runner)}  # type: ignore[type-abstract]  # a Protocol is meant
 
 
 def prepare(

@@ -349,12 +349,12 @@ class _Reader:
             elif name in seen:
                 self.wrong(f"{path}.name", _("Two steps have this name."), _("Give each step its own name."), name)
             seen.add(str(name))
-            if len(kinds) != 1 or kinds[0] not in _KINDS:
-                self.wrong(path, _("A step is a name and one of: %(kinds)s.") % {"kinds": ", ".join(_KINDS)}, "", kinds)
+            if len(kinds) != 1 or kinds[0] not in KINDS:
+                self.wrong(path, _("A step is a name and one of: %(kinds)s.") % {"kinds": ", ".join(KINDS)}, "", kinds)
                 continue
             kind = kinds[0]
             body = self.mapping(data[kind], f"{path}.{kind}")
-            out.append(_KINDS[kind](self, str(name), body, f"{path}.{kind}"))
+            out.append(KINDS[kind](self, str(name), body, f"{path}.{kind}"))
         return out
 
     def read_step(self, name: str, data: dict[str, Any], path: str) -> Step:
@@ -475,7 +475,7 @@ def _names(text: str) -> list[template.Name]:
         return []
 
 
-_KINDS: dict[str, Callable[[_Reader, str, dict[str, Any], str], Step]] = {
+KINDS: dict[str, Callable[[_Reader, str, dict[str, Any], str], Step]] = {
     "read": _Reader.read_step,
     "ask": _Reader.ask_step,
     "http": _Reader.http_step,
