@@ -30,12 +30,25 @@ SHOP = Graph(
 
 def test_a_service_needs_its_instances_and_what_it_calls() -> None:
     found = topology.needs(SHOP, [STOREFRONT])[STOREFRONT]
-    assert found == {ORDERS: 1, ORDERS_1: 2, ORDERS_2: 2, DATABASE: 2, PRIMARY: 3, STANDBY: 3, HOST: 3}
+    assert found == {ORDERS: 1, ORDERS_1: 1, ORDERS_2: 1, DATABASE: 2, PRIMARY: 2, STANDBY: 2, HOST: 2}
+
+
+def test_calls_stated_by_instances_give_the_same_distances_as_calls_stated_by_services() -> None:
+    stated = [
+        Edge(ORDERS_1, DATABASE, "calls") if edge == Edge(ORDERS, DATABASE, "calls") else edge for edge in SHOP.edges
+    ]
+    found = topology.needs(Graph(SHOP.nodes.values(), stated), [STOREFRONT, ORDERS, ORDERS_1])
+    assert found[STOREFRONT][PRIMARY] == 2
+    assert found[ORDERS][PRIMARY] == found[ORDERS_1][PRIMARY] == 1
+
+
+def test_parts_are_one_step_at_least() -> None:
+    assert topology.needs(SHOP, [DATABASE])[DATABASE][PRIMARY] == 1
 
 
 def test_an_instance_needs_what_its_service_calls_but_not_its_siblings() -> None:
     found = topology.needs(SHOP, [ORDERS_1])[ORDERS_1]
-    assert found == {HOST: 1, DATABASE: 1, PRIMARY: 2, STANDBY: 2}
+    assert found == {HOST: 1, DATABASE: 1, PRIMARY: 1, STANDBY: 1}
 
 
 def test_the_copy_needs_its_origin_and_not_the_other_way_round() -> None:
@@ -46,13 +59,14 @@ def test_the_copy_needs_its_origin_and_not_the_other_way_round() -> None:
 
 def test_hops_answer_what_correlation_asks() -> None:
     hops = topology.hops_in(topology.needs(SHOP, [STOREFRONT, PRIMARY]))
-    assert hops(STOREFRONT, PRIMARY) == 3
+    assert hops(STOREFRONT, PRIMARY) == 2
     assert hops(PRIMARY, STOREFRONT) is None
 
 
 def test_callers_are_who_needs_a_symptom_nearest_first_and_bounded() -> None:
     assert topology.callers(SHOP, [PRIMARY, ORDERS]) == {DATABASE: 1, STANDBY: 1, STOREFRONT: 1}
-    assert topology.callers(SHOP, [PRIMARY], limit=2) == {DATABASE: 1, STANDBY: 1}
+    assert topology.callers(SHOP, [PRIMARY]) == {DATABASE: 1, STANDBY: 1, ORDERS: 1, STOREFRONT: 2}
+    assert list(topology.callers(SHOP, [PRIMARY], limit=3).values()) == [1, 1, 1]
 
 
 ids = st.integers(1, 7).map(lambda n: UUID(int=n))
@@ -69,3 +83,4 @@ def test_any_graph_is_walked_within_its_hops_and_nobody_needs_itself(
         assert all(1 <= hops <= max_hops for hops in found.values())
         for other, hops in graph.downstream(resource, max_hops).items():
             assert found[other] <= hops
+        assert set(topology.needs(graph, [resource], max_hops=max_hops + 1)[resource]) >= set(found)

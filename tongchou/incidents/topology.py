@@ -1,50 +1,71 @@
 """What a failing resource needs, as the reasoning about causes sees it. Pure.
 
-One step goes beyond the graph: what a service calls, each of its instances calls too. Without it an instance that errs
-because the database is gone would look as if nothing that it needs had failed.
+Two things differ from the plain graph. An instance and its service are one thing at two resolutions, so the step
+between them costs nothing: otherwise a chain of four services would look eight steps long. And what a service calls,
+each of its instances calls too: otherwise an instance that errs because the database is gone would look as if all that
+it needs were well.
 """
 
+from __future__ import annotations
+
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from uuid import UUID
 
 from tongchou.inventory.graph import Graph
+from tongchou.inventory.kinds import dependency
 
 MAX_HOPS = 6
 MAX_CALLERS = 200
 PART_OF = "part_of"
-CALL_TYPES = frozenset({"calls", "stores_in"})
+
+Steps = dict[UUID, dict[UUID, int]]
 
 
-def needs(graph: Graph, resources: Iterable[UUID], *, max_hops: int = MAX_HOPS) -> dict[UUID, dict[UUID, int]]:
-    """Return for each resource what it needs within `max_hops` -> number of steps, without itself.
+def needs(graph: Graph, resources: Iterable[UUID], *, max_hops: int = MAX_HOPS) -> Steps:
+    """Return for each resource what it needs within `max_hops` -> number of steps (>= 1), without itself.
 
-    O(relations) once, then one walk for each resource and each thing its services call.
+    O(relations) once, and one walk for each resource.
     """
     wanted = set(resources)
-    services: dict[UUID, list[UUID]] = {}
+    if not wanted:
+        return {}
+    down = _steps(graph)
     for edge in graph.edges:
         if edge.type == PART_OF and edge.from_id in wanted:
-            services.setdefault(edge.from_id, []).append(edge.to_id)
-    calls: dict[UUID, list[UUID]] = {}
-    whole = {service for each in services.values() for service in each}
+            mine = down.setdefault(edge.from_id, {})
+            mine |= {other: 1 for other, cost in down.get(edge.to_id, {}).items() if cost > 0 and other not in mine}
+    return {resource: _walk(down, resource, max_hops) for resource in wanted}
+
+
+def _steps(graph: Graph, *, upwards: bool = False) -> Steps:
+    """The cost of each single step from a resource to what it needs (or, upwards, to who needs it)."""
+    found: Steps = {}
     for edge in graph.edges:
-        if edge.from_id in whole and edge.type in CALL_TYPES:
-            calls.setdefault(edge.from_id, []).append(edge.to_id)
-    found = {}
-    for resource in wanted:
-        reached = dict(graph.downstream(resource, max_hops))
-        for service in services.get(resource, ()):
-            for called in calls.get(service, ()):
-                _nearer(reached, called, 1)
-                for other, hops in graph.downstream(called, max_hops - 1).items():
-                    _nearer(reached, other, hops + 1)
-        reached.pop(resource, None)
-        found[resource] = reached
+        turned = (dependency(edge.type, 0, 1) == (1, 0)) is not upwards
+        a, b = (edge.to_id, edge.from_id) if turned else (edge.from_id, edge.to_id)
+        cost = 0 if edge.type == PART_OF else 1
+        row = found.setdefault(a, {})
+        row[b] = min(cost, row.get(b, cost))
     return found
 
 
-def _nearer(reached: dict[UUID, int], resource: UUID, hops: int) -> None:
-    reached[resource] = min(hops, reached.get(resource, hops))
+def _walk(steps: Steps, start: UUID, max_hops: int) -> dict[UUID, int]:
+    """Least costs from `start` by steps that cost 0 or 1 (so a deque will do), at least 1 for another resource."""
+    best = {start: 0}
+    queue = deque([start])
+    while queue:
+        node = queue.popleft()
+        for other, cost in steps.get(node, {}).items():
+            reached = best[node] + cost
+            if reached <= max_hops and reached < best.get(other, max_hops + 1):
+                best[other] = reached
+                if cost:
+                    queue.append(other)
+                else:
+                    queue.appendleft(other)
+    del best[start]
+    return {other: max(1, hops) for other, hops in best.items()}
 
 
 def hops_in(found: Mapping[UUID, Mapping[UUID, int]]) -> Callable[[UUID, UUID], int | None]:
@@ -55,10 +76,13 @@ def hops_in(found: Mapping[UUID, Mapping[UUID, int]]) -> Callable[[UUID, UUID], 
 def callers(graph: Graph, symptoms: Iterable[UUID], *, limit: int = MAX_CALLERS) -> dict[UUID, int]:
     """Return who needs any symptom -> steps to the nearest one, without the symptoms; the nearest `limit` of them."""
     failing = set(symptoms)
+    if not failing:
+        return {}
+    up = _steps(graph, upwards=True)
     found: dict[UUID, int] = {}
     for symptom in failing:
-        for other, hops in graph.upstream(symptom, MAX_HOPS).items():
+        for other, hops in _walk(up, symptom, MAX_HOPS).items():
             if other not in failing:
-                _nearer(found, other, hops)
+                found[other] = min(hops, found.get(other, hops))
     nearest = sorted(found.items(), key=lambda entry: (entry[1], str(entry[0])))[:limit]
     return dict(nearest)
