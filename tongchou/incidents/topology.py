@@ -31,10 +31,12 @@ def needs(graph: Graph, resources: Iterable[UUID], *, max_hops: int = MAX_HOPS) 
     if not wanted:
         return {}
     down = _steps(graph)
-    for edge in graph.edges:
-        if edge.type == PART_OF and edge.from_id in wanted:
-            mine = down.setdefault(edge.from_id, {})
-            mine |= {other: 1 for other, cost in down.get(edge.to_id, {}).items() if cost > 0 and other not in mine}
+    parts = [(edge.from_id, edge.to_id) for edge in graph.edges if edge.type == PART_OF]
+    called = {whole: [other for other, cost in down.get(whole, {}).items() if cost] for _part, whole in parts}
+    for part, whole in parts:
+        mine = down.setdefault(part, {})
+        for other in called[whole]:
+            mine.setdefault(other, 1)
     return {resource: _walk(down, resource, max_hops) for resource in wanted}
 
 
