@@ -28,7 +28,11 @@ from tongchou.web.middleware import LANGUAGE_COOKIE, THEME_COOKIE
 @cache
 def zones() -> list[str]:
     """Return the names of time zones, regions first."""
-    return sorted(name for name in zoneinfo.available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/", "posix/", "right/")))
+    return sorted(
+        name
+        for name in zoneinfo.available_timezones()
+        if "/" in name and not name.startswith(("Etc/", "SystemV/", "posix/", "right/"))
+    )
 
 
 def _context(request: PageRequest, **more: Any) -> dict[str, Any]:
@@ -51,7 +55,9 @@ def account(request: PageRequest) -> HttpResponse:
     """Show it; POST saves language, time zone, theme and name."""
     if request.method != "POST":
         return render(request, "admin/account.html", _context(request))
-    wanted = {name: request.POST[name] for name in ("display_name", "language", "time_zone", "theme") if name in request.POST}
+    wanted = {
+        name: request.POST[name] for name in ("display_name", "language", "time_zone", "theme") if name in request.POST
+    }
     try:
         user = people.set_preferences(actor=request.actor, user=request.user, **wanted)
     except Invalid as problem:

@@ -102,28 +102,46 @@ def people_act(request: PageRequest, act: str) -> HttpResponse:
             team = writes.create_team(actor=request.actor, name=post.get("name", ""))
             messages.success(request, _("%(name)s is created.") % {"name": team.name})
         elif act == "role":
-            writes.set_role(actor=request.actor, user=_user(post.get("user", "")), role=_role(post.get("role", "")), team=_team(post.get("team", "")))
+            writes.set_role(
+                actor=request.actor,
+                user=_user(post.get("user", "")),
+                role=_role(post.get("role", "")),
+                team=_team(post.get("team", "")),
+            )
             messages.success(request, _("The role is saved."))
         elif act == "active":
             writes.set_active(actor=request.actor, user=_user(post.get("user", "")), active=post.get("active") == "1")
             messages.success(request, _("Saved."))
         elif act == "password":
-            writes.set_password(actor=request.actor, user=_user(post.get("user", "")), password=post.get("password", ""))
+            writes.set_password(
+                actor=request.actor, user=_user(post.get("user", "")), password=post.get("password", "")
+            )
             messages.success(request, _("The password is set."))
         else:
             raise NotFound("people.act", _("There is no such action."), remedy=_("Use the buttons of the page."))
     except (Invalid, Conflict) as problem:
         form = {key: value for key, value in post.items() if key != "password"}
-        return render(request, "admin/people.html", _people_context(request, problem=problem, form=form, act=act), status=problem.status)
+        return render(
+            request,
+            "admin/people.html",
+            _people_context(request, problem=problem, form=form, act=act),
+            status=problem.status,
+        )
     return redirect("web:people")
 
 
 def make_token(request: PageRequest, user: User) -> tuple[ApiToken, str]:
     """Make a token from the form's name, scopes and days. The text is known only now."""
     days = request.POST.get("days", "90")
-    expires_at = timezone.now() + timedelta(days=int(days)) if days.isdigit() and 0 < int(days) <= tokens.MAX_DAYS else None
+    expires_at = (
+        timezone.now() + timedelta(days=int(days)) if days.isdigit() and 0 < int(days) <= tokens.MAX_DAYS else None
+    )
     return tokens.create(
-        actor=request.actor, user=user, name=request.POST.get("name", ""), scopes=request.POST.getlist("scopes"), expires_at=expires_at
+        actor=request.actor,
+        user=user,
+        name=request.POST.get("name", ""),
+        scopes=request.POST.getlist("scopes"),
+        expires_at=expires_at,
     )
 
 
@@ -134,7 +152,9 @@ def people_token(request: PageRequest) -> HttpResponse:
     try:
         row, text = make_token(request, _user(request.POST.get("user", "")))
     except Invalid as problem:
-        return render(request, "admin/people.html", _people_context(request, problem=problem, act="token"), status=problem.status)
+        return render(
+            request, "admin/people.html", _people_context(request, problem=problem, act="token"), status=problem.status
+        )
     response = render(request, "admin/people.html", _people_context(request, new_token=text, new_row=row))
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -169,8 +189,26 @@ def settings(request: PageRequest) -> HttpResponse:
         value = settings_store.get(each.key)
         newest = SettingChange.objects.filter(key=each.key).order_by("-pk").first()
         text = tried.get(each.key, value if each.type is str else json.dumps(value, ensure_ascii=False, indent=2))
-        kind = "bool" if each.type is bool else "number" if each.type in (int, float) else "text" if each.type is str else "json"
-        rows.append({"setting": each, "value": value, "text": text, "kind": kind, "newest": newest, "room": each.key.partition(".")[0], "failed": each.key in tried})
+        kind = (
+            "bool"
+            if each.type is bool
+            else "number"
+            if each.type in (int, float)
+            else "text"
+            if each.type is str
+            else "json"
+        )
+        rows.append(
+            {
+                "setting": each,
+                "value": value,
+                "text": text,
+                "kind": kind,
+                "newest": newest,
+                "room": each.key.partition(".")[0],
+                "failed": each.key in tried,
+            }
+        )
     context = {"rows": rows, "problem": problem, "may_edit": allows(request.actor, "settings.edit")}
     return render(request, "admin/settings.html", context, status=422 if problem else 200)
 
@@ -185,6 +223,9 @@ def _value(key: str, text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise Invalid(
-            "setting.json", f"{error.msg} (line {error.lineno}, column {error.colno})", field="value", value=text[:100],
+            "setting.json",
+            f"{error.msg} (line {error.lineno}, column {error.colno})",
+            field="value",
+            value=text[:100],
             remedy=_("Write a value in JSON."),
         ) from error

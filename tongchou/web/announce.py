@@ -27,7 +27,9 @@ def announcement(event: Event, actor: Actor) -> Announcement | None:
     if event.verb == "incident.opened" and allows_anywhere(actor, "incidents.view"):
         number = payload.get("number")
         url = f"/incidents/{number}" if number else "/incidents"
-        return Announcement(_("New incident: %(title)s") % {"title": payload.get("title") or number or ""}, "critical", url)
+        return Announcement(
+            _("New incident: %(title)s") % {"title": payload.get("title") or number or ""}, "critical", url
+        )
     if event.verb == "approval.requested" and allows_anywhere(actor, "approvals.decide"):
         if event.actor_id is not None and event.actor_id == actor.user_id:
             return None

@@ -59,7 +59,9 @@ def echarts(request: HttpRequest, stamp: str) -> HttpResponse:
     try:
         packed = echarts_gzipped()
     except (AssetChanged, OSError) as error:
-        raise Unavailable("asset.changed", str(error), remedy="Run `make setup` to install the pinned packages.") from error
+        raise Unavailable(
+            "asset.changed", str(error), remedy="Run `make setup` to install the pinned packages."
+        ) from error
     headers = {"Cache-Control": FOREVER, "Vary": "Accept-Encoding", "X-Content-Type-Options": "nosniff"}
     if "gzip" not in request.headers.get("Accept-Encoding", ""):
         return HttpResponse(gzip.decompress(packed), content_type="text/javascript; charset=utf-8", headers=headers)

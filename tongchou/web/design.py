@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -14,18 +14,19 @@ from django.utils.functional import Promise
 
 from tongchou.inventory import kinds
 from tongchou.inventory.graph import Edge, Graph, Node, load_graph
-from tongchou.inventory.health import FAILING, Status
+from tongchou.inventory.health import FAILING, ORDER, Status
 from tongchou.inventory.kinds import dependency
 from tongchou.inventory.layout import lay_out
 from tongchou.web import health
 from tongchou.web.gate import PageRequest, page
 
 SERVICE_KINDS = frozenset({"load_balancer", "service", "database", "cache", "queue"})
-SERVICE_RELATIONS = frozenset({"calls", "stores_in", "replicates_to"})
+SERVICE_RELATIONS = frozenset({"calls", "stores_in"})
 ALL_RELATIONS = frozenset(kinds.RELATION_TYPES)
-BOX_WIDTH, BOX_HEIGHT = 158, 46
-COLUMN_WIDTH, ROW_HEIGHT, MARGIN = 242, 70, 26
+BOX_WIDTH, BOX_HEIGHT = 168, 46
+COLUMN_WIDTH, ROW_HEIGHT, MARGIN = 244, 68, 24
 MAX_NODES = 400
+MAX_PIPS = 5
 # the shape drawn for each status inside a 14 x 14 box: never colour alone
 GLYPHS: dict[str, str] = {
     "ok": "M2.5 7.5l3 3 6-7",
@@ -46,6 +47,16 @@ TONES: dict[Status, str] = {
 
 
 @dataclass(frozen=True)
+class Pip:
+    """A part of a whole (an instance of a service), drawn small on it: a round, a triangle, a square by tone."""
+
+    name: str
+    status: str
+    tone: str
+    x: float
+
+
+@dataclass(frozen=True)
 class Box:
     """A node as drawn: its left top corner, status, tone and where it leads."""
 
@@ -58,6 +69,7 @@ class Box:
     x: float
     y: float
     url: str
+    pips: tuple[Pip, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,7 +106,7 @@ def choose(graph: Graph, *, everything: bool) -> list[Node]:
     nodes = [
         node
         for node in graph.nodes.values()
-        if node.id in related or (node.kind in SERVICE_KINDS and (everything or node.id not in parts))
+        if node.id in related or (node.kind in SERVICE_KINDS and not everything and node.id not in parts)
     ]
     return sorted(nodes, key=lambda node: (kinds.kind(node.kind).tier, node.name))
 
@@ -117,14 +129,14 @@ def draw(graph: Graph, statuses: Mapping[UUID, Status], nodes: Collection[Node],
         place.node: (MARGIN + place.tier * COLUMN_WIDTH, MARGIN + place.y * (height - 2 * MARGIN) - BOX_HEIGHT / 2)
         for place in places
     }
-    boxes = [_box(node, statuses.get(node.id, "unknown"), *at[node.id]) for node in shown]
+    pips = {} if everything_drawn(types) else parts_of(graph, statuses)
+    boxes = [_box(node, statuses.get(node.id, "unknown"), *at[node.id], pips.get(node.id, ())) for node in shown]
     lines = [
         Line(
             _curve(at[dependant], at[needed]),
             edge.type,
             statuses.get(needed, "unknown") in FAILING,
-            f"{graph.nodes[edge.from_id].name} {kinds.RELATION_TYPES[edge.type].title if edge.type in kinds.RELATION_TYPES else edge.type}"
-            f" {graph.nodes[edge.to_id].name}",
+            f"{graph.nodes[edge.from_id].name} {_verb(edge.type)} {graph.nodes[edge.to_id].name}",
         )
         for edge, dependant, needed in pairs
     ]
@@ -133,16 +145,48 @@ def draw(graph: Graph, statuses: Mapping[UUID, Status], nodes: Collection[Node],
     return Drawing(boxes, lines, width, height, len(nodes) - len(shown))
 
 
+def _verb(type_: str) -> str:
+    known = kinds.RELATION_TYPES.get(type_)
+    return str(known.title) if known else type_
+
+
 def _needs(edge: Edge) -> tuple[UUID, UUID]:
-    dependant, needed = dependency(edge.type, edge.from_id, edge.to_id)
-    assert isinstance(dependant, UUID) and isinstance(needed, UUID)  # noqa: S101  # dependency only swaps its arguments
-    return dependant, needed
+    return cast(tuple[UUID, UUID], dependency(edge.type, edge.from_id, edge.to_id))
 
 
-def _box(node: Node, status: Status, x: float, y: float) -> Box:
+def everything_drawn(types: Collection[str]) -> bool:
+    """Tell whether parts are boxes of their own on this map."""
+    return "part_of" in types
+
+
+def parts_of(graph: Graph, statuses: Mapping[UUID, Status]) -> dict[UUID, tuple[Pip, ...]]:
+    """Return the parts of every whole, worst first; more than MAX_PIPS are left out. Pure."""
+    found: dict[UUID, list[UUID]] = {}
+    for edge in graph.edges:
+        if edge.type == "part_of":
+            found.setdefault(edge.to_id, []).append(edge.from_id)
+    result = {}
+    for whole, parts in found.items():
+        rows = sorted(parts, key=lambda part: (ORDER.index(statuses.get(part, "unknown")), graph.nodes[part].name))[
+            :MAX_PIPS
+        ]
+        result[whole] = tuple(
+            Pip(
+                graph.nodes[part].name,
+                statuses.get(part, "unknown"),
+                TONES[statuses.get(part, "unknown")],
+                BOX_WIDTH - 15 - 12.0 * place,
+            )
+            for place, part in enumerate(rows)
+        )
+    return result
+
+
+def _box(node: Node, status: Status, x: float, y: float, pips: tuple[Pip, ...]) -> Box:
     tone = TONES[status]
     url = reverse("web:resource", args=[node.id])
-    return Box(node.id, node.name, kinds.kind(node.kind).title, status, tone, GLYPHS[tone], round(x, 1), round(y, 1), url)
+    title = kinds.kind(node.kind).title
+    return Box(node.id, node.name, title, status, tone, GLYPHS[tone], round(x, 1), round(y, 1), url, pips)
 
 
 def _curve(a: tuple[float, float], b: tuple[float, float]) -> str:

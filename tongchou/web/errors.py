@@ -63,7 +63,12 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """500: rendered without the database and without context processors, which may be what broke."""
     if not wants_page(request):
-        body: dict[str, Any] = {"type": "about:blank", "title": "Internal server error", "status": 500, "code": "server.error"}
+        body: dict[str, Any] = {
+            "type": "about:blank",
+            "title": "Internal server error",
+            "status": 500,
+            "code": "server.error",
+        }
         return JsonResponse(body, status=500, content_type="application/problem+json")
     return HttpResponse(render_to_string("errors/500.html"), status=500)
 

@@ -38,7 +38,8 @@ def page(permission: str) -> Callable[[View], View]:
     def wrap(view: View) -> View:
         @wraps(view)
         def gated(request: PageRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            if not request.user.is_authenticated:
+            person: object = request.user  # PageRequest says somebody is signed in; here we make it true
+            if not isinstance(person, User):
                 return _to_login(request)
             if permission != ANY_PERSON:
                 check_anywhere(request.actor, permission)

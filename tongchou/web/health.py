@@ -30,7 +30,8 @@ def _answering() -> dict[tuple[str, str], bool]:
 def own_statuses(only: Collection[UUID] | None = None) -> dict[UUID, Status]:
     """Return what measurements say of each resource itself (of `only`, or of all that anything is measured of).
 
-    A resource is down when none of its endpoints answers; a firing alert about it colours it by severity. 2 SQL queries.
+    A resource is down when none of its endpoints answers; a firing alert about it colours it by severity.
+    Two SQL queries.
     """
     found: dict[UUID, list[Status]] = defaultdict(list)
     up = _answering()
@@ -54,7 +55,7 @@ def own_statuses(only: Collection[UUID] | None = None) -> dict[UUID, Status]:
 
 
 def of_graph(graph: Graph) -> dict[UUID, Status]:
-    """Return the status of every resource of the graph; who needs a failing one is affected, parts speak for the whole."""
+    """Return the status of every resource: who needs a failing one is affected, parts speak for the whole."""
     own = own_statuses()
     wholes = lift_parts(graph, own)
     return health.statuses(graph, own=wholes, held=held_resources())

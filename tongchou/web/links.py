@@ -51,38 +51,74 @@ Resolver = Callable[[list[str]], Found]
 
 def _resources(ids: list[str]) -> Found:
     return [
-        (str(row.pk), Link("", row.name, reverse("web:resource", args=[row.pk]), kinds.kind(row.kind).icon, str(kinds.kind(row.kind).title)))
+        (
+            str(row.pk),
+            Link(
+                "",
+                row.name,
+                reverse("web:resource", args=[row.pk]),
+                kinds.kind(row.kind).icon,
+                str(kinds.kind(row.kind).title),
+            ),
+        )
         for row in Resource.objects.filter(pk__in=ids).only("pk", "name", "kind")
     ]
 
 
 def _incidents(ids: list[str]) -> Found:
     rows = Incident.objects.filter(pk__in=ids).only("pk", "number", "title")
-    return [(str(row.pk), Link("", str(row), reverse("web:incident", args=[row.number]), "siren", "incident")) for row in rows]
+    return [
+        (str(row.pk), Link("", str(row), reverse("web:incident", args=[row.number]), "siren", "incident"))
+        for row in rows
+    ]
 
 
 def _groups(ids: list[str]) -> Found:
     rows = AlertGroup.objects.filter(pk__in=ids).only("pk", "labels", "key")
-    return [(str(row.pk), Link("", group_title(row), reverse("web:alert-group", args=[row.pk]), "bell", "group")) for row in rows]
+    return [
+        (str(row.pk), Link("", group_title(row), reverse("web:alert-group", args=[row.pk]), "bell", "group"))
+        for row in rows
+    ]
 
 
 def _alerts(ids: list[str]) -> Found:
     rows = Alert.objects.filter(pk__in=ids).only("pk", "name", "group_id")
     return [
-        (str(row.pk), Link("", row.name, reverse("web:alert-group", args=[row.group_id]) if row.group_id else reverse("web:alerts"), "bell", "alert"))
+        (
+            str(row.pk),
+            Link(
+                "",
+                row.name,
+                reverse("web:alert-group", args=[row.group_id]) if row.group_id else reverse("web:alerts"),
+                "bell",
+                "alert",
+            ),
+        )
         for row in rows
     ]
 
 
 def _files(ids: list[str]) -> Found:
     rows = RuleFile.objects.filter(pk__in=ids).only("pk", "name")
-    return [(str(row.pk), Link("", row.name, reverse("web:alert-file", args=[row.name]), "file-text", "rule file")) for row in rows]
+    return [
+        (str(row.pk), Link("", row.name, reverse("web:alert-file", args=[row.name]), "file-text", "rule file"))
+        for row in rows
+    ]
 
 
 def _procedures(ids: list[str]) -> Found:
     rows = Procedure.objects.filter(pk__in=ids).only("pk", "name", "title")
     return [
-        (str(row.pk), Link("", localized(row.title, row.name), reverse("web:procedure", args=[row.name]), "book-open-check", "procedure"))
+        (
+            str(row.pk),
+            Link(
+                "",
+                localized(row.title, row.name),
+                reverse("web:procedure", args=[row.name]),
+                "book-open-check",
+                "procedure",
+            ),
+        )
         for row in rows
     ]
 
@@ -90,19 +126,34 @@ def _procedures(ids: list[str]) -> Found:
 def _runs(ids: list[str]) -> Found:
     rows = Run.objects.filter(pk__in=ids).select_related("procedure")
     return [
-        (str(row.pk), Link("", localized(row.procedure.title, row.procedure.name), reverse("web:run", args=[row.pk]), "square-play", "run"))
+        (
+            str(row.pk),
+            Link(
+                "",
+                localized(row.procedure.title, row.procedure.name),
+                reverse("web:run", args=[row.pk]),
+                "square-play",
+                "run",
+            ),
+        )
         for row in rows
     ]
 
 
 def _approvals(ids: list[str]) -> Found:
     rows = Approval.objects.filter(pk__in=ids).only("pk", "action")
-    return [(str(row.pk), Link("", row.action, f"{reverse('web:approvals')}?id={row.pk}", "badge-check", "approval")) for row in rows]
+    return [
+        (str(row.pk), Link("", row.action, f"{reverse('web:approvals')}?id={row.pk}", "badge-check", "approval"))
+        for row in rows
+    ]
 
 
 def _deployments(ids: list[str]) -> Found:
     rows = Deployment.objects.filter(pk__in=ids)
-    return [(str(row.pk), Link("", row.title, f"{reverse('web:deployments')}?id={row.pk}", "rocket", "deployment")) for row in rows]
+    return [
+        (str(row.pk), Link("", row.title, f"{reverse('web:deployments')}?id={row.pk}", "rocket", "deployment"))
+        for row in rows
+    ]
 
 
 def _users(ids: list[str]) -> Found:
@@ -111,7 +162,10 @@ def _users(ids: list[str]) -> Found:
 
 
 def _teams(ids: list[str]) -> Found:
-    return [(str(row.pk), Link("", row.name, reverse("web:people"), "users", "team")) for row in Team.objects.filter(pk__in=ids)]
+    return [
+        (str(row.pk), Link("", row.name, reverse("web:people"), "users", "team"))
+        for row in Team.objects.filter(pk__in=ids)
+    ]
 
 
 def _tokens(ids: list[str]) -> Found:

@@ -168,7 +168,9 @@ async def events(request: HttpRequest) -> HttpResponseBase:
     if about and not is_ref(about):
         return HttpResponse("about is not a ref", status=400, content_type="text/plain")
     language = getattr(request, "LANGUAGE_CODE", "") or translation.get_language() or "en"
-    response = StreamingHttpResponse(_stream(actor, language, about, _resume_from(request)), content_type="text/event-stream")
+    response = StreamingHttpResponse(
+        _stream(actor, language, about, _resume_from(request)), content_type="text/event-stream"
+    )
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     return response

@@ -25,6 +25,7 @@ from tongchou.web import panels, telemetry_reads
 from tongchou.web.design import small_map
 from tongchou.web.gate import PageRequest, page
 from tongchou.web.review import entries
+from tongchou.web.verbs import NEWS
 
 MAX_SPAN = timedelta(days=400)
 CHANGE_VERBS = ("deployment.finished", "run.started", "incident.opened")
@@ -67,7 +68,7 @@ def cockpit(request: PageRequest) -> HttpResponse:
         "figures": _figures(request.actor),
         "panels": _panels(),
         "map": small_map(),
-        "entries": entries(ledger.events(since=since, limit=12)),
+        "entries": entries(ledger.events(since=since, verbs=NEWS, limit=14)),
         "open_incidents": Incident.objects.exclude(state=IncidentState.RESOLVED).order_by("-number")[:4],
         "may_edit": allows(request.actor, "settings.edit"),
     }
@@ -84,6 +85,7 @@ def panels_edit(request: PageRequest) -> HttpResponse:
         "may_edit": allows(request.actor, "settings.edit"),
         "units": panels.UNITS[1:],
         "custom": bool(panels.configured()),
+        "example_legend": "{{service}}",
     }
     if request.method != "POST":
         return render(request, "operate/panels.html", context)
@@ -104,7 +106,9 @@ def _moment(text: str, field: str) -> datetime:
     try:
         return datetime.fromtimestamp(int(text) / 1000, UTC)
     except (ValueError, OverflowError, OSError) as error:
-        raise Invalid("range.time", _("A time in milliseconds since 1970 is wanted."), field=field, value=text) from error
+        raise Invalid(
+            "range.time", _("A time in milliseconds since 1970 is wanted."), field=field, value=text
+        ) from error
 
 
 def _marks(about: str, start: datetime, end: datetime) -> list[dict[str, Any]]:

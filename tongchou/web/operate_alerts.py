@@ -57,7 +57,13 @@ def _group_rows(groups: list[AlertGroup]) -> list[dict[str, Any]]:
         alerts = list(group.alerts.all())
         named = {each.resource.name: each.resource for alert in alerts for each in alert.resources.all()}
         rows.append(
-            {"group": group, "title": group_title(group), "alerts": alerts, "resources": list(named.values())[:6], "incident": incidents.get(group.pk)}
+            {
+                "group": group,
+                "title": group_title(group),
+                "alerts": alerts,
+                "resources": list(named.values())[:6],
+                "incident": incidents.get(group.pk),
+            }
         )
     return rows
 
@@ -78,7 +84,12 @@ def alert_list(request: PageRequest) -> HttpResponse:
     state = request.GET.get("state", "")
     wanted = state if state in AlertStateChoice.values else None
     rows = list(reads.alerts(actor=request.actor, state=wanted)[:PAGE])
-    context = _tabs(request) | {"tab": "alerts", "state": wanted or "", "rows": rows, "states": AlertStateChoice.choices}
+    context = _tabs(request) | {
+        "tab": "alerts",
+        "state": wanted or "",
+        "rows": rows,
+        "states": AlertStateChoice.choices,
+    }
     part = request.GET.get("part") == "live"
     return render(request, "operate/alert_list_live.html" if part else "operate/alert_list.html", context)
 
@@ -105,7 +116,9 @@ def alert_group(request: PageRequest, group_id: UUID) -> HttpResponse:
     """One group: its alerts with a chart of their expressions, its incident, what was told to whom."""
     group = reads.groups(actor=request.actor).filter(pk=group_id).first()
     if group is None:
-        raise NotFound("alert_group.unknown", _("There is no such group of alerts."), remedy=_("Open the list of alerts."))
+        raise NotFound(
+            "alert_group.unknown", _("There is no such group of alerts."), remedy=_("Open the list of alerts.")
+        )
     row = _group_rows([group])[0]
     rules = {alert.rule_id: alert.rule for alert in group.alerts.select_related("rule")}
     context = row | {
@@ -134,11 +147,15 @@ def _uploaded(request: PageRequest) -> str:
     if upload is None:
         return request.POST.get("text", "").replace("\r\n", "\n")
     if upload.size is not None and upload.size > MAX_RULE_FILE_BYTES:
-        raise TooLarge("rule_file.too_large", _("The file is over 2 MB."), field="file", remedy=_("Split it into several files."))
+        raise TooLarge(
+            "rule_file.too_large", _("The file is over 2 MB."), field="file", remedy=_("Split it into several files.")
+        )
     try:
         return bytes(upload.read()).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Invalid("rule_file.encoding", _("The file is not UTF-8."), field="file", remedy=_("Save it as UTF-8.")) from error
+        raise Invalid(
+            "rule_file.encoding", _("The file is not UTF-8."), field="file", remedy=_("Save it as UTF-8.")
+        ) from error
 
 
 @page("alerting.view")
@@ -168,7 +185,13 @@ def alert_file(request: PageRequest, name: str = "") -> HttpResponse:
         errors = problem.extra.get("errors") or [{"line": None, "detail": problem.detail, "remedy": problem.remedy}]
         bad = {each.get("line") for each in errors}
         lines = [{"n": n, "text": line, "bad": n in bad} for n, line in enumerate(text.split("\n"), start=1)]
-        context |= {"text": text, "name_tried": wanted, "problem": problem, "errors": errors, "lines": lines if bad - {None} else []}
+        context |= {
+            "text": text,
+            "name_tried": wanted,
+            "problem": problem,
+            "errors": errors,
+            "lines": lines if bad - {None} else [],
+        }
         return render(request, "operate/alert_file.html", context, status=422)
     messages.success(request, _("The rules of %(name)s are in force.") % {"name": saved.name})
     return redirect("web:alert-file", name=saved.name)

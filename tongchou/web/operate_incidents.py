@@ -32,7 +32,11 @@ MOST_AFFECTED = 30
 def incidents(request: PageRequest) -> HttpResponse:
     """Incidents: open ones, or with `?state=resolved` the history."""
     state = request.GET.get("state", "open")
-    states = [IncidentState.RESOLVED] if state == "resolved" else [each for each in IncidentState.values if each != IncidentState.RESOLVED]
+    states = (
+        [IncidentState.RESOLVED]
+        if state == "resolved"
+        else [each for each in IncidentState.values if each != IncidentState.RESOLVED]
+    )
     rows = reads.listing(request.actor, states=states)
     before = request.GET.get("before", "")
     if before.isascii() and before.isdigit() and len(before) < 10:
@@ -87,7 +91,9 @@ def _room(request: PageRequest, incident: Incident) -> dict[str, Any]:
     links = reads.groups(incident)
     affected = reads.affected(incident)[:MOST_AFFECTED]
     statuses = health.of_page([each.resource_id for each in affected])
-    rules = {alert.rule_id: alert for link in links for alert in link.group.alerts.select_related("rule")}
+    alerts = [alert for link in links for alert in link.group.alerts.select_related("rule")]
+    alerts.sort(key=lambda alert: (alert.severity != "critical", alert.active_at))
+    rules = {alert.rule_id: alert.rule for alert in alerts}
     may_request = allows_anywhere(request.actor, "runbooks.request")
     suggestions = [
         {"suggestion": each, "title": localized(each.title, each.name), "targets": ",".join(each.target_names)}
@@ -98,11 +104,14 @@ def _room(request: PageRequest, incident: Incident) -> dict[str, Any]:
         "ref": ref(incident),
         "lines": _lines(incident),
         "suspects": _suspects(incident),
-        "groups": [{"link": link, "title": group_title(link.group), "reason": reads.join_reason(link)} for link in links],
-        "affected": [
-            {"row": each, "kind": kinds.kind(each.resource.kind), "status": statuses.get(each.resource_id, "unknown")} for each in affected
+        "groups": [
+            {"link": link, "title": group_title(link.group), "reason": reads.join_reason(link)} for link in links
         ],
-        "charts": [alert.rule for alert in list(rules.values())[:MOST_CHARTS]],
+        "affected": [
+            {"row": each, "kind": kinds.kind(each.resource.kind), "status": statuses.get(each.resource_id, "unknown")}
+            for each in affected
+        ],
+        "charts": list(rules.values())[:MOST_CHARTS],
         "suggestions": suggestions,
         "runs": Run.objects.filter(about_ref=ref(incident)).select_related("procedure").order_by("-created_at")[:10],
         "may_respond": _may_respond(request, incident),
@@ -123,11 +132,15 @@ def incident(request: PageRequest, number: int) -> HttpResponse:
 Act = Callable[[PageRequest, Incident], object]
 ACTS: dict[str, Act] = {
     "acknowledge": lambda request, row: actions.acknowledge(actor=request.actor, incident=row),
-    "mitigate": lambda request, row: actions.mitigate(actor=request.actor, incident=row, comment=request.POST.get("comment", "")),
+    "mitigate": lambda request, row: actions.mitigate(
+        actor=request.actor, incident=row, comment=request.POST.get("comment", "")
+    ),
     "resolve": lambda request, row: actions.resolve(
         actor=request.actor, incident=row, comment=request.POST.get("comment", ""), force="force" in request.POST
     ),
-    "reopen": lambda request, row: actions.reopen(actor=request.actor, incident=row, comment=request.POST.get("comment", "")),
+    "reopen": lambda request, row: actions.reopen(
+        actor=request.actor, incident=row, comment=request.POST.get("comment", "")
+    ),
     "note": lambda request, row: actions.add_note(actor=request.actor, incident=row, text=request.POST.get("text", "")),
 }
 
@@ -142,5 +155,7 @@ def incident_act(request: PageRequest, number: int, act: str) -> HttpResponse:
     ACTS[act](request, row)
     if act != "note":
         row.refresh_from_db()
-        messages.success(request, _("%(name)s is now: %(state)s.") % {"name": row.name, "state": row.get_state_display()})
+        messages.success(
+            request, _("%(name)s is now: %(state)s.") % {"name": row.name, "state": row.get_state_display()}
+        )
     return redirect("web:incident", number=number)

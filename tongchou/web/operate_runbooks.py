@@ -124,7 +124,10 @@ def procedure_detail(request: PageRequest, name: str) -> HttpResponse:
         "description": localized(dict(definition.description)),
         "definition": definition,
         "steps": [{"step": each, "question": localized(each.body.get("question", ""))} for each in definition.steps],
-        "checks": [{"query": each.query, "condition": each.condition.text, "says": localized(dict(each.says))} for each in definition.preconditions],
+        "checks": [
+            {"query": each.query, "condition": each.condition.text, "says": localized(dict(each.says))}
+            for each in definition.preconditions
+        ],
         "parameters": _parameters(definition, request.GET),
         "targets": ", ".join(targets),
         "incident": _incident(request.GET),
@@ -152,7 +155,15 @@ def procedure_plan(request: PageRequest, name: str) -> HttpResponse:
     context = {
         "plan": found.plan,
         "refusals": [str(reason) for reason in found.plan.refusals],
-        "checks": [{"query": each.query, "condition": each.condition, "says": localized(dict(each.says)), "target": each.target_name} for each in found.plan.checks],
+        "checks": [
+            {
+                "query": each.query,
+                "condition": each.condition,
+                "says": localized(dict(each.says)),
+                "target": each.target_name,
+            }
+            for each in found.plan.checks
+        ],
         "steps": [{"step": step, "question": localized(step.input.get("question", ""))} for step in found.plan.steps],
         "targets": found.targets,
     }
@@ -201,11 +212,18 @@ def procedure_edit(request: PageRequest, name: str = "") -> HttpResponse:
     if definition is None:
         bad = {each.line for each in defects}
         lines = [{"n": n, "text": line, "bad": n in bad} for n, line in enumerate(text.split("\n"), start=1)]
-        return render(request, "operate/procedure_edit.html", context | {"text": text, "defects": defects, "lines": lines}, status=422)
+        return render(
+            request,
+            "operate/procedure_edit.html",
+            context | {"text": text, "defects": defects, "lines": lines},
+            status=422,
+        )
     try:
         saved = actions.put_procedure(actor=request.actor, name=definition.name, text=text)
     except (Invalid, Conflict) as problem:
-        return render(request, "operate/procedure_edit.html", context | {"text": text, "problem": problem}, status=problem.status)
+        return render(
+            request, "operate/procedure_edit.html", context | {"text": text, "problem": problem}, status=problem.status
+        )
     messages.success(request, _("Saved as version %(number)s.") % {"number": saved.version_number})
     return redirect("web:procedure", name=saved.name)
 
@@ -221,7 +239,14 @@ def runs(request: PageRequest) -> HttpResponse:
         rows = rows.filter(state=state)
     shown = list(rows[:PAGE])
     context = {
-        "rows": [{"row": row, "title": localized(row.procedure.title, row.procedure.name), "targets": [t.get("name", "") for t in row.targets]} for row in shown],
+        "rows": [
+            {
+                "row": row,
+                "title": localized(row.procedure.title, row.procedure.name),
+                "targets": [t.get("name", "") for t in row.targets],
+            }
+            for row in shown
+        ],
         "state": state,
         "open": Run.objects.exclude(state__in=FINISHED).count(),
     }
@@ -263,7 +288,9 @@ def run(request: PageRequest, run_id: UUID) -> HttpResponse:
         "done": done,
         "outcome": say(row.outcome),
         "about": about,
-        "targets": [{"name": target.get("name", ""), "link": target_links.get(target.get("ref", ""))} for target in row.targets],
+        "targets": [
+            {"name": target.get("name", ""), "link": target_links.get(target.get("ref", ""))} for target in row.targets
+        ],
         "entries": entries(ledger.events(about=ref(row), limit=60)),
         "finished": row.state in FINISHED,
         "params": sorted(row.params.items()),
@@ -299,4 +326,3 @@ def run_act(request: PageRequest, run_id: UUID, act: str) -> HttpResponse:
     else:
         raise NotFound("run.act", _("There is no such action."), remedy=_("Use the buttons on the page of the run."))
     return redirect("web:run", run_id=row.pk)
-

@@ -1,4 +1,4 @@
-"""The cockpit's panels: PromQL with a title and a unit, kept as a run-time setting; sensible ones when nobody set any."""
+"""The cockpit's panels: PromQL with a title and a unit, kept as a run-time setting; suggested when nobody set any."""
 
 from __future__ import annotations
 
@@ -96,7 +96,9 @@ def _requests(names: Sequence[str], labels_of: Callable[[str], Sequence[str]], s
         if code:
             wrong = _of(counter, selector, code + '=~"5.."')
             ratio = f"(sum by ({by}) (rate({wrong}[1m])) or 0 * {rate}) / ({rate} > 0)"
-            panels.append(Panel({"en": "Error ratio (5xx)", "zh": "错误率 (5xx)"}, ratio, "ratio", f"{{{{{by}}}}}", min=0))
+            panels.append(
+                Panel({"en": "Error ratio (5xx)", "zh": "错误率 (5xx)"}, ratio, "ratio", f"{{{{{by}}}}}", min=0)
+            )
     buckets = _first(names, "_request_duration_seconds_bucket", "_latency_seconds_bucket", "_duration_seconds_bucket")
     if buckets:
         by = _one_of(labels_of(buckets), "service", "job", "handler", "instance") or "job"
@@ -111,11 +113,15 @@ def _host(names: Sequence[str], selector: str) -> list[Panel]:
         idle = _of("node_cpu_seconds_total", selector, 'mode="idle"')
         every = _of("node_cpu_seconds_total", selector)
         busy = f"1 - avg by (instance) (rate({idle}[1m])) / avg by (instance) (sum without (mode) (rate({every}[1m])))"
-        panels.append(Panel({"en": "Host CPU in use", "zh": "主机 CPU 使用率"}, busy, "ratio", "{{instance}}", min=0, max=1))
+        panels.append(
+            Panel({"en": "Host CPU in use", "zh": "主机 CPU 使用率"}, busy, "ratio", "{{instance}}", min=0, max=1)
+        )
     if {"node_memory_MemAvailable_bytes", "node_memory_MemTotal_bytes"} <= set(names):
         free = _of("node_memory_MemAvailable_bytes", selector)
         used = f"1 - {free} / {_of('node_memory_MemTotal_bytes', selector)}"
-        panels.append(Panel({"en": "Host memory in use", "zh": "主机内存使用率"}, used, "ratio", "{{instance}}", min=0, max=1))
+        panels.append(
+            Panel({"en": "Host memory in use", "zh": "主机内存使用率"}, used, "ratio", "{{instance}}", min=0, max=1)
+        )
     if "process_cpu_seconds_total" in names:
         query = f"topk(8, rate({_of('process_cpu_seconds_total', selector)}[1m]))"
         panels.append(Panel({"en": "Process CPU", "zh": "进程 CPU"}, query, "ratio", "{{job}} {{instance}}", min=0))
@@ -135,7 +141,9 @@ def suggest(names: Sequence[str], labels_of: Callable[[str], Sequence[str]], *, 
         up = _of("up", selector)
         by = "instance" if selector else "job"
         query = f"sum by ({by}) ({up}) / count by ({by}) ({up})"
-        panels.append(Panel({"en": "Targets answering", "zh": "采集目标可达率"}, query, "ratio", f"{{{{{by}}}}}", min=0, max=1))
+        panels.append(
+            Panel({"en": "Targets answering", "zh": "采集目标可达率"}, query, "ratio", f"{{{{{by}}}}}", min=0, max=1)
+        )
     if "scrape_duration_seconds" in names:
         query = f"max by (job) ({_of('scrape_duration_seconds', selector)})"
         panels.append(Panel({"en": "Slowest scrape", "zh": "最慢采集耗时"}, query, "seconds", "{{job}}", min=0))

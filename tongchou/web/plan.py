@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -91,7 +90,12 @@ def resources(request: PageRequest) -> HttpResponse:
     ending = shown_rows[-1] if len(found) > PAGE else None
     context = {
         "rows": [
-            {"row": row, "status": "tombstone" if row.gone_at else statuses[row.pk], "seen": seen.get(row.pk), "kind": kinds.kind(row.kind)}
+            {
+                "row": row,
+                "status": "tombstone" if row.gone_at else statuses[row.pk],
+                "seen": seen.get(row.pk),
+                "kind": kinds.kind(row.kind),
+            }
             for row in shown_rows
         ],
         "count": count,
@@ -99,9 +103,14 @@ def resources(request: PageRequest) -> HttpResponse:
         "limit": COUNT_LIMIT,
         "shown": shown,
         "filtered": any(shown.values()),
-        "kinds": sorted(((name, kinds.kind(name).title) for name in reads.kinds_in_use(request.actor)), key=lambda pair: str(pair[1])),
+        "kinds": sorted(
+            ((name, kinds.kind(name).title) for name in reads.kinds_in_use(request.actor)),
+            key=lambda pair: str(pair[1]),
+        ),
         "sort": sort if sort in SORTS else "name",
-        "after": json.dumps([str(getattr(ending, name.lstrip("-"))) for name in order], ensure_ascii=False) if ending else "",
+        "after": json.dumps([str(getattr(ending, name.lstrip("-"))) for name in order], ensure_ascii=False)
+        if ending
+        else "",
         "first_page": last is None,
         "may_source": allows(request.actor, "inventory.manage_sources"),
     }
@@ -128,7 +137,9 @@ def _csv(rows: QuerySet[Resource]) -> HttpResponse:
         writer.writerow([guarded(cell) for cell in cells])
     name = f"resources-{timezone.now():%Y%m%d-%H%M}.csv"
     return HttpResponse(
-        out.getvalue(), content_type="text/csv; charset=utf-8", headers={"Content-Disposition": f'attachment; filename="{name}"'}
+        out.getvalue(),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
 
 
@@ -136,7 +147,9 @@ def _get(request: PageRequest, resource_id: UUID) -> Resource:
     row = reads.visible(request.actor).select_related("owner").filter(pk=resource_id).first()
     if row is None:
         raise NotFound(
-            "resource.unknown", _("There is no such resource, or your teams do not own it."), remedy=_("Search for it with Ctrl-K.")
+            "resource.unknown",
+            _("There is no such resource, or your teams do not own it."),
+            remedy=_("Search for it with Ctrl-K."),
         )
     return row
 
@@ -145,8 +158,14 @@ def _charts(detail: reads.Detail) -> list[panels.Panel]:
     """Panels of what this resource (or its parts) exports."""
     instances = [endpoint.instance for endpoint in detail.endpoints if endpoint.instance]
     if not instances:
-        parts = [each.from_resource_id for each in detail.relations if each.type == "part_of" and each.to_resource_id == detail.resource.pk]
-        rows = Resource.objects.filter(pk__in=parts, endpoints__instance__gt="").values_list("endpoints__instance", flat=True)
+        parts = [
+            each.from_resource_id
+            for each in detail.relations
+            if each.type == "part_of" and each.to_resource_id == detail.resource.pk
+        ]
+        rows = Resource.objects.filter(pk__in=parts, endpoints__instance__gt="").values_list(
+            "endpoints__instance", flat=True
+        )
         instances = sorted(set(rows))[:30]
     if not instances:
         return []
@@ -173,7 +192,15 @@ def resource(request: PageRequest, resource_id: UUID) -> HttpResponse:
         other = each.to_resource if out else each.from_resource
         known = kinds.RELATION_TYPES.get(each.type)
         words = (known.title if out else known.reverse_title) if known else each.type
-        relations.append({"row": each, "words": words, "other": other, "kind": kinds.kind(other.kind), "status": statuses.get(other.pk, "unknown")})
+        relations.append(
+            {
+                "row": each,
+                "words": words,
+                "other": other,
+                "kind": kinds.kind(other.kind),
+                "status": statuses.get(other.pk, "unknown"),
+            }
+        )
     context = {
         "row": row,
         "ref": ref(row),
@@ -207,7 +234,11 @@ def hold(request: PageRequest, resource_id: UUID) -> HttpResponse:
         hours = request.POST.get("hours", "")
         until = timezone.now() + timedelta(hours=float(hours)) if hours.replace(".", "", 1).isdigit() else None
         actions.place_hold(
-            actor=request.actor, resource=row, kind=request.POST.get("kind", "maintenance"), reason=request.POST.get("reason", ""), until=until
+            actor=request.actor,
+            resource=row,
+            kind=request.POST.get("kind", "maintenance"),
+            reason=request.POST.get("reason", ""),
+            until=until,
         )
         messages.success(request, _("The hold is in force."))
     return redirect("web:resource", resource_id=row.pk)

@@ -24,7 +24,11 @@ def _context(request: PageRequest, **more: Any) -> dict[str, Any]:
         "rows": SourceConfig.objects.order_by("name"),
         "kinds": sorted(sources.source_kinds()),
         "may_edit": allows(request.actor, "inventory.manage_sources"),
-        "form": {"settings": '{\n  "url": "http://discovery.example:8000/targets"\n}', "interval": "60", "kind": "http_sd"},
+        "form": {
+            "settings": '{\n  "url": "http://discovery.example:8000/targets"\n}',
+            "interval": "60",
+            "kind": "http_sd",
+        },
         **more,
     }
 
@@ -48,7 +52,12 @@ def resource_sources(request: PageRequest) -> HttpResponse:
     except Problem as problem:
         if problem.status not in (409, 422):
             raise
-        return render(request, "plan/sources.html", _context(request, form=form, error=problem.detail, remedy=problem.remedy), status=problem.status)
+        return render(
+            request,
+            "plan/sources.html",
+            _context(request, form=form, error=problem.detail, remedy=problem.remedy),
+            status=problem.status,
+        )
     messages.success(request, _("The source is saved. Its first look begins now."))
     return redirect("web:resource-sources")
 
@@ -62,7 +71,9 @@ def resource_source_act(request: PageRequest, name: str) -> HttpResponse:
     if act == "run":
         plan = sources.run_source(actor=request.actor, source=row)
         count = len(plan.seen)
-        text = ngettext("Looked: %(count)d resource seen.", "Looked: %(count)d resources seen.", count) % {"count": count}
+        text = ngettext("Looked: %(count)d resource seen.", "Looked: %(count)d resources seen.", count) % {
+            "count": count
+        }
         messages.success(request, text)
     elif act in ("enable", "disable"):
         sources.configure_source(actor=request.actor, name=name, wanted=sources.Wanted(enabled=act == "enable"))

@@ -9,7 +9,9 @@ from typing import Any
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.dateparse import parse_datetime
+from django.utils.functional import Promise
 from django.utils.timezone import is_naive, make_aware
+from django.utils.translation import gettext_lazy as _
 
 from tongchou.core import seal
 from tongchou.core.models import Event, EventAbout, Seal, Segment
@@ -34,6 +36,19 @@ class Line:
 
 # timeline tones -> ours
 TONES = {"critical": "critical", "warning": "warning", "ok": "ok", "accent": "info", "neutral": "unknown"}
+
+
+# quick filters: the first word of the verbs, and how people call them
+KINDS: tuple[tuple[str, str | Promise], ...] = (
+    ("incident.", _("Incidents")),
+    ("alert", _("Alerts")),
+    ("deployment.", _("Deployments")),
+    ("run.", _("Runs")),
+    ("approval.", _("Approvals")),
+    ("resource.", _("Resources")),
+    ("setting.", _("Settings")),
+    ("user.", _("People")),
+)
 
 
 def entries(events: Iterable[Event]) -> list[Line]:
@@ -73,8 +88,12 @@ def events(request: PageRequest) -> HttpResponse:
         "filters": filters,
         "filtered": any(filters.values()),
         "about_link": resolve([filters["about"]])[filters["about"]] if is_ref(filters["about"]) else None,
-        "rows": [{"line": line, "event": event, "seal": seals.get(event.pk)} for line, event in zip(entries(shown), shown, strict=True)],
+        "rows": [
+            {"line": line, "event": event, "seal": seals.get(event.pk)}
+            for line, event in zip(entries(shown), shown, strict=True)
+        ],
         "next": shown[-1].pk if len(found) > PAGE else None,
+        "kinds": KINDS,
         "verbs": sorted({*timeline.LINES, *MORE}),
         "unsealed": seal.unsealed_count(),
         "segment": Segment.objects.order_by("-month").first(),
@@ -87,5 +106,9 @@ def event_detail(request: PageRequest, number: int) -> HttpResponse:
     """One event with its payload, what it is about and its place in the chain; loaded under its row."""
     row = Event.objects.filter(pk=number).first()
     refs = list(EventAbout.objects.filter(event=number).values_list("ref", flat=True))
-    context = {"event": row, "links": resolve(refs).values(), "seal": Seal.objects.select_related("segment").filter(event=number).first()}
+    context = {
+        "event": row,
+        "links": resolve(refs).values(),
+        "seal": Seal.objects.select_related("segment").filter(event=number).first(),
+    }
     return render(request, "review/event_detail.html", context, status=200 if row else 404)

@@ -27,11 +27,12 @@ Item = dict[str, str]
 
 
 def _pages(actor: Actor, word: str) -> list[Item]:
-    found = []
-    for stage in menu(actor):
-        for entry in stage["entries"]:
-            if word.lower() in f"{entry['title']} {entry['name']} {stage['title']}".lower():
-                found.append({"title": str(entry["title"]), "url": entry["url"], "hint": f"g {entry['key']}"})
+    found = [
+        {"title": str(entry["title"]), "url": entry["url"], "hint": f"g {entry['key']}"}
+        for stage in menu(actor)
+        for entry in stage["entries"]
+        if word.lower() in f"{entry['title']} {entry['name']} {stage['title']}".lower()
+    ]
     return found if not word else found[:EACH]
 
 
@@ -39,8 +40,13 @@ def _resources(actor: Actor, word: str) -> list[Item]:
     active = visible(actor).filter(state=ResourceState.ACTIVE)
     rows = list(active.filter(name__istartswith=word).order_by("name")[:EACH])
     if len(rows) < EACH:
-        rows += list(active.filter(name__icontains=word).exclude(name__istartswith=word).order_by("name")[: EACH - len(rows)])
-    return [{"title": row.name, "url": reverse("web:resource", args=[row.pk]), "hint": str(kinds.kind(row.kind).title)} for row in rows]
+        rows += list(
+            active.filter(name__icontains=word).exclude(name__istartswith=word).order_by("name")[: EACH - len(rows)]
+        )
+    return [
+        {"title": row.name, "url": reverse("web:resource", args=[row.pk]), "hint": str(kinds.kind(row.kind).title)}
+        for row in rows
+    ]
 
 
 def _incidents(actor: Actor, word: str) -> list[Item]:
@@ -49,17 +55,33 @@ def _incidents(actor: Actor, word: str) -> list[Item]:
     if digits.isascii() and digits.isdigit() and len(digits) < 9:
         match |= Q(number=int(digits))
     rows = Incident.objects.filter(match).order_by("-number")[:EACH]
-    return [{"title": str(row), "url": reverse("web:incident", args=[row.number]), "hint": row.get_state_display()} for row in rows]
+    return [
+        {"title": str(row), "url": reverse("web:incident", args=[row.number]), "hint": row.get_state_display()}
+        for row in rows
+    ]
 
 
 def _procedures(actor: Actor, word: str) -> list[Item]:
-    rows = Procedure.objects.filter(Q(name__icontains=word) | Q(title__icontains=word), state="active").order_by("name")[:EACH]
-    return [{"title": localized(row.title, row.name), "url": reverse("web:procedure", args=[row.name]), "hint": row.name} for row in rows]
+    rows = Procedure.objects.filter(Q(name__icontains=word) | Q(title__icontains=word), state="active").order_by(
+        "name"
+    )[:EACH]
+    return [
+        {"title": localized(row.title, row.name), "url": reverse("web:procedure", args=[row.name]), "hint": row.name}
+        for row in rows
+    ]
 
 
 def _rules(actor: Actor, word: str) -> list[Item]:
-    names = Rule.objects.filter(name__icontains=word, retired_at__isnull=True).order_by("name").values_list("name", flat=True).distinct()
-    return [{"title": name, "url": f"{reverse('web:alert-rules')}?q={name}", "hint": _("Alert rule")} for name in names[:EACH]]
+    names = (
+        Rule.objects.filter(name__icontains=word, retired_at__isnull=True)
+        .order_by("name")
+        .values_list("name", flat=True)
+        .distinct()
+    )
+    return [
+        {"title": name, "url": f"{reverse('web:alert-rules')}?q={name}", "hint": _("Alert rule")}
+        for name in names[:EACH]
+    ]
 
 
 def _metrics(actor: Actor, word: str) -> list[Item]:

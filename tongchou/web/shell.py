@@ -1,4 +1,4 @@
-"""The frame of every page: the menu of the five stages, its counts, the words scripts speak, the person's own choices."""
+"""The frame of every page: the menu of the five stages, its counts, the words scripts speak, language and theme."""
 
 from __future__ import annotations
 
@@ -183,7 +183,9 @@ def counts(request: PageRequest) -> HttpResponse:
 
 def _back(request: HttpRequest) -> str:
     target = request.POST.get("next") or request.headers.get("Referer") or "/"
-    safe = url_has_allowed_host_and_scheme(target, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    safe = url_has_allowed_host_and_scheme(
+        target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
     return target if safe else "/"
 
 

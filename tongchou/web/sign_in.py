@@ -25,7 +25,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
 def locked_out(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
     """Tell that this name is locked from this address after too many failures (django-axes)."""
     minutes = max(1, round(float(settings.AXES_COOLOFF_TIME) * 60))
-    wait = ngettext("Wait %(count)d minute and try again.", "Wait %(count)d minutes and try again.", minutes) % {"count": minutes}
+    wait = ngettext("Wait %(count)d minute and try again.", "Wait %(count)d minutes and try again.", minutes) % {
+        "count": minutes
+    }
     problem = TooMany(
         "sign_in.locked",
         _("Too many failed attempts to sign in with this name from this address."),

@@ -20,12 +20,23 @@ from tongchou.telemetry.series import Matcher
 MAX_LINES = 24
 NAMES_EVERY_SECONDS = 5.0
 LOOK_BACK = timedelta(hours=1)
+_BEST = (
+    "service",
+    "instance",
+    "job",
+    "handler",
+    "route",
+    "device",
+    "mountpoint",
+    "mode",
+    "__name__",
+)  # what people look for first
 _PLACE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 
 
 @dataclass(frozen=True)
 class Columns:
-    """A chart's data: `times` in ms, each line's values beside them (None where absent); `dropped` lines are not sent."""
+    """A chart's data: `times` in ms, each line's values beside them (None where absent); `dropped` were left out."""
 
     times: list[int]
     series: list[dict[str, object]]
@@ -71,7 +82,7 @@ def columns(query: str, start: datetime, end: datetime, *, points: int, legend: 
     step_ms, first_ms = round(step * 1000), round(first.timestamp() * 1000)
     count = int((end.timestamp() * 1000 - first_ms) // step_ms) + 1
     names = line_names([line.labels for line in kept], legend)
-    series = []
+    series: list[dict[str, object]] = []
     for name, line in sorted(zip(names, kept, strict=True), key=lambda pair: pair[0]):
         column: list[float | None] = [None] * count
         for place, value in zip(((line.times - first_ms) // step_ms).tolist(), line.values.tolist(), strict=True):
@@ -88,16 +99,21 @@ def _weight(line: reads.Line) -> float:
 
 
 def line_names(label_sets: Sequence[Mapping[str, str]], legend: str = "") -> list[str]:
-    """Name each line: by the legend's `{{label}}` places, else by the labels that differ among the lines. Pure."""
+    """Name each line: by the legend's `{{label}}` places, else as shortly as tells the lines apart. Pure."""
     if legend:
-        return [_PLACE.sub(lambda m, labels=labels: labels.get(m[1], ""), legend).strip() or _full(labels) for labels in label_sets]
+        return [_filled(legend, labels) or _full(labels) for labels in label_sets]
     if len(label_sets) < 2:
-        return [_full(labels) for labels in label_sets]
+        return [labels.get("__name__") or _full(labels) for labels in label_sets]
     keys = sorted({key for labels in label_sets for key in labels})
     differing = [key for key in keys if len({labels.get(key) for labels in label_sets}) > 1]
-    if differing == ["__name__"] or not differing:
-        return [_full(labels) for labels in label_sets]
+    for key in sorted(differing, key=lambda key: (_BEST.index(key) if key in _BEST else len(_BEST), key)):
+        if len({labels.get(key) for labels in label_sets}) == len(label_sets):
+            return [labels.get(key) or _full(labels) for labels in label_sets]
     return [" ".join(labels[key] for key in differing if labels.get(key)) or _full(labels) for labels in label_sets]
+
+
+def _filled(legend: str, labels: Mapping[str, str]) -> str:
+    return _PLACE.sub(lambda match: labels.get(match[1], ""), legend).strip()
 
 
 def _full(labels: Mapping[str, str]) -> str:

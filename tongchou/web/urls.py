@@ -58,7 +58,11 @@ urlpatterns = [
     path("alerts/rule-files/new", operate_alerts.alert_file, name="alert-file-new"),
     path("alerts/rule-files/<str:name>", operate_alerts.alert_file, name="alert-file"),
     path("alerts/groups/<uuid:group_id>", operate_alerts.alert_group, name="alert-group"),
-    path("alerts/groups/<uuid:group_id>/acknowledge", operate_alerts.alert_group_acknowledge, name="alert-group-acknowledge"),
+    path(
+        "alerts/groups/<uuid:group_id>/acknowledge",
+        operate_alerts.alert_group_acknowledge,
+        name="alert-group-acknowledge",
+    ),
     path("procedures", operate_runbooks.procedures, name="procedures"),
     path("procedures/new", operate_runbooks.procedure_edit, name="procedure-new"),
     path("procedures/<slug:name>", operate_runbooks.procedure_detail, name="procedure"),

@@ -153,7 +153,7 @@ function option(element, state) {
     animation: false,
     color: c.series,
     textStyle: { fontFamily: getComputedStyle(document.body).fontFamily, color: c.second },
-    grid: { left: 8, right: 14, top: 12, bottom: element.dataset.legend === "off" ? 8 : 30, containLabel: true },
+    grid: { left: 8, right: 14, top: marks.length && element.clientHeight > 180 ? 20 : 12, bottom: element.dataset.legend === "off" ? 8 : 30, containLabel: true },
     legend: element.dataset.legend === "off" ? { show: false } : { type: "scroll", bottom: 0, left: 4, right: 4, itemWidth: 10, itemHeight: 3, itemGap: 14, icon: "roundRect", textStyle: { color: c.second, fontSize: 12 }, pageIconColor: c.second, pageTextStyle: { color: c.third }, pageIconSize: 10 },
     tooltip: { trigger: "axis", confine: true, backgroundColor: c.panel, borderColor: c.line, borderWidth: 1, padding: [8, 10], extraCssText: "border-radius: 8px; box-shadow: 0 8px 24px rgb(0 0 0 / 18%)", axisPointer: { type: "line", lineStyle: { color: c.third, type: "dashed" } }, formatter: tooltip(element, state, c) },
     xAxis: { type: "time", min: from, max: to, axisLine: { lineStyle: { color: c.line } }, axisTick: { show: false }, axisLabel: { color: c.third, fontSize: 11, hideOverlap: true, formatter: axisTime }, splitLine: { show: false }, splitNumber: Math.max(2, Math.floor(element.clientWidth / 110)) },
@@ -164,7 +164,7 @@ function option(element, state) {
       showSymbol: series.values.filter((value) => value !== null).length < 3, step: element.dataset.step || false,
       lineStyle: { width: 1.5 }, stack: area ? "all" : undefined, emphasis: { disabled: true },
       areaStyle: single || area ? { opacity: area ? 0.35 : 0.08 } : undefined,
-      markLine: i === 0 && marks.length ? { symbol: ["none", "none"], silent: true, animation: false, label: { show: marks.length < 7, formatter: (mark) => mark.name, color: c.maintenance, fontSize: 11, position: "insideEndTop" }, lineStyle: { color: c.maintenance, type: "dashed" }, data: marks.map((mark) => ({ xAxis: mark.at, name: mark.title })) } : undefined,
+      markLine: i === 0 && marks.length ? { symbol: ["none", "none"], silent: true, animation: false, label: { show: marks.length < 4 && element.clientHeight > 180, formatter: (mark) => (mark.name.length > 18 ? `${mark.name.slice(0, 17)}…` : mark.name), color: c.maintenance, fontSize: 11, rotate: 0, position: "end", distance: [0, 2] }, lineStyle: { color: c.maintenance, type: "dashed" }, data: marks.map((mark) => ({ xAxis: mark.at, name: mark.title })) } : undefined,
     })),
   };
 }
