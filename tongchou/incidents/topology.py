@@ -9,7 +9,7 @@ it needs were well.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from uuid import UUID
 
 from tongchou.inventory.graph import Graph
@@ -37,7 +37,7 @@ def needs(graph: Graph, resources: Iterable[UUID], *, max_hops: int = MAX_HOPS) 
         mine = down.setdefault(part, {})
         for other in called[whole]:
             mine.setdefault(other, 1)
-    return {resource: _walk(down, resource, max_hops) for resource in wanted}
+    return {resource: _walk(down, {resource}, max_hops) for resource in wanted}
 
 
 def _steps(graph: Graph, *, upwards: bool = False) -> Steps:
@@ -52,10 +52,10 @@ def _steps(graph: Graph, *, upwards: bool = False) -> Steps:
     return found
 
 
-def _walk(steps: Steps, start: UUID, max_hops: int) -> dict[UUID, int]:
-    """Least costs from `start` by steps that cost 0 or 1 (so a deque will do), at least 1 for another resource."""
-    best = {start: 0}
-    queue = deque([start])
+def _walk(steps: Steps, starts: Collection[UUID], max_hops: int) -> dict[UUID, int]:
+    """Least costs from any start by steps that cost 0 or 1 (so a deque will do), at least 1; without the starts."""
+    best = dict.fromkeys(starts, 0)
+    queue = deque(starts)
     while queue:
         node = queue.popleft()
         for other, cost in steps.get(node, {}).items():
@@ -66,8 +66,7 @@ def _walk(steps: Steps, start: UUID, max_hops: int) -> dict[UUID, int]:
                     queue.append(other)
                 else:
                     queue.appendleft(other)
-    del best[start]
-    return {other: max(1, hops) for other, hops in best.items()}
+    return {other: max(1, hops) for other, hops in best.items() if other not in starts}
 
 
 def hops_in(found: Mapping[UUID, Mapping[UUID, int]]) -> Callable[[UUID, UUID], int | None]:
@@ -80,11 +79,6 @@ def callers(graph: Graph, symptoms: Iterable[UUID], *, limit: int = MAX_CALLERS)
     failing = set(symptoms)
     if not failing:
         return {}
-    up = _steps(graph, upwards=True)
-    found: dict[UUID, int] = {}
-    for symptom in failing:
-        for other, hops in _walk(up, symptom, MAX_HOPS).items():
-            if other not in failing:
-                found[other] = min(hops, found.get(other, hops))
+    found = _walk(_steps(graph, upwards=True), failing, MAX_HOPS)
     nearest = sorted(found.items(), key=lambda entry: (entry[1], str(entry[0])))[:limit]
     return dict(nearest)
