@@ -1,0 +1,83 @@
+"""A server killed in the middle of `for` and in the middle of telling goes on where it was, and tells nothing twice."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.alerting.receiver import receiving
+from tests.served import Served
+
+pytestmark = pytest.mark.slice
+
+RULES = """\
+groups:
+- name: g
+  interval: 1s
+  rules:
+  - alert: Always
+    expr: vector(1)
+    for: 6s
+    labels: {severity: page, service: orders}
+    annotations: {summary: "value {{ $value }}"}
+"""
+SECRET = "whsec_" + base64.b64encode(b"a key for this test only").decode()
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    one = Served(tmp_path / "data")
+    yield one.start()
+    if one.process is not None and one.process.poll() is None:
+        one.stop()
+
+
+def alerts(client: httpx.Client, state: str) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = client.get("/api/v1/alerts", params={"state": state}).json()["items"]
+    return found
+
+
+def count(client: httpx.Client, verb: str) -> int:
+    return len(client.get("/api/v1/events", params={"verb": verb}).json()["items"])
+
+
+def test_killed_twice_an_alert_fires_once_and_is_told_once_with_its_signature(served: Served) -> None:
+    with receiving() as receiver:
+        with served.client() as client:
+            client.post(
+                "/api/v1/channels",
+                json={"name": "ops", "kind": "webhook", "settings": {"url": receiver.url}, "secret": SECRET},
+            ).raise_for_status()
+            yaml = {"Content-Type": "application/yaml"}
+            client.put("/api/v1/rule-files/r", content=RULES, headers=yaml).raise_for_status()
+            pending = served.wait(lambda: alerts(client, "pending"), what="a pending alert")[0]
+        served.kill()
+        served.start()
+        with served.client() as client:
+            again = alerts(client, "pending")
+            assert [each["id"] for each in again] == [pending["id"]], "the same alert, not a new one"
+            assert receiver.got == []
+            firing = served.wait(lambda: alerts(client, "firing"), seconds=60, what="a firing alert")[0]
+            assert firing["id"] == pending["id"]
+            served.wait(lambda: receiver.got, what="the notification")
+        served.kill()
+        served.start()
+        with served.client() as client:
+            served.wait(lambda: client.get("/api/v1/rules").json()["items"][0]["health"] == "ok", what="an evaluation")
+            assert count(client, "alert.fired") == 1
+            assert count(client, "alert.group_opened") == 1
+            client.delete("/api/v1/rule-files/r").raise_for_status()
+            served.wait(lambda: len(receiver.got) == 2, what="the end is told")
+            served.wait(lambda: count(client, "notification.sent") == 2, what="both outcomes")
+        assert [json.loads(body)["status"] for _headers, body in receiver.got] == ["firing", "resolved"]
+        for headers, body in receiver.got:
+            signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+            mac = hmac.new(b"a key for this test only", signed, hashlib.sha256).digest()
+            assert headers["webhook-signature"] == "v1," + base64.b64encode(mac).decode()
