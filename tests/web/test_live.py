@@ -1,0 +1,120 @@
+"""The live stream: who may listen, what is sent, nothing is lost when ids commit out of order."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import AsyncClient
+from django.utils import timezone
+
+from tests.web.conftest import BACKEND
+from tongchou.core import ledger
+from tongchou.core.access import NOBODY, system
+from tongchou.core.models import Event, Role, User
+from tongchou.web import live
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def write(verb: str = "incident.opened", subject: str = "incidents.incident:7", **more: Any) -> Event:
+    from django.db import transaction
+
+    with transaction.atomic():
+        return ledger.record(actor=system("tests"), verb=verb, subject=subject, **more)
+
+
+def test_news_are_told_once_and_the_seen_are_forgotten_when_they_leave_the_gap() -> None:
+    seen: dict[int, Any] = {}
+    first = write()
+    assert [each.event.pk for each in live.news(seen)] == [first.pk]
+    assert live.news(seen) == []
+    seen[first.pk] = timezone.now() - timedelta(minutes=5)
+    seen[10**9] = timezone.now() - timedelta(minutes=5)
+    live.news(seen)
+    assert 10**9 not in seen
+
+
+def test_an_event_with_a_lower_id_that_commits_later_is_not_lost() -> None:
+    late = write()
+    number = late.pk
+    late.delete()
+    seen: dict[int, Any] = {}
+    newer = write()
+    assert [each.event.pk for each in live.news(seen)] == [newer.pk]
+    Event.objects.create(id=number, actor_kind="system", actor_name="t", verb="a.b", subject="core.user:1")
+    assert [each.event.pk for each in live.news(seen)] == [number]
+
+
+def test_a_page_that_comes_back_gets_what_it_missed() -> None:
+    first = write()
+    second = write(about=["inventory.resource:1"])
+    found = live.missed(first.pk)
+    assert second.pk in [each.event.pk for each in found]
+    assert live.wanted(found[-1], "inventory.resource:1")
+    assert not live.wanted(found[-1], "inventory.resource:2")
+    assert live.wanted(found[-1], "")
+
+
+def test_a_message_carries_no_payload_and_a_toast_only_for_who_may_see() -> None:
+    event = write(payload={"number": 7, "title": "Checkout fails", "secret_thing": "x"})
+    happening = live.Happening(event, frozenset())
+    told = live.message(happening, system("tests"), "en")
+    assert told.startswith(f"id: {event.pk}\nevent: ledger\ndata: ")
+    assert "Checkout fails" in told
+    assert "secret_thing" not in told
+    assert "Checkout fails" not in live.message(happening, NOBODY, "en")
+
+
+async def _client(role: Role) -> AsyncClient:
+    from asgiref.sync import sync_to_async
+
+    from tests.conftest import make_user
+
+    client = AsyncClient()
+    user: User = await sync_to_async(make_user)("listener", role)
+    await client.aforce_login(user, backend=BACKEND)
+    return client
+
+
+async def _read(response: Any, wanted: str) -> str:
+    text = ""
+    async for part in response.streaming_content:
+        text += part.decode()
+        if wanted in text:
+            return text
+    return text
+
+
+def test_an_open_page_hears_of_a_new_event_about_its_noun_and_of_no_other() -> None:
+    async def story() -> str:
+        from asgiref.sync import sync_to_async
+
+        client = await _client(Role.VIEWER)
+        response = await client.get("/live/events?about=incidents.incident:7")
+        assert response.status_code == 200
+        assert response.headers["Content-Type"].startswith("text/event-stream")
+        reading = asyncio.ensure_future(_read(response, "incident.noted"))
+        await asyncio.sleep(live.POLL_SECONDS * 2)
+        await sync_to_async(write)("incident.resolved", "incidents.incident:8")
+        await sync_to_async(write)("incident.noted", "incidents.incident:7")
+        text = await asyncio.wait_for(reading, 20)
+        response.close()
+        return text
+
+    text = asyncio.run(story())
+    assert "event: hello" in text
+    assert "incident.noted" in text
+    assert "incident.resolved" not in text
+
+
+def test_a_bad_ref_and_a_stranger_are_refused() -> None:
+    async def story() -> tuple[int, int]:
+        client = await _client(Role.VIEWER)
+        bad = await client.get("/live/events?about=nonsense")
+        stranger = await AsyncClient().get("/live/events")
+        return bad.status_code, stranger.status_code
+
+    assert asyncio.run(story()) == (400, 401)
