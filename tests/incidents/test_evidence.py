@@ -96,6 +96,22 @@ def test_the_start_and_the_end_of_one_release_are_one_change_that_began_at_its_s
     assert change.ref == "changes.deployment:orders-2"
 
 
+def test_a_version_that_a_release_brought_is_not_a_second_change(shop: Shop) -> None:
+    now = timezone.now()
+    incident = opened(shop, now)
+    scene.deployed(shop.orders, now - timedelta(seconds=50), "2", shop.orders_1)
+    with transaction.atomic():
+        for changes in (
+            {"version": ["1", "2"], "pid": [7, 8]},
+            {"version": ["1", "2"], "config": [1, 2]},
+            {"version": [2, 3]},
+        ):
+            payload = {"name": "orders-1", "changes": changes}
+            ledger.record(actor=TESTS, verb="resource.changed", subject=ref(shop.orders_1), payload=payload)
+    titles = {change.title for change in case_of(incident).evidence.changes}
+    assert titles == {"orders 1 → 2", "orders-1: version 1 → 2, config 1 → 2", "orders-1: version 2 → 3"}
+
+
 def test_what_answered_the_incident_is_no_suspect(shop: Shop) -> None:
     incident = opened(shop, timezone.now())
     with transaction.atomic():

@@ -98,6 +98,12 @@ def test_an_unknown_reason_or_a_missing_fact_shows_the_code(db: None) -> None:
     assert reasons.text("target_down", {"at": "yesterday"}) == "target_down"
 
 
+def test_zero_seconds_read_like_a_sentence() -> None:
+    with translation.override("en"):
+        assert reasons.text("went_wrong_first", {"seconds": 0}) == "It went wrong first."
+        assert "7 s after" in reasons.text("went_wrong_first", {"seconds": 7})
+
+
 def test_what_is_not_there_is_not_found(db: None, viewer_actor: Actor) -> None:
     with pytest.raises(NotFound):
         reads.get(viewer_actor, Incident().pk)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -59,6 +59,19 @@ def title_of(verb: str, payload: Mapping[str, Any]) -> str:
         if isinstance(value, str) and value:
             return value[:300]
     return verb
+
+
+def repeats(payload: Mapping[str, Any], released: Collection[str]) -> bool:
+    """Tell whether a resource's change only shows a release that was reported itself: its version is a released one.
+
+    A change of configuration beside the version is news of its own.
+    """
+    changes = payload.get("changes")
+    pair = changes.get("version") if isinstance(changes, Mapping) else None
+    if not isinstance(changes, Mapping) or not isinstance(pair, list) or len(pair) != 2:  # old and new
+        return False
+    others = {name: value for name, value in changes.items() if name != "version"}
+    return str(pair[1]) in released and kind_of("resource.changed", {"changes": others}) == "other"
 
 
 def _change(name: Any, pair: Any) -> str:

@@ -15,7 +15,16 @@ from tongchou.core.models import Event, EventAbout
 from tongchou.core.problems import Problem
 from tongchou.core.refs import ref
 from tongchou.incidents import severity, topology
-from tongchou.incidents.changes_seen import CHANGE_VERBS, RESOURCE, began_at, kind_of, ref_of, title_of, version_changed
+from tongchou.incidents.changes_seen import (
+    CHANGE_VERBS,
+    RESOURCE,
+    began_at,
+    kind_of,
+    ref_of,
+    repeats,
+    title_of,
+    version_changed,
+)
 from tongchou.incidents.models import Incident, Suspect
 from tongchou.incidents.suspects import Change, Evidence, Outage, Symptom
 from tongchou.inventory.graph import Graph, load_graph
@@ -103,11 +112,23 @@ def _changes(
     for event_id, resource in rows:
         about[event_id].add(UUID(resource.removeprefix(RESOURCE)))
     newest: dict[str, Event] = {}
+    released = _released(events, about)
     for event in events:  # newest first: of a start and its end, the end knows more
-        newest.setdefault(ref_of(event.pk, event.subject), event)
+        if not repeats(event.payload, {v for resource in about[event.pk] for v in released.get(resource, ())}):
+            newest.setdefault(ref_of(event.pk, event.subject), event)
     past = _past(incident, {r for event in newest.values() for r in about[event.pk]}, since)
     changes = [_change(change_ref, event, frozenset(about[event.pk]), past) for change_ref, event in newest.items()]
     return changes, {change_ref: event.pk for change_ref, event in newest.items()}
+
+
+def _released(events: Iterable[Event], about: Mapping[int, Iterable[UUID]]) -> dict[UUID, set[str]]:
+    """The versions that deployments brought to each resource."""
+    found: dict[UUID, set[str]] = {}
+    for event in events:
+        if event.verb.startswith("deployment."):
+            for resource in about[event.pk]:
+                found.setdefault(resource, set()).add(str(event.payload.get("version")))
+    return found
 
 
 def _change(change_ref: str, event: Event, resources: frozenset[UUID], past: Mapping[UUID, tuple[int, int]]) -> Change:

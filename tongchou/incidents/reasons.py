@@ -19,21 +19,23 @@ SUSPECT_TEXTS: dict[str, str | Promise] = {
     "own_errors": _("It returned errors itself: %(alert)s."),
     "own_latency": _("It was slow itself: %(alert)s."),
     "own_alert": _("An alert is about it: %(alert)s."),
-    "went_wrong_first": _("It went wrong %(seconds)s s after the first symptom (0 = it was the first)."),
+    "went_wrong_first": _("It went wrong %(seconds)s s after the first symptom."),
+    "went_wrong_first.0": _("It went wrong first."),
     "explains": _("It explains %(count)s of %(total)s failing resources."),
     "needs_healthy": _("Nothing that it needs was failing (%(count)s resources looked at)."),
     "explained_by": _("%(name)s, which it needs, failed no later: it is rather a victim."),
     "not_failing": _("Nothing is known to be wrong with it."),
-    "hop": _("The nearest failing resource is %(hops)s steps away."),
+    "hop": _("The nearest failing resource is at distance %(hops)s."),
     "deployment": _("A release was rolled out."),
     "config_change": _("A setting was changed."),
     "run": _("An automation ran."),
     "other_change": _("Something was altered."),
     "version_changed": _("The version changed."),
     "just_before": _("It happened %(seconds)s s before the first symptom that it could explain."),
+    "just_before.0": _("It happened at the very moment of the first symptom that it could explain."),
     "on_first_failing": _("It changed %(name)s, which went wrong first."),
     "on_failing": _("It changed %(name)s, which is failing."),
-    "on_needed": _("It changed what %(name)s needs (%(hops)s steps away)."),
+    "on_needed": _("It changed what %(name)s needs (distance %(hops)s)."),
     "on_caller": _("It changed a caller of %(name)s: new load is possible."),
     "unrelated": _("No dependency leads from a failing resource to what was changed."),
     "after_first_symptom": _("It came %(seconds)s s after the first symptom."),
@@ -43,7 +45,7 @@ SUSPECT_TEXTS: dict[str, str | Promise] = {
 JOIN_TEXTS: dict[str, str | Promise] = {
     "opened": _("It opened the incident."),
     "shared_resource": _("It is about the same resource, %(name)s, and began %(minutes)s min apart."),
-    "needs": _("%(from_name)s needs %(to_name)s (%(hops)s steps), and they began %(minutes)s min apart."),
+    "needs": _("%(from_name)s needs %(to_name)s (distance %(hops)s), and they began %(minutes)s min apart."),
     "returned": _("The same alert group came back %(minutes)s min after the end."),
     "by_hand": _("A person put it here."),
 }
@@ -54,7 +56,8 @@ def text(code: str, params: Mapping[str, Any], *, texts: Mapping[str, str | Prom
 
     An unknown code or a missing fact (a row of an older release) gives the code itself, never an error.
     """
-    template = texts.get(code)
+    template = texts.get(f"{code}.0") if params.get("seconds") == 0 else None
+    template = template or texts.get(code)
     if template is None:
         return code
     try:
