@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tongchou.demo.client import ApiError, Platform
 from tongchou.demo.control import Shop
 from tongchou.demo.rules import PROCEDURES, procedure
+from tongchou.demo.topology import TEAM
 
 NAME = "shop"
 SECRET = "shop-control"  # noqa: S105 - the name of a secret, not a secret
@@ -24,15 +25,22 @@ class People:
     passwords: dict[str, str]
 
 
+def once(admin: Platform, path: str, body: object) -> bool:
+    """Create something; False when it is already there."""
+    try:
+        admin.post(path, body)
+    except ApiError as error:
+        if error.status != 409:
+            raise
+        return False
+    return True
+
+
 def person(admin: Platform, name: str, role: str, passwords: dict[str, str]) -> Platform:
     """The platform as this person sees it; the account is made when it is missing."""
     password = secrets.token_urlsafe(12)
-    try:
-        admin.post("/users", {"username": name, "password": password, "role": role})
+    if once(admin, "/users", {"username": name, "password": password, "role": role}):
         passwords[name] = password
-    except ApiError as error:
-        if error.status not in (409, 422):
-            raise
     body = {"name": "demo", "username": name, "scopes": ["all"], "expires_in_days": 1}
     return Platform(admin.url, admin.post("/tokens", body)["token"])
 
@@ -46,6 +54,7 @@ def people(admin: Platform) -> People:
 
 def connect(admin: Platform, shop: Shop, *, scrape_seconds: float) -> None:
     """Targets, procedures, the shop's control token, and its deployment events."""
+    once(admin, "/teams", {"name": TEAM})
     admin.put(f"/secrets/{SECRET}", {"value": shop.token})
     settings = {"url": shop.targets_url, "scrape_interval_seconds": scrape_seconds}
     admin.put(f"/sources/{NAME}", {"kind": "http_sd", "settings": settings, "interval_seconds": 5})

@@ -31,7 +31,8 @@ def show(*, seed: int, day_seconds: float) -> None:
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     port = int(os.environ.get("TONGCHOU_PORT", DEFAULT_PORT))
     options = Options(day_seconds=day_seconds, noon=time.time(), seed=seed)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):  # also when a shell started us with SIGINT ignored
+        signal.signal(number, signal.default_int_handler)
     try:
         with ExitStack() as stack:
             serving = stack.enter_context(Serving(data, port, data / "demo-token.json", None))
@@ -95,17 +96,20 @@ def _wait_for_samples(admin: Platform) -> None:
 def _explain(console: Console, url: str, shop: Shop, persons: People) -> None:
     logins = "".join(f"  {name:<10} {password}\n" for name, password in persons.passwords.items())
     console.print(
-        f"[bold green]Ready 就绪[/bold green]  {url}\n\n"
-        f"  shop          http://{shop.facts['shop']}   ({len(SHOP)} processes, balancer {shop.facts['balancer']})\n"
-        f"  supervisor    http://{shop.facts['supervisor']}/processes\n"
-        f"  shop's logs   {shop.folder / 'logs'}\n"
+        f"\n[bold green]Ready 就绪[/bold green]  {url}\n\n"
+        f"  shop         http://{shop.facts['shop']}  ({len(SHOP)} processes, balancer {shop.facts['balancer']})\n"
+        f"  supervisor   http://{shop.facts['supervisor']}/processes\n"
+        f"  its logs     {shop.folder / 'logs'}\n",
+        soft_wrap=True,
     )
     if logins:
-        console.print(f"Two more accounts, passwords shown once (nobody approves their own request):\n{logins}")
+        console.print(f"Two more accounts, shown once (nobody approves their own request):\n{logins}", soft_wrap=True)
     console.print(
-        "Break it    kill -9 the process id of database-primary in the supervisor's list; watch the incident room.\n"
-        f"Repair it   as {OPERATOR} request the suggested procedure, as {APPROVER} approve it. Execution is off\n"
-        "            until an administrator sets execution.enabled, and execution.targets to what may be altered\n"
-        "            (database-standby, release-tool-1).\n"
-        "See it done   tongchou demo --scenario primary-down\n\nCtrl-C ends the platform and the shop."
+        "Break it     kill -9 the pid of database-primary in the supervisor's list; watch the incident room.\n"
+        f"Repair it    request the suggested procedure as {OPERATOR}, approve it as {APPROVER}. Execution is off\n"
+        "             until an administrator sets execution.enabled, and execution.targets to what may be\n"
+        "             altered: database-standby, release-tool-1.\n"
+        "See it done  tongchou demo --scenario primary-down\n\n"
+        "Ctrl-C ends the platform and the shop.",
+        soft_wrap=True,
     )
