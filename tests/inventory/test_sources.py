@@ -405,13 +405,20 @@ def test_a_person_who_writes_meanwhile_makes_the_sync_compare_anew(
 def test_two_sources_that_first_see_the_same_make_one_resource(
     config: SourceConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    other = sources.configure_source(actor=ACTOR, name="other", wanted=sources.Wanted(kind="fake"))
+    same = Observation((thing("web-1"),))
+    running: list[bool] = []
+
     def other_source() -> None:
-        Identity.objects.create(resource=Resource.objects.create(kind="x", name="x", source="x"), key="k:web-1")
+        if not running:
+            running.append(True)
+            sources.apply_sync(actor=ACTOR, source=other, observation=same)
 
     compared = interfere(monkeypatch, other_source)
     sources.apply_sync(actor=ACTOR, source=config, observation=SHOP)
-    assert compared == [3, 2]
+    assert compared == [3, 1, 2]
     assert Resource.objects.count() == 3
+    assert Sighting.objects.filter(resource__name="web-1").count() == 2
 
 
 def test_a_sync_that_is_overtaken_again_and_again_ends_all_the_same(

@@ -18,7 +18,7 @@ from tongchou.core.models import Team
 from tongchou.core.problems import Conflict, Invalid, NotFound
 from tongchou.core.refs import ref
 from tongchou.inventory import checks
-from tongchou.inventory.apply import bump, endpoint_row
+from tongchou.inventory.apply import bump, endpoint_row, take_turn
 from tongchou.inventory.models import (
     AttributeValue,
     Endpoint,
@@ -65,6 +65,7 @@ def create_resource(
         raise Invalid("inventory.identity_key", _("An identity key has 1 to 255 characters."), field="keys")
     try:
         with transaction.atomic():
+            take_turn()
             tombstone = _by_keys(keys)
             returned = tombstone is not None
             row = tombstone or Resource(kind=kind, name=name, source=MANUAL)
@@ -129,6 +130,7 @@ def update_resource(
     stated = checks.labels({key: value for key, value in (labels or {}).items() if value is not None})
     dropped = [key for key, value in (labels or {}).items() if value is None]
     with transaction.atomic():
+        take_turn()
         row = Resource.objects.select_for_update(of=("self",)).select_related("owner").get(pk=resource.pk)
         changes: dict[str, list[Any]] = {}
         if name is not None and checks.name(name) != row.name:
@@ -177,6 +179,7 @@ def set_attributes(*, actor: Actor, resource: Resource, values: Mapping[str, Any
     check(actor, EDIT, team=resource.owner_id)
     checks.attributes(values)
     with transaction.atomic():
+        take_turn()
         row = Resource.objects.select_for_update(of=("self",)).get(pk=resource.pk)
         changes = _write_attributes(row, source, values)
         bump(graph=False)
@@ -229,6 +232,7 @@ def retire_resource(*, actor: Actor, resource: Resource, reason: str = "") -> Re
     check(actor, EDIT, team=resource.owner_id)
     now = timezone.now()
     with transaction.atomic():
+        take_turn()
         if Resource.objects.filter(pk=resource.pk, state=ResourceState.ACTIVE).update(
             state=ResourceState.TOMBSTONE, gone_at=now
         ):
@@ -248,6 +252,7 @@ def restore_resource(*, actor: Actor, resource: Resource) -> Resource:
     """Bring a tombstone back as the same resource. Event resource.returned; no-op when it is active."""
     check(actor, EDIT, team=resource.owner_id)
     with transaction.atomic():
+        take_turn()
         if Resource.objects.filter(pk=resource.pk, state=ResourceState.TOMBSTONE).update(
             state=ResourceState.ACTIVE, gone_at=None
         ):
@@ -289,6 +294,7 @@ def relate(
         )
     ends = {"from_resource": from_resource, "to_resource": to_resource, "type": type, "source": source}
     with transaction.atomic():
+        take_turn()
         row, created = Relation.objects.get_or_create(
             **ends, valid_to=None, defaults={"origin": origin, "confidence": confidence}
         )
@@ -303,6 +309,7 @@ def unrelate(*, actor: Actor, relation: Relation) -> Relation:
     for end in (relation.from_resource, relation.to_resource):
         check(actor, EDIT, team=end.owner_id)
     with transaction.atomic():
+        take_turn()
         if Relation.objects.filter(pk=relation.pk, valid_to__isnull=True).update(valid_to=timezone.now()):
             bump()
             _record_relation(actor, "relation.removed", relation)

@@ -35,30 +35,25 @@ def resource_ref(id_: UUID) -> str:
     return f"inventory.resource:{id_}"
 
 
-def bump(*, graph: bool = True) -> None:
-    """Tell that something recorded changed; with `graph`, make every process load the graph anew. One statement."""
-    rows = [Stamp(pk=Stamp.ANYTHING, token=uuid4())] + ([Stamp(pk=Stamp.GRAPH, token=uuid4())] if graph else [])
-    Stamp.objects.bulk_create(rows, update_conflicts=True, unique_fields=["id"], update_fields=["token"])
+def take_turn() -> UUID:
+    """Wait for the turn to write, first thing in a transaction that changes what is recorded; return the stamp.
 
-
-class OvertakenError(Exception):
-    """Somebody wrote between a comparison and its write: compare anew."""
-
-
-def advance(expected: UUID | None, *, graph: bool) -> UUID:
-    """Change the tokens like `bump`, but only if nobody did since `expected` was read; return the new token.
-
-    Called last in a transaction, as everybody does, so that two writers never wait for each other in a circle.
-    Raises OvertakenError, or IntegrityError for the very first write of two.
+    The inventory has one writer at a time on every database, as SQLite has anyway: two sources that see the same
+    things for the first time neither collide on their keys nor wait for each other in a circle.
     """
+    stamp = Stamp.objects.select_for_update().filter(pk=Stamp.ANYTHING)
+    row = stamp.first()
+    if row is None:
+        Stamp.objects.bulk_create([Stamp(pk=Stamp.ANYTHING)], ignore_conflicts=True)
+        row = stamp.get()
+    return row.token
+
+
+def bump(*, graph: bool = True) -> UUID:
+    """Tell that something recorded changed; with `graph`, make every process load the graph anew. One statement."""
     token = uuid4()
-    if expected is None:
-        Stamp.objects.create(pk=Stamp.ANYTHING, token=token)
-    elif not Stamp.objects.filter(pk=Stamp.ANYTHING, token=expected).update(token=token):
-        raise OvertakenError
-    if graph:
-        rows = [Stamp(pk=Stamp.GRAPH, token=token)]
-        Stamp.objects.bulk_create(rows, update_conflicts=True, unique_fields=["id"], update_fields=["token"])
+    rows = [Stamp(pk=Stamp.ANYTHING, token=token)] + ([Stamp(pk=Stamp.GRAPH, token=token)] if graph else [])
+    Stamp.objects.bulk_create(rows, update_conflicts=True, unique_fields=["id"], update_fields=["token"])
     return token
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -20,8 +20,8 @@ from tongchou.core.problems import Invalid, NotFound, Problem, Unavailable
 from tongchou.core.refs import ref
 from tongchou.core.registry import implementations
 from tongchou.inventory import checks, precedence
-from tongchou.inventory.apply import OvertakenError, advance, bump, current_stamp, write, write_sightings
-from tongchou.inventory.models import Endpoint, Relation, Sighting, SourceConfig, Stamp
+from tongchou.inventory.apply import bump, current_stamp, take_turn, write, write_sightings
+from tongchou.inventory.models import Endpoint, Relation, Sighting, SourceConfig
 from tongchou.inventory.observation import Observation
 from tongchou.inventory.plan import PART, Plan
 from tongchou.inventory.ports import Source
@@ -40,6 +40,10 @@ FAULTS = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, T
 
 # per source of this process: what was seen, the stamp then, and the plan, when all was in order
 _settled: dict[UUID, tuple[bytes, UUID | None, Plan]] = {}
+
+
+class OvertakenError(Exception):
+    """Somebody wrote between a comparison and its write: compare anew."""
 
 
 def source_kinds() -> dict[str, Source]:
@@ -100,6 +104,7 @@ def configure_source(*, actor: Actor, name: str, wanted: Wanted) -> SourceConfig
             remedy=_("Choose another name."),
         )
     with transaction.atomic():
+        take_turn()
         row = SourceConfig.objects.select_for_update().filter(name=name).first()
         created = row is None
         source = source_of(wanted.kind or (row.kind if row else ""))
@@ -162,6 +167,7 @@ def delete_source(*, actor: Actor, source: SourceConfig) -> None:
     check(actor, MANAGE)
     now = timezone.now()
     with transaction.atomic():
+        take_turn()
         row = SourceConfig.objects.select_for_update().get(pk=source.pk)
         plan = Plan(row.name)
         sightings = Sighting.objects.filter(source=row.name, gone_at__isnull=True)
@@ -215,17 +221,14 @@ def apply_sync(*, actor: Actor, source: SourceConfig, observation: Observation) 
     """
     check(actor, MANAGE)
     digest = hashlib.blake2b(repr(observation).encode(), digest_size=16).digest()
-    for tries_left in reversed(range(TRIES)):
+    for _try in range(TRIES - 1):
         try:
-            if not tries_left:
-                with transaction.atomic():
-                    Stamp.objects.select_for_update().filter(pk=Stamp.ANYTHING).first()
-                    return _compare_and_write(actor, source, observation, digest)
             return _compare_and_write(actor, source, observation, digest)
-        except (OvertakenError, IntegrityError):
-            if not tries_left:
-                raise
-    raise AssertionError("unreachable: the last try returns or raises")
+        except OvertakenError:
+            continue
+    with transaction.atomic():
+        take_turn()
+        return _compare_and_write(actor, source, observation, digest)
 
 
 def _compare_and_write(actor: Actor, source: SourceConfig, observation: Observation, digest: bytes) -> Plan:
@@ -238,22 +241,27 @@ def _compare_and_write(actor: Actor, source: SourceConfig, observation: Observat
     big = len(plan.created) + len(plan.changed) + len(plan.relations_added) + len(plan.endpoints_set) > PART
     for part in plan.parts(PART) if big else ():
         with transaction.atomic():
-            ledger.record_many(actor=actor, entries=write(part, now, new=new))
-            stamp = advance(stamp, graph=part.changes_graph)
+            stamp = _write(actor, part, now, new, stamp)
     with transaction.atomic():
-        if big:
-            ledger.record_many(actor=actor, entries=write(Plan(plan.source, gone=plan.gone), now))
-        elif plan.changes_something:
-            ledger.record_many(actor=actor, entries=write(plan, now, new=new))
+        rest = Plan(plan.source, gone=plan.gone) if big else plan
+        stamp = _write(actor, rest, now, new, stamp)
         _finish(actor, source, plan, now)
-        if plan.changes_something:
-            stamp = advance(stamp, graph=plan.changes_graph)
     quiet = not (plan.changes_something or plan.unseen or plan.deferred or plan.warnings or plan.sightings_new)
     if quiet:
         _settled[source.pk] = (digest, stamp, plan)
     else:
         _settled.pop(source.pk, None)
     return plan
+
+
+def _write(actor: Actor, part: Plan, now: datetime, new: Collection[UUID], stamp: UUID | None) -> UUID | None:
+    """Write one part if nobody wrote since `stamp`; return the stamp afterwards."""
+    if take_turn() != stamp:
+        raise OvertakenError
+    if not part.changes_something:
+        return stamp
+    ledger.record_many(actor=actor, entries=write(part, now, new=new))
+    return bump(graph=part.changes_graph)
 
 
 def _finish(actor: Actor, source: SourceConfig, plan: Plan, now: datetime) -> None:
