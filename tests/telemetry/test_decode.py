@@ -60,8 +60,12 @@ def labels_of(number):
 
 
 KNOWN = {labels_of(number): number for number in range(6)}
-times = st.one_of(st.integers(NOW - 10**9, NOW + 10**6), st.integers(-(2**63), 2**63 - 1), st.sampled_from([0, 1, 2**35, 2**42]))
-values = st.one_of(st.floats(), st.sampled_from([0.0, -0.0, struct.unpack("<d", b"\x10\x00\x00\x00\x00\x00\x12\x07")[0]]))
+times = st.one_of(
+    st.integers(NOW - 10**9, NOW + 10**6), st.integers(-(2**63), 2**63 - 1), st.sampled_from([0, 1, 2**35, 2**42])
+)
+values = st.one_of(
+    st.floats(), st.sampled_from([0.0, -0.0, struct.unpack("<d", b"\x10\x00\x00\x00\x00\x00\x12\x07")[0]])
+)
 series = st.tuples(st.integers(0, 8), st.lists(st.tuples(times, values), max_size=40))
 
 
@@ -84,7 +88,9 @@ def test_mutilated_messages_are_read_or_refused_alike(some, data):
         elif what == "cut":
             del body[at:]
         elif what == "insert":
-            body[at:at] = data.draw(st.sampled_from([b"\x12\x10\x09", b"\x12\x07\x10", b"\x0a", b"\x80", b"\x1a\x02\x08\x01"]))
+            body[at:at] = data.draw(
+                st.sampled_from([b"\x12\x10\x09", b"\x12\x07\x10", b"\x0a", b"\x80", b"\x1a\x02\x08\x01"])
+            )
         elif body:
             del body[at]
     same(bytes(body), KNOWN)
@@ -125,7 +131,13 @@ def test_three_thousand_hostile_requests():
     for _round in range(3000):
         body = bytearray(
             b"".join(
-                encode_series(labels_of(rng.randrange(8)), [(NOW + rng.randrange(10**6), rng.choice([0.0, 1.0, rng.random()])) for _s in range(rng.randrange(6))])
+                encode_series(
+                    labels_of(rng.randrange(8)),
+                    [
+                        (NOW + rng.randrange(10**6), rng.choice([0.0, 1.0, rng.random()]))
+                        for _s in range(rng.randrange(6))
+                    ],
+                )
                 for _n in range(rng.randrange(1, 20))
             )
         )

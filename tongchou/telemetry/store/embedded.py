@@ -2,7 +2,9 @@
 
 Facts this module is built around: one process owns the folder; one Session serialises its queries, so every worker
 thread has its own; a fork after the import hangs in the child; a query still running in a daemon thread when the
-interpreter exits is a segmentation fault, so queries run in executor threads, which the interpreter waits for.
+interpreter exits is a segmentation fault, so queries run in executor threads, which the interpreter waits for; after
+a query that failed, the next answer of the same Session begins with leftovers of the failed one, so a Session that
+has seen an error is thrown away.
 """
 
 from __future__ import annotations
@@ -67,19 +69,17 @@ class Engine:
         """Run a statement that returns nothing, in the writer thread."""
         self._wait(self._writer, lambda session: session.query(sql, "Null"), _WRITE_TIMEOUT_SECONDS)
 
-    def insert(self, target: str, rows: bytes) -> int:
-        """Insert RowBinary bytes into `target` ("db.table (a, b)"); returns the rows written once they are on disk."""
+    def insert(self, target: str, expressions: str, rows: pa.Table) -> None:
+        """Insert `expressions` over the columns of `rows` into `target` ("db.table (a, b)"); on disk when it returns.
 
-        def run(session: Any) -> int:
-            inserter = session.send_insert(f"INSERT INTO {target}", "RowBinary")
-            try:
-                inserter.append(rows)
-                return int(inserter.finish().rows_written)
-            except BaseException:
-                inserter.cancel()
-                raise
+        A SELECT from Python memory, because chDB's streaming inserter reports success when the disk is full.
+        """
 
-        return self._wait(self._writer, run, _WRITE_TIMEOUT_SECONDS)
+        def run(session: Any, rows: pa.Table = rows) -> None:  # chDB finds `rows` by this name in this frame
+            sql = f"INSERT INTO {target} SELECT {expressions} FROM Python(rows)"  # noqa: S608  # the caller's constants
+            session.query(sql, "Null")
+
+        self._wait(self._writer, run, _WRITE_TIMEOUT_SECONDS)
 
     def fetch(self, sql: str, *, timeout_seconds: float = 30.0, max_memory_bytes: int = 1_000_000_000) -> pa.Table:
         """Run a SELECT (without FORMAT or SETTINGS) and return its columns.
@@ -92,9 +92,12 @@ class Engine:
         )
 
         def run(session: Any) -> pa.Table:
-            result = session.query(sql + limits, "ArrowStream")
-            raw = result.bytes()  # a copy: the engine's buffer must not outlive the result object
-            return pa.ipc.open_stream(raw).read_all() if raw else pa.table({})
+            raw = session.query(sql + limits, "ArrowStream").bytes()  # a copy, which may outlive the result object
+            source = pa.BufferReader(raw)
+            table = pa.ipc.open_stream(source).read_all()
+            if source.tell() != len(raw):
+                raise RuntimeError(f"the answer holds {len(raw)} bytes, its table {source.tell()}")
+            return table
 
         return self._wait(self._readers, run, timeout_seconds + _QUEUE_SLACK_SECONDS)
 
@@ -128,16 +131,34 @@ class Engine:
                 self._sessions.append(session)
         return session
 
+    def _discard_session(self) -> None:
+        """Close the Session of the current worker thread; the next use opens another."""
+        session = getattr(self._local, "session", None)
+        if session is None:
+            return
+        self._local.session = None
+        with self._sessions_lock:
+            self._sessions.remove(session)
+        session.close()
+
     def _wait(self, pool: ThreadPoolExecutor, work: Callable[[Any], T], timeout_seconds: float) -> T:
         if self._closed:
             raise Unavailable("telemetry.closing", _("The telemetry store is shutting down."))
-        future: Future[T] = pool.submit(lambda: work(self._session()))
+
+        def run() -> T:
+            try:
+                return work(self._session())
+            except BaseException:
+                self._discard_session()
+                raise
+
+        future: Future[T] = pool.submit(run)
         try:
             return future.result(timeout_seconds)
         except FutureTimeout:
             future.cancel()
             raise _timed_out(timeout_seconds) from None
-        except RuntimeError as error:  # chDB's ChdbError is one; it cannot be named without importing chDB early
+        except (RuntimeError, pa.ArrowInvalid) as error:  # chDB's ChdbError is a RuntimeError
             raise _problem(str(error)) from error
 
 

@@ -25,8 +25,7 @@ MS_PER_DAY = 86_400_000
 _IN_LIST_LIMIT = 2_000
 
 _DATABASE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
-_SAMPLE_ROW = np.dtype([("sid", "<u8"), ("ts", "<i8"), ("v", "<f8")])
-_DAY_ROW = np.dtype([("day", "<u2"), ("sid", "<u8")])
+_TEXTS = pa.list_(pa.string())
 
 
 class Engine(Protocol):
@@ -36,8 +35,8 @@ class Engine(Protocol):
         """Run a statement without result."""
         ...
 
-    def insert(self, target: str, rows: bytes) -> int:
-        """Insert RowBinary bytes; durable against a killed process when it returns."""
+    def insert(self, target: str, expressions: str, rows: pa.Table) -> None:
+        """Insert expressions over the columns of `rows`; durable against a killed process when it returns."""
         ...
 
     def fetch(self, sql: str, *, timeout_seconds: float = ..., max_memory_bytes: int = ...) -> pa.Table:
@@ -103,27 +102,25 @@ class Tables:
 
     def insert_series(self, series: list[tuple[int, Labels]]) -> None:
         """Write ids and labels of new series."""
-        out = bytearray()
-        for sid, labels in series:
-            out += sid.to_bytes(8, "little")
-            for part in (0, 1):
-                out += _size(len(labels))
-                for label in labels:
-                    raw = label[part].encode()
-                    out += _size(len(raw)) + raw
-        self.engine.insert(f"{self.database}.series (sid, names, label_values)", bytes(out))
+        rows = pa.table(
+            {
+                "sid": pa.array([sid for sid, _labels in series], pa.uint64()),
+                "names": pa.array([[name for name, _value in labels] for _sid, labels in series], _TEXTS),
+                "label_values": pa.array([[value for _name, value in labels] for _sid, labels in series], _TEXTS),
+            }
+        )
+        columns = "sid, names, label_values"
+        self.engine.insert(f"{self.database}.series ({columns})", columns, rows)
 
     def insert_days(self, day: Int64s, sid: Int64s) -> None:
         """Write that these series have samples on these days (days since the epoch)."""
-        rows = np.empty(len(day), _DAY_ROW)
-        rows["day"], rows["sid"] = day, sid
-        self.engine.insert(f"{self.database}.series_days (day, sid)", rows.tobytes())
+        rows = pa.table({"day": day.astype(np.uint16), "sid": sid.view(np.uint64)})
+        self.engine.insert(f"{self.database}.series_days (day, sid)", "toDate(day), sid", rows)
 
     def insert_samples(self, sid: Int64s, ts: Int64s, v: Float64s) -> None:
         """Write samples; they survive a killed process when this returns."""
-        rows = np.empty(len(sid), _SAMPLE_ROW)
-        rows["sid"], rows["ts"], rows["v"] = sid, ts, v
-        self.engine.insert(f"{self.database}.samples (sid, ts, v)", rows.tobytes())
+        rows = pa.table({"sid": sid.view(np.uint64), "ts": ts, "v": v})
+        self.engine.insert(f"{self.database}.samples (sid, ts, v)", "sid, fromUnixTimestamp64Milli(ts), v", rows)
 
     def load_series(self) -> list[tuple[int, Labels]]:
         """Every series ever written and not yet pruned, by row number; each once even when it was written twice."""
@@ -202,15 +199,6 @@ def sid_condition(sids: Int64s) -> str:
         return "1"
     ranges = (f"sid BETWEEN {m << ROW_BITS} AND {(m << ROW_BITS) | ROW_MASK}" for m in metrics.tolist())
     return f"({' OR '.join(ranges)})"
-
-
-def _size(count: int) -> bytes:
-    out = bytearray()
-    while count > 0x7F:
-        out.append((count & 0x7F) | 0x80)
-        count >>= 7
-    out.append(count)
-    return bytes(out)
 
 
 def _texts(raw: list[bytes | str]) -> list[str]:
