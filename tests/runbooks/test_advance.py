@@ -313,3 +313,23 @@ def test_a_target_that_may_not_be_reached_is_refused_at_the_door(
     settings.HTTP_ALLOW = []  # type: ignore[attr-defined]  # pytest-django's fixture
     run = work(started(operator_actor, approver_actor, promote))
     assert (run.state, run.steps.get(position=0).reason["code"], effects.seen) == ("failed", "http_refused", [])
+
+
+def test_a_step_whose_answer_never_gets_past_its_headers_fails_at_its_deadline(
+    operator_actor: Actor, approver_actor: Actor, promote: Procedure, execution_on: None, effects: Effects
+) -> None:
+    def drip(handler: BaseHTTPRequestHandler, _request: Request) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        for _ in range(600):  # 30 s, against a deadline of 2 s
+            if effects.stopping.wait(0.05):
+                return
+            handler.wfile.write(b"x")
+            handler.wfile.flush()
+
+    effects.answers["/announce/1"] = drip
+    run = work(started(operator_actor, approver_actor, promote))
+    step = run.steps.get(position=1)
+    assert step.reason["params"]["reason"] == "timeout"
+    assert step.started_at is not None
+    assert step.finished_at is not None
+    assert (step.finished_at - step.started_at).total_seconds() < 20

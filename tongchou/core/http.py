@@ -11,12 +11,12 @@ import ipaddress
 import random
 import socket
 import ssl
-import threading
 import time
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 from urllib.parse import urljoin
 
 import httpx
@@ -144,16 +144,7 @@ def _tls() -> ssl.SSLContext:
 
 
 _LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=100, keepalive_expiry=30.0)
-_client_lock = threading.Lock()
-_clients: dict[str, httpx.Client] = {}
 _async_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = weakref.WeakKeyDictionary()
-
-
-def _client() -> httpx.Client:
-    with _client_lock:
-        if "one" not in _clients:
-            _clients["one"] = httpx.Client(verify=_tls(), trust_env=False, limits=_LIMITS, follow_redirects=False)
-        return _clients["one"]
 
 
 def _async_client() -> httpx.AsyncClient:
@@ -196,24 +187,33 @@ def _next_hop(url: httpx.URL, status: int, headers: Mapping[str, str], hops: int
 def _send_once(
     method: str, url: httpx.URL, headers: Mapping[str, str], body: bytes | None, deadline: float, cap: int
 ) -> Response:
-    left = max(0.001, deadline - time.monotonic())
     pinned, host, extensions = _pinned(url, _resolve(url))
-    request = _client().build_request(
-        method, pinned, headers=_headers(headers, host), content=body, extensions=extensions, timeout=left
-    )
-    answer = _client().send(request, stream=True)
-    try:
+    left = max(0.001, deadline - time.monotonic())
+    given = {"headers": _headers(headers, host), "content": body, "extensions": extensions}
+    return asyncio.run(_exchange(method, pinned, given, left, cap, str(url)))
+
+
+async def _exchange(
+    method: str, pinned: httpx.URL, given: dict[str, Any], left_seconds: float, cap: int, url: str
+) -> Response:
+    """One exchange on its own connection within a deadline that nothing stretches.
+
+    A blocking client's timeouts are for each read: a peer that drips its headers byte by byte would hold it for ever.
+    And a kept connection may have been closed by the peer, after which nobody knows whether a request arrived.
+    """
+    client = httpx.AsyncClient(verify=_tls(), trust_env=False, timeout=left_seconds)
+    async with asyncio.timeout(left_seconds), client:
+        answer = await client.send(client.build_request(method, pinned, **given), stream=True)
         parts, size = [], 0
-        for part in answer.iter_bytes():
-            size += len(part)
-            if size > cap:
-                raise Failed("too_large", f"the answer is over {cap:,} bytes")
-            if time.monotonic() > deadline:
-                raise httpx.ReadTimeout("deadline")
-            parts.append(part)
-        return Response(answer.status_code, answer.headers, b"".join(parts), str(url))
-    finally:
-        answer.close()
+        try:
+            async for part in answer.aiter_bytes():
+                size += len(part)
+                if size > cap:
+                    raise Failed("too_large", f"the answer is over {cap:,} bytes")
+                parts.append(part)
+        finally:
+            await answer.aclose()
+    return Response(answer.status_code, answer.headers, b"".join(parts), url)
 
 
 def fetch(
