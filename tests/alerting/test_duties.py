@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from tests.alerting.conftest import START, Evaluations, Store
 from tongchou.alerting import actions, apply, duties, groups
@@ -256,7 +256,12 @@ def test_a_real_duty_fires_on_a_real_store(
     actions.put_rule_file(actor=operator_actor, name="f", text=text)
     append(series("up", int(time.time() * 1000), 0.0, job="orders", instance="a:1"), actor=tests)
     stop = threading.Event()
-    thread = threading.Thread(target=duties.run, args=(stop,))
+
+    def hold() -> None:
+        duties.run(stop)
+        connection.close()
+
+    thread = threading.Thread(target=hold)
     thread.start()
     try:
         wait_until(lambda: AlertGroup.objects.filter(state="open").exists())

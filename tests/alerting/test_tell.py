@@ -156,7 +156,7 @@ def test_one_worker_at_most_waits_for_a_channel(operator_actor: Actor, firing: C
         assert receiver.got == []
         held = Job.objects.get(name=tell.JOB, state="queued")
         assert held.run_at > now
-        assert tell.take_channel(one.pk, now + dt.timedelta(seconds=tell.BUSY_SECONDS + 1)) is not None
+        assert tell.take_channel(one.pk, now + tell.hold_time(one) + dt.timedelta(seconds=1)) is not None
         tell.release(one.pk)
         run_all()
         assert len(receiver.got) == 1

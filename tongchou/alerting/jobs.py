@@ -27,7 +27,7 @@ from tongchou.core.refs import ref
 TURN_SECONDS = 10.0
 
 
-@job(tell.JOB, max_attempts=3, timeout_seconds=tell.BUSY_SECONDS)
+@job(tell.JOB, max_attempts=3, timeout_seconds=60)
 def tell_channel(payload: dict[str, Any]) -> None:
     """Tell what one channel has waiting, oldest first, until it fails, the turn is over or nothing is left."""
     channel_id = UUID(payload["channel"])
@@ -43,6 +43,7 @@ def tell_channel(payload: dict[str, Any]) -> None:
             notification = tell.next_notification(channel, timezone.now()) if channel.enabled else None
             if notification is None:
                 break
+            tell.keep_channel(channel, timezone.now())
             outcome = deliver(channel, tell.message_for(notification, channel))
             tell.write_outcome(notification, channel, outcome, timezone.now())
             if not outcome.delivered:

@@ -24,7 +24,9 @@ from tongchou.core.refs import ref
 JOB = "alerting.tell"
 MAX_ATTEMPTS = 12
 MAX_WAIT_SECONDS = 300.0
-BUSY_SECONDS = 60.0
+# How long a try may take when the channel's settings do not say, and what is added to hold the channel for it.
+TRY_SECONDS = 20.0
+HOLD_MARGIN_SECONDS = 5.0
 MAX_ALERTS = 500
 
 ACTOR = system("notifier")
@@ -47,10 +49,27 @@ def wake(channel_id: UUID, run_at: datetime | None = None) -> None:
 
 
 def take_channel(channel_id: UUID, now: datetime) -> Channel | None:
-    """Hold the channel for BUSY_SECONDS; None while another worker holds it or it is gone."""
+    """Hold the channel for one try; None while another worker holds it or it is gone.
+
+    A killed worker's hold runs out by itself soon after its try would have.
+    """
+    channel = Channel.objects.filter(pk=channel_id).first()
+    if channel is None:
+        return None
     free = Q(busy_until__isnull=True) | Q(busy_until__lt=now)
-    won = Channel.objects.filter(free, pk=channel_id).update(busy_until=now + timedelta(seconds=BUSY_SECONDS))
-    return Channel.objects.filter(pk=channel_id).first() if won else None
+    won = Channel.objects.filter(free, pk=channel_id).update(busy_until=now + hold_time(channel))
+    return channel if won else None
+
+
+def hold_time(channel: Channel) -> timedelta:
+    """How long one try may hold the channel."""
+    seconds = channel.settings.get("timeout_seconds", TRY_SECONDS)
+    return timedelta(seconds=float(seconds) + HOLD_MARGIN_SECONDS)
+
+
+def keep_channel(channel: Channel, now: datetime) -> None:
+    """Hold the channel for another try."""
+    Channel.objects.filter(pk=channel.pk).update(busy_until=now + hold_time(channel))
 
 
 def next_notification(channel: Channel, now: datetime) -> Notification | None:
