@@ -98,7 +98,7 @@ def opened(
     **labels: str,
 ) -> AlertGroup:
     """A group with one firing alert, told to the ledger."""
-    at = at or timezone.now()
+    at = at or timezone.now() - timedelta(seconds=10)
     row = group(key or f"{name}:{','.join(each.name for each in resources)}", at, severity)
     alert(row, name, *resources, at=at, severity=severity, **labels)
     tell(row, "group_opened")

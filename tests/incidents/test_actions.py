@@ -249,6 +249,24 @@ def test_a_new_symptom_of_a_mitigated_incident_opens_it_again(shop: Shop) -> Non
     assert verbs(incident)[-1] == "incident.reopened"
 
 
+@pytest.mark.parametrize("end", [actions.mitigate, actions.resolve])
+def test_a_new_alert_in_an_old_group_is_not_swallowed_by_the_end(shop: Shop, operator_actor: Actor, end: Any) -> None:
+    incident = incident_of(shop.primary)
+    more = {"force": True} if end is actions.resolve else {}
+    end(actor=operator_actor, incident=incident, comment="known", **more)
+    group = incident.groups.get().group
+    scene.tell(group, "group_changed")  # a repeat of what was known
+    scene.run_jobs()
+    incident.refresh_from_db()
+    assert incident.state != IncidentState.OPEN
+    scene.alert(group, "ErrorRatioHigh", shop.database, at=timezone.now())
+    scene.tell(group, "group_changed")
+    scene.run_jobs()
+    incident.refresh_from_db()
+    assert incident.state == IncidentState.OPEN
+    assert verbs(incident).count("incident.reopened") == 1
+
+
 def returning(shop: Shop, actor: Actor, minutes: float) -> tuple[Incident, Incident]:
     """The incident of a group that ended and was resolved, and the incident of its return so many minutes later."""
     now = timezone.now()

@@ -139,10 +139,16 @@ def _link(incident: Incident, facts: intake.GroupFacts, code: str, params: dict[
 
 
 def _note_group(actor: Actor, incident: Incident, facts: intake.GroupFacts) -> None:
-    """Bring the incident up to what the group says now: its start, its end, its severity (which only rises)."""
+    """Bring the incident up to what the group says now: start, end, severity (which only rises).
+
+    An alert that fired after the incident's end says that it is not over.
+    """
     IncidentGroup.objects.filter(group_id=facts.id).update(started_at=facts.started_at)
     if facts.closed_at is not None:
         IncidentGroup.objects.filter(group_id=facts.id, closed_at__isnull=True).update(closed_at=facts.closed_at)
+    ended_at = incident.resolved_at or incident.mitigated_at
+    if ended_at is not None and facts.last_fired_at is not None and facts.last_fired_at > ended_at:
+        _back_to_work(actor, incident, automatic=True, comment="")  # new alerts in an old group are never swallowed
     if facts.started_at < incident.started_at:
         incident.started_at = facts.started_at
         Incident.objects.filter(pk=incident.pk).update(started_at=facts.started_at)

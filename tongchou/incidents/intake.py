@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db.models import Max
+
 from tongchou.alerting.models import Alert, AlertGroup, AlertResource
 from tongchou.incidents import severity
 from tongchou.incidents.correlate import Member, OpenIncident
@@ -18,13 +20,14 @@ MAX_TITLE = 300
 
 @dataclass(frozen=True, slots=True)
 class GroupFacts:
-    """An alert group as incidents see it. `started_at` is when its first alert became active."""
+    """An alert group as incidents see it: when its first alert became active, when its newest one fired."""
 
     id: UUID
     key: str
     title: str
     severity: str
     started_at: datetime
+    last_fired_at: datetime | None
     closed_at: datetime | None
     resources: frozenset[UUID]
 
@@ -35,7 +38,7 @@ class GroupFacts:
 
 
 def facts(group: AlertGroup) -> GroupFacts:
-    """Return the facts of a group; two or three queries."""
+    """Return the facts of a group; at most four queries."""
     alerts = list(
         Alert.objects.filter(group=group)
         .order_by("active_at", "id")
@@ -54,6 +57,7 @@ def facts(group: AlertGroup) -> GroupFacts:
         title=_title(group, [name for _id, name, *_rest in alerts], _first_about(alerts, by_alert)),
         severity=severity.worst(severities) if severities else severity.of_labels({"severity": group.severity}),
         started_at=min((at for *_rest, at in alerts), default=group.started_at),
+        last_fired_at=Alert.objects.filter(group=group).aggregate(at=Max("fired_at"))["at"],
         closed_at=group.closed_at,
         resources=resources,
     )

@@ -29,7 +29,8 @@ _NO_SECRET = token_hex(32)
 def receive(request: HttpRequest, source: str) -> HttpResponse:
     """Check size, signature and age, then record the deployment. Repeating a delivery gives the same answer."""
     if request.method != "POST":
-        return JsonResponse({"detail": "POST only"}, status=405, headers={"Allow": "POST"})
+        told = {"type": "about:blank", "title": "Method Not Allowed", "status": 405, "detail": "POST only"}
+        return JsonResponse(told, status=405, headers={"Allow": "POST"}, content_type="application/problem+json")
     try:
         return _receive(request, source)
     except Problem as problem:
