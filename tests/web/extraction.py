@@ -30,6 +30,18 @@ KEYWORDS = {
     "npgettext": ((1, "c"), 2, 3),
     "npgettext_lazy": ((1, "c"), 2, 3),
 }
+IDLE_HEADERS = tuple(
+    f'"{name}:'
+    for name in (
+        "Project-Id-Version",
+        "Report-Msgid-Bugs-To",
+        "POT-Creation-Date",
+        "PO-Revision-Date",
+        "Last-Translator",
+        "Language-Team",
+        "Generated-By",
+    )
+)
 Message = tuple[str | None, str | tuple[str, ...]]  # context, msgid or (msgid, plural)
 
 
@@ -58,7 +70,13 @@ def catalogue() -> Catalog:
 
 def wanted() -> Catalog:
     """Return a catalogue of all messages, untranslated, each with the files it stands in."""
-    found = Catalog(locale="zh_Hans", project="Tongchou", charset="utf-8", fuzzy=False)
+    found = Catalog(
+        locale="zh_Hans",
+        project="Tongchou",
+        charset="utf-8",
+        fuzzy=False,
+        header_comment="# Chinese (simplified) messages of Tongchou. Kept up by python -m tests.web.extraction.\n#",
+    )
     for path, (context, message) in messages():
         found.add(message, context=context, locations=[(str(path.relative_to(ROOT)), 1)])
     return found
@@ -75,10 +93,12 @@ def update() -> int:
             message.string = old.string
         elif message.id:
             waiting += 1
-    fresh.header_comment = "# Chinese (simplified) messages of Tongchou.\n#"
+    written = io.BytesIO()
+    write_po(written, fresh, width=120, no_location=True, sort_output=True)
+    lines = written.getvalue().decode().splitlines(keepends=True)
     CATALOGUE.parent.mkdir(parents=True, exist_ok=True)
-    with CATALOGUE.open("wb") as file:
-        write_po(file, fresh, width=120, no_location=True, omit_header=False, sort_output=True, include_lineno=False)
+    # dates and addresses that nobody fills in: a run that changes no message changes no line
+    CATALOGUE.write_text("".join(line for line in lines if not line.startswith(IDLE_HEADERS)), encoding="utf-8")
     return waiting
 
 

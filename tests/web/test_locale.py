@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-import pytest
 from babel.messages.catalog import Message
 
 from tests.web.extraction import catalogue, messages
 
 PERCENT = re.compile(r"%(?:\((\w+)\))?[#0\- +]*\d*(?:\.\d+)?([diouxXeEfFgGcrsa%])")
 BRACES = re.compile(r"\{(\w*)\}")
-SAME_IN_CHINESE = re.compile(r"\A[\W\dA-Z_%()a-z]*\Z")
 
 
 def places(text: str) -> Counter[str]:
@@ -41,14 +39,19 @@ def pairs() -> list[Message]:
     return [each for each in catalogue() if each.id]
 
 
-@pytest.mark.parametrize("message", pairs(), ids=lambda each: str(each.id)[:40])
-def test_placeholders_survive_translation(message: Message) -> None:
-    ids = message.id if isinstance(message.id, list | tuple) else [message.id]
-    strings = message.string if isinstance(message.string, list | tuple) else [message.string]
-    wanted = places(ids[-1])
-    for string in strings:
-        assert set(places(string)) == set(wanted), string
-        assert string.startswith("\n") == ids[0].startswith("\n")
+def test_placeholders_survive_translation() -> None:
+    broken = []
+    for message in pairs():
+        ids = message.id if isinstance(message.id, list | tuple) else [message.id]
+        strings = message.string if isinstance(message.string, list | tuple) else [message.string]
+        broken += [string for string in strings if set(places(string)) != set(places(ids[-1]))]
+        broken += [string for string in strings if string.startswith("\n") != ids[0].startswith("\n")]
+    assert broken == []
+
+
+def test_a_changed_placeholder_would_be_found() -> None:
+    assert places("%(name)s of {count} at %d") != places("%(nam)s of {count} at %d")
+    assert places("100%% of %(n).0f s") == places("%(n)d")
 
 
 def test_the_catalogue_speaks_chinese() -> None:
