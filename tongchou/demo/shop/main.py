@@ -13,7 +13,7 @@ from tongchou.demo.shop.database import Database
 from tongchou.demo.shop.frame import Frame, Settings
 from tongchou.demo.shop.load import Load
 from tongchou.demo.shop.release import Release
-from tongchou.demo.shop.services import Cache, Catalogue, Orders, Payments, Storefront
+from tongchou.demo.shop.stateless import Cache, Catalogue, Orders, Payments, Storefront
 
 SERVICES: dict[str, Callable[[Frame], object]] = {
     "storefront": Storefront,
