@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -169,8 +168,3 @@ def alert_row(alert: Alert) -> dict[str, Any]:
         "acknowledged_by": alert.acknowledged_by_name,
         "resources": [{"id": each.pk, "kind": each.kind, "name": each.name} for each in resources_of(alert)],
     }
-
-
-def earliest_active_at(group_id: UUID) -> datetime | None:
-    """When the first of a group's alerts became active; None for a group without alerts."""
-    return Alert.objects.filter(group=group_id).order_by("active_at").values_list("active_at", flat=True).first()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 PENDING = "pending"
 FIRING = "firing"
@@ -64,9 +65,14 @@ _FNV_PRIME = 1099511628211
 
 def fingerprint(labels: Mapping[str, str]) -> str:
     """Alertmanager's fingerprint of labels, 16 hex digits: FNV-1a over sorted names and values, 0xff after each."""
+    return _fnv(tuple(sorted(labels.items())))
+
+
+@lru_cache(maxsize=65_536)  # every evaluation asks for the same label sets again
+def _fnv(pairs: tuple[tuple[str, str], ...]) -> str:
     digest = _FNV_OFFSET
-    for name in sorted(labels):
-        for byte in name.encode() + b"\xff" + labels[name].encode() + b"\xff":
+    for name, value in pairs:
+        for byte in name.encode() + b"\xff" + value.encode() + b"\xff":
             digest = ((digest ^ byte) * _FNV_PRIME) & 0xFFFFFFFFFFFFFFFF
     return f"{digest:016x}"
 

@@ -88,14 +88,6 @@ def alert_struct(alert: NotifiedAlert) -> Struct:
     )
 
 
-def common(pairs: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """What every mapping has with the same value."""
-    result: dict[str, str] | None = None
-    for pair in pairs:
-        result = dict(pair) if result is None else {k: v for k, v in result.items() if pair.get(k) == v}
-    return result or {}
-
-
 def functions(now: dt.datetime) -> FunctionSet:
     """The set for a notification made at ``now``."""
     return {"since": Function(lambda at: between(GoTime(now), at), ("time",)), **_PURE}
