@@ -102,6 +102,9 @@ def test_a_bad_text_is_refused_with_its_place(api: Api, text: str | bytes, field
         {"reason": "x" * 5000},
         {"expires_in_seconds": "soon"},
         {"targets": ["x"] * 501},
+        {"targets": ["a\x00b"]},
+        {"reason": "\x00"},
+        {"reason": "\ud800"},
     ],
 )
 def test_a_request_of_the_wrong_shape_is_a_422(api: Api, promote: Procedure, wish: Any) -> None:
@@ -189,3 +192,18 @@ def test_a_page_of_runs_costs_the_same_number_of_queries_however_many_there_are(
         body(api.post("/api/v1/procedures/promote/runs", {"targets": [f"db-{number}"]}), 201)
     with django_assert_max_num_queries(8):
         assert len(body(api.get("/api/v1/runs"))["items"]) == 12
+
+
+@pytest.mark.parametrize("name", ["\x00", "\ud800", "x" * 300, "${params.x}", "%s"])
+def test_a_parameter_of_any_name_or_value_is_refused_in_words(
+    api: Api, promote: Procedure, execution_on: None, name: str
+) -> None:
+    for params in ({name: 1}, {"count": name}, {"count": {name: [name]}}):
+        problem = body(api.post("/api/v1/procedures/promote/runs", {"targets": ["db-b"], "params": params}), 422)
+        assert problem["code"] == "run.refused"
+
+
+def test_a_name_no_database_keeps_is_refused(api: Api) -> None:
+    assert api.get("/api/v1/procedures/a%00b").status_code == 422
+    assert api.get("/api/v1/runs", procedure="a\x00").status_code == 422
+    assert api.get("/api/v1/runs", state="\x00").status_code == 422

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from django.http import HttpRequest
 from ninja import Router, Schema, Status
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from tongchou.api.core import actor_of
 from tongchou.core.access import check_anywhere
@@ -24,6 +24,15 @@ from tongchou.runbooks.prepare import Prepared, definition_of, prepare
 from tongchou.runbooks.reasons import Reason, in_language, say
 
 router = Router(tags=["runbooks"])
+
+
+def _keepable(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("contains a NUL character, which no database keeps")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_keepable)]
 
 
 class ProcedureOut(Schema):
@@ -78,14 +87,14 @@ class PlanIn(Schema):
     """What a run would be given. `incident` is an incident's id."""
 
     params: dict[str, Any] = Field(default_factory=dict, max_length=100)
-    targets: list[str] = Field(default_factory=list, max_length=500)
+    targets: list[Text] = Field(default_factory=list, max_length=500)
     incident: UUID | None = None
 
 
 class RunIn(PlanIn):
     """A request for a run; the approval it needs ends after `expires_in_seconds`."""
 
-    reason: str = Field(default="", max_length=actions.MAX_COMMENT)
+    reason: Text = Field(default="", max_length=actions.MAX_COMMENT)
     expires_in_seconds: int = 3600
 
 
@@ -179,7 +188,7 @@ class RunPage(Schema):
 class CancelIn(Schema):
     """Why a run is cancelled."""
 
-    comment: str = Field(default="", max_length=actions.MAX_COMMENT)
+    comment: Text = Field(default="", max_length=actions.MAX_COMMENT)
 
 
 class AnswerIn(Schema):
@@ -187,7 +196,7 @@ class AnswerIn(Schema):
 
     position: int = Field(ge=0)
     answer: Literal["continue", "stop", "done", "repeat"]
-    comment: str = Field(default="", max_length=actions.MAX_COMMENT)
+    comment: Text = Field(default="", max_length=actions.MAX_COMMENT)
 
 
 class RetryIn(Schema):
@@ -357,7 +366,7 @@ def list_procedures(request: HttpRequest, retired: bool = False, limit: int = 10
 
 
 @router.get("/procedures/{name}", response=ProcedureDetail)
-def get_procedure(request: HttpRequest, name: str) -> dict[str, Any]:
+def get_procedure(request: HttpRequest, name: Text) -> dict[str, Any]:
     """Return one procedure with its text, parameters and steps."""
     return procedure_detail(reads.procedure(actor_of(request), name))
 
@@ -367,21 +376,21 @@ def get_procedure(request: HttpRequest, name: str) -> dict[str, Any]:
     response=ProcedureDetail,
     openapi_extra={"requestBody": {"required": True, "content": {"application/yaml": {"schema": {"type": "string"}}}}},
 )
-def put_procedure(request: HttpRequest, name: str) -> dict[str, Any]:
+def put_procedure(request: HttpRequest, name: Text) -> dict[str, Any]:
     """Save the YAML text in the body as the newest version; a text with a defect is refused whole, with its place."""
     row = actions.put_procedure(actor=actor_of(request), name=name, text=_text_of(request))
     return procedure_detail(row)
 
 
 @router.delete("/procedures/{name}", response=ProcedureOut)
-def retire_procedure(request: HttpRequest, name: str) -> dict[str, Any]:
+def retire_procedure(request: HttpRequest, name: Text) -> dict[str, Any]:
     """Take a procedure out of use; its runs and versions stay."""
     actor = actor_of(request)
     return procedure_out(actions.retire_procedure(actor=actor, procedure=reads.procedure(actor, name)))
 
 
 @router.get("/procedures/{name}/versions")
-def list_versions(request: HttpRequest, name: str, limit: int = 100, offset: int = 0) -> dict[str, Any]:
+def list_versions(request: HttpRequest, name: Text, limit: int = 100, offset: int = 0) -> dict[str, Any]:
     """List the saved texts, newest first."""
     versions = reads.procedure(actor_of(request), name).versions.order_by("-number")
     limit, offset = max(1, min(limit, 500)), max(0, offset)
@@ -399,7 +408,7 @@ def list_versions(request: HttpRequest, name: str, limit: int = 100, offset: int
 
 
 @router.post("/procedures/{name}/plan", response=PlanOut)
-def plan_run(request: HttpRequest, name: str, body: PlanIn) -> dict[str, Any]:
+def plan_run(request: HttpRequest, name: Text, body: PlanIn) -> dict[str, Any]:
     """Dry run: what would be done with these parameters and targets, and why not. Changes nothing."""
     actor = actor_of(request)
     row = reads.procedure(actor, name)
@@ -409,7 +418,7 @@ def plan_run(request: HttpRequest, name: str, body: PlanIn) -> dict[str, Any]:
 
 
 @router.post("/procedures/{name}/runs", response={201: RunDetail})
-def request_run(request: HttpRequest, name: str, body: RunIn) -> Status[dict[str, Any]]:
+def request_run(request: HttpRequest, name: Text, body: RunIn) -> Status[dict[str, Any]]:
     """Ask for a run. It waits for another person's approval unless the procedure only reads."""
     actor = actor_of(request)
     about_ref, number = _incident(request, body)
@@ -432,8 +441,8 @@ def request_run(request: HttpRequest, name: str, body: RunIn) -> Status[dict[str
 @router.get("/runs", response=RunPage)
 def list_runs(
     request: HttpRequest,
-    state: str | None = None,
-    procedure: str | None = None,
+    state: Text | None = None,
+    procedure: Text | None = None,
     incident: UUID | None = None,
     limit: int = 100,
     offset: int = 0,

@@ -18,7 +18,7 @@ def advance_run(payload: dict[str, Any]) -> None:
     advance.advance(UUID(payload["run"]), payload["ticket"])
 
 
-@periodic("runbooks.wake", every_seconds=2)
+@periodic("runbooks.wake", every_seconds=5)
 def wake_runs() -> None:
     """Find runs that should move and have no job: after a crash, or when a deadline has come."""
     journal.wake_due()

@@ -190,7 +190,8 @@ def _refuse_targets(definition: Definition, targets: Sequence[Target], execution
 
 def _check_params(definition: Definition, params: Mapping[str, Any]) -> tuple[dict[str, Any], list[Reason]]:
     given: dict[str, Any] = {}
-    wrong = [Reason("parameter_unknown", {"name": name}) for name in params if name not in definition.parameters]
+    unknown = [name for name in params if name not in definition.parameters]
+    wrong = [Reason("parameter_unknown", {"name": name.encode("utf-8", "replace").decode()[:100]}) for name in unknown]
     for name, parameter in definition.parameters.items():
         value = params.get(name)
         value = parameter.default if value is None else value
