@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from tongchou.core.problems import Problem, TooMany, Unavailable
 from tongchou.telemetry.index import LabelIndex
 from tongchou.telemetry.series import Float64s, Int64s
-from tongchou.telemetry.store.tables import Tables
+from tongchou.telemetry.store.tables import MS_PER_DAY, Tables
 from tongchou.telemetry.window import Window
 
 FUTURE_TOLERANCE_MS = 10 * 60 * 1000
@@ -173,6 +173,7 @@ class Ingest:
             day = np.concatenate([np.full(len(some), each, np.int64) for each, some in days])
             self._tables.insert_days(day, self._index.sids(np.concatenate([some for _day, some in days])))
             self._index.mark_days(days)
+            self._index.forget_days_before(self._clock() // MS_PER_DAY - self._tables.retention_days - 1)
         self._tables.insert_samples(self._index.sids(rows), ts, v)
         self._window.append(rows, ts, v, now_ms=self._clock())
         self.counts.samples += len(rows)

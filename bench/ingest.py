@@ -1,0 +1,79 @@
+"""remote_write over HTTP: samples a second and CPU, the same messages to the platform and to Prometheus."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import time
+from pathlib import Path
+
+from bench._telemetry import Server, prometheus, send, tongchou
+from tongchou.wire.remote_write import encode_labels, encode_series
+
+CONNECTIONS = 4
+SAMPLES = 1_200_000
+SHAPES = {"5,000 series x 1 sample": (5000, 1), "500 series x 10 samples": (500, 10)}
+
+
+def streams(series: int, per_series: int, name: str) -> list[list[bytes]]:
+    """Messages for every connection: its own series, timestamps that ascend by 15 s up to now."""
+    rng = random.Random(11)
+    requests = SAMPLES // (CONNECTIONS * series * per_series)
+    start = int(time.time() * 1000) - requests * per_series * 15_000
+    made = []
+    for connection in range(CONNECTIONS):
+        labels = [
+            encode_labels(
+                [
+                    ("__name__", f"{name}_{each % 20}_total"),
+                    ("job", "bench"),
+                    ("instance", f"host-{connection}-{each // 20}:9100"),
+                    ("path", f"/api/v1/{each % 7}"),
+                ]
+            )
+            for each in range(series)
+        ]
+        value = [float(rng.randrange(10**6)) for _each in range(series)]
+        stream = []
+        for request in range(requests):
+            parts = []
+            for each in range(series):
+                samples = []
+                for step in range(per_series):
+                    value[each] += rng.randrange(50)
+                    samples.append((start + (request * per_series + step) * 15_000, value[each]))
+                parts.append(encode_series(labels[each], samples))
+            stream.append(b"".join(parts))
+        made.append(stream)
+    return made
+
+
+def measure(server: Server, made: list[list[bytes]]) -> tuple[float, float, float]:
+    """(samples a second, samples per CPU second, resident MB)."""
+    cpu = server.cpu_seconds()
+    took = send(server, made)
+    used = server.cpu_seconds() - cpu
+    return SAMPLES / took, SAMPLES / used, server.rss_mb()
+
+
+def main() -> None:
+    print(f"{SAMPLES:,} samples over {CONNECTIONS} connections; every request is acknowledged when it is written")
+    print(f"{'':<26}{'server':<12}{'samples/s':>12}{'per CPU-s':>12}{'RSS MB':>9}")
+    with tempfile.TemporaryDirectory(prefix="tongchou-bench-") as folder:
+        for title, (series, per_series) in SHAPES.items():
+            made = streams(series, per_series, f"m{per_series}")
+            figures: dict[str, tuple[float, float, float]] = {}
+            for opened in (tongchou, prometheus):
+                with opened(Path(tempfile.mkdtemp(dir=folder))) as server:
+                    if server is None:
+                        continue
+                    figures[server.name] = measure(server, made)
+                    speed, per_cpu, rss = figures[server.name]
+                    print(f"{title:<26}{server.name:<12}{speed:>12,.0f}{per_cpu:>12,.0f}{rss:>9,.0f}", flush=True)
+            if len(figures) == 2:
+                ours, theirs = figures["tongchou"], figures["prometheus"]
+                print(f"{'':<26}{'ratio':<12}{ours[0] / theirs[0]:>11.2f}x{ours[1] / theirs[1]:>11.2f}x")
+
+
+if __name__ == "__main__":
+    main()
