@@ -24,6 +24,7 @@ from tongchou.telemetry import actions as telemetry
 from tongchou.telemetry.backend import Telemetry
 from tongchou.telemetry.series import SeriesBlock
 
+pytestmark = pytest.mark.both_databases
 START = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 TESTS = system("tests")
 
@@ -109,7 +110,7 @@ def test_a_version_that_a_release_brought_is_not_a_second_change(shop: Shop) -> 
             payload = {"name": "orders-1", "changes": changes}
             ledger.record(actor=TESTS, verb="resource.changed", subject=ref(shop.orders_1), payload=payload)
     titles = {change.title for change in case_of(incident).evidence.changes}
-    assert titles == {"orders 1 → 2", "orders-1: version 1 → 2, config 1 → 2", "orders-1: version 2 → 3"}
+    assert titles == {"orders 1 → 2", "orders-1: config 1 → 2, version 1 → 2", "orders-1: version 2 → 3"}
 
 
 def test_what_answered_the_incident_is_no_suspect(shop: Shop) -> None:

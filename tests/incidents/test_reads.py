@@ -19,6 +19,7 @@ from tongchou.incidents import actions, reads, reasons
 from tongchou.incidents.models import Incident
 from tongchou.incidents.suspects import WEIGHTS
 
+pytestmark = pytest.mark.both_databases
 TESTS = system("tests")
 
 

@@ -291,5 +291,5 @@ def _facts(payload: Mapping[str, Any]) -> dict[str, Any]:
             known["place"] = place
     changes = payload.get("changes")
     if isinstance(changes, Mapping) and changes:
-        known["changed"] = ", ".join(str(name) for name in list(changes)[:5])
+        known["changed"] = ", ".join(str(name) for name in sorted(changes)[:5])
     return known
