@@ -11,8 +11,10 @@ import pytest
 from tests.alerting.conftest import START, Evaluations, Store
 from tongchou.alerting import actions, reads
 from tongchou.alerting.models import Alert, AlertGroup, Rule, RuleGroup
+from tongchou.core import settings_store
 from tongchou.core.access import Actor
 from tongchou.core.models import Event
+from tongchou.core.problems import Invalid
 from tongchou.core.refs import ref
 from tongchou.telemetry.series import is_stale
 
@@ -287,3 +289,17 @@ def test_counts_and_worst_states_for_pages(down: Store, evaluations: Evaluations
     rule = reads.rules().get()
     assert (rule.firing, rule.pending) == (1, 0)
     assert [alert.name for alert in reads.rule_history(rule.pk)] == ["InstanceDown"]
+
+
+def test_the_setting_decides_what_is_one_group(down: Store, evaluations: Evaluations, admin_actor: Actor) -> None:
+    settings_store.put(actor=admin_actor, key="alerting.group_by", value=["job", "instance"])
+    down.answers["up == 0"] = [SAMPLE, ({**SAMPLE[0], "instance": "b:1"}, 0.0)]
+    for second in (0, 5):
+        evaluations.at(second)
+    assert sorted(AlertGroup.objects.values_list("key", flat=True)) == [
+        '{instance="a:1", job="orders"}',
+        '{instance="b:1", job="orders"}',
+    ]
+    for bad in (["not a label"], [5]):
+        with pytest.raises(Invalid):
+            settings_store.put(actor=admin_actor, key="alerting.group_by", value=bad)
