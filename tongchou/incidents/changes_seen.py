@@ -53,7 +53,9 @@ def title_of(verb: str, payload: Mapping[str, Any]) -> str:
     """Return a language-free line: the title the event tells, else its name and what changed, else its verb."""
     changes = payload.get("changes")
     if isinstance(changes, Mapping) and isinstance(payload.get("name"), str):
-        return f"{payload['name']}: {', '.join(_change(name, pair) for name, pair in sorted(changes.items())[:3])}"[:300]
+        return f"{payload['name']}: {', '.join(_change(name, pair) for name, pair in sorted(changes.items())[:3])}"[
+            :300
+        ]
     for name in ("title", "procedure", "name", "key"):
         value = payload.get(name)
         if isinstance(value, str) and value:
