@@ -17,7 +17,7 @@ import httpx
 from tongchou.demo.processes import end, spawn
 from tongchou.demo.supervisor import Options
 
-OPEN_SECONDS = 30.0
+OPEN_SECONDS = 60.0
 
 
 class ShopError(Exception):

@@ -18,7 +18,7 @@ from tongchou.demo.shop.frame import Settings
 from tongchou.demo.shop.http1 import CallFailed, Client
 from tongchou.demo.topology import Spec
 
-START_SECONDS = 15.0
+START_SECONDS = 30.0
 STOP_SECONDS = 3.0
 BACKOFF_SECONDS = 2.0
 _PR_SET_PDEATHSIG = 1

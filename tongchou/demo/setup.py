@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tongchou.demo.client import ApiError, Platform
+from tongchou.demo.client import Platform
 from tongchou.demo.control import Shop
 from tongchou.demo.rules import PROCEDURES, procedure
 from tongchou.demo.topology import TEAM
@@ -25,21 +25,16 @@ class People:
     passwords: dict[str, str]
 
 
-def once(admin: Platform, path: str, body: object) -> bool:
-    """Create something; False when it is already there."""
-    try:
-        admin.post(path, body)
-    except ApiError as error:
-        if error.status != 409:
-            raise
-        return False
-    return True
+def missing(admin: Platform, path: str, field: str, value: str) -> bool:
+    """Whether a list has no item with this value."""
+    return all(each[field] != value for each in admin.items(path, limit=500))
 
 
 def person(admin: Platform, name: str, role: str, passwords: dict[str, str]) -> Platform:
     """The platform as this person sees it; the account is made when it is missing."""
     password = secrets.token_urlsafe(12)
-    if once(admin, "/users", {"username": name, "password": password, "role": role}):
+    if missing(admin, "/users", "username", name):
+        admin.post("/users", {"username": name, "password": password, "role": role})
         passwords[name] = password
     body = {"name": "demo", "username": name, "scopes": ["all"], "expires_in_days": 1}
     return Platform(admin.url, admin.post("/tokens", body)["token"])
@@ -54,7 +49,8 @@ def people(admin: Platform) -> People:
 
 def connect(admin: Platform, shop: Shop, *, scrape_seconds: float) -> None:
     """Targets, procedures, the shop's control token, and its deployment events."""
-    once(admin, "/teams", {"name": TEAM})
+    if missing(admin, "/teams", "name", TEAM):
+        admin.post("/teams", {"name": TEAM})
     admin.put(f"/secrets/{SECRET}", {"value": shop.token})
     settings = {"url": shop.targets_url, "scrape_interval_seconds": scrape_seconds}
     admin.put(f"/sources/{NAME}", {"kind": "http_sd", "settings": settings, "interval_seconds": 5})

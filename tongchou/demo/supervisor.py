@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from tongchou.demo import haproxy
-from tongchou.demo.ports import free_ports
+from tongchou.demo.ports import kept_ports
 from tongchou.demo.processes import NotStarted, Process, Processes, python_command
 from tongchou.demo.shop.frame import Frame, Settings
 from tongchou.demo.shop.http1 import CallFailed, Handler, Request, Response, answer, problem
@@ -39,7 +39,6 @@ class Options:
     noon: float = 0.0
     seed: int = 1
     balancer: str = "auto"  # auto, haproxy, small
-    port: int = 0
 
 
 class Taken(Exception):
@@ -88,9 +87,7 @@ class Supervisor:
         self.folder, self.options = folder, options
         self.token = secrets.token_urlsafe(24)
         names = [spec.name for spec in SHOP]
-        ports = dict(zip(["supervisor", "traffic", *names], free_ports(len(names) + 2), strict=True))
-        ports["supervisor"] = options.port or ports["supervisor"]
-        self.ports = ports
+        self.ports = ports = kept_ports(folder / "ports.json", ["supervisor", "traffic", *names])
         self.settings = shop_settings(folder, options, self.token, ports)
         own = Settings(
             "supervisor-1",

@@ -1,0 +1,61 @@
+"""The whole story on real processes, as `tongchou demo --scenario NAME --json` tells it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+KEYS = [
+    "scenario", "injected_at", "detected_seconds", "incident_id", "top_suspects", "true_cause_rank", "runbook",
+    "requested_by", "approved_by", "recovered_seconds", "orders_lost", "ok",
+]  # fmt: skip
+SCENARIOS = [("primary-down", "switch-to-standby", 3), ("bad-release", "roll-back-release", 1)]
+
+
+def play(name: str, seed: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tongchou.cli.main", "demo", "--scenario", name, "--json", "--seed", str(seed)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    lines = done.stdout.strip().splitlines()
+    assert lines, done.stderr
+    result: dict[str, Any] = json.loads(lines[-1])
+    assert done.returncode == (0 if result["ok"] else 1)
+    assert result["ok"], f"{result}\n{done.stderr}"
+    return result
+
+
+def check(result: dict[str, Any], name: str, runbook: str, worst_rank: int) -> None:
+    assert list(result) == KEYS
+    assert result["scenario"] == name
+    assert result["runbook"] == runbook
+    assert 1 <= result["true_cause_rank"] <= worst_rank
+    assert 0 < result["detected_seconds"] < result["recovered_seconds"]
+    assert result["requested_by"] != result["approved_by"]
+    assert result["orders_lost"] == 0
+
+
+@pytest.mark.slice
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("name", "runbook", "worst_rank"), SCENARIOS)
+def test_a_fault_is_detected_explained_and_repaired_by_an_approved_run(
+    name: str, runbook: str, worst_rank: int
+) -> None:
+    check(play(name, seed=1), name, runbook, worst_rank)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1000)
+@pytest.mark.parametrize(("name", "runbook", "worst_rank"), SCENARIOS)
+def test_three_runs_in_a_row_pass(name: str, runbook: str, worst_rank: int) -> None:
+    for seed in (2, 3, 4):
+        check(play(name, seed=seed), name, runbook, worst_rank)
+
+
+def test_an_unknown_scenario_is_refused_with_the_known_ones() -> None:
+    command = [sys.executable, "-m", "tongchou.cli.main", "demo", "--scenario", "meteorite"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "primary-down, bad-release" in done.stdout + done.stderr
