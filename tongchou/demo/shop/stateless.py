@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import json
 import random
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -17,8 +18,10 @@ from collections.abc import Iterator
 from tongchou.demo.shop.frame import Frame
 from tongchou.demo.shop.goods import COUPONS, PRICES_FEN
 from tongchou.demo.shop.http1 import CallFailed, Request, Response, answer, problem
+from tongchou.demo.shop.spool import Full, Spool
 
 CACHE_SECONDS = 5.0
+_ORDER_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 class Peers:
@@ -147,6 +150,7 @@ class Orders:
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
         self._payments, self._primary = Peers(frame, "payments"), PrimaryFinder(frame)
+        self._spool = Spool(frame)
         self._orders = frame.registry.counter("shop_orders_total", "Orders by outcome.", ("outcome",))
         self._revenue = frame.registry.counter("shop_revenue_cny_total", "Price of acknowledged orders in CNY.")
         for outcome in ("accepted", "declined", "invalid", "failed"):
@@ -173,8 +177,8 @@ class Orders:
     def _price(self, order: dict[str, object]) -> int:
         """The order's price in fen. Raises KeyError, TypeError, ValueError for an order that makes no sense."""
         lines = order["lines"]
-        if not isinstance(lines, list) or not lines or not isinstance(order["order_id"], str):
-            raise ValueError("an order needs an order_id and lines")
+        if not isinstance(lines, list) or not lines or not _ORDER_ID.fullmatch(str(order["order_id"])):
+            raise ValueError("an order needs lines and an order_id of letters, digits and hyphens")
         total = sum(PRICES_FEN[line["sku"]] * int(line["quantity"]) for line in lines)
         percent_off = COUPONS.get(str(order.get("coupon", "")), 0)
         if total <= 0:
@@ -183,6 +187,11 @@ class Orders:
 
     async def _keep(self, order_id: str, amount_fen: int, order: dict[str, object]) -> tuple[str, Response]:
         charge = {"order_id": order_id, "amount_fen": amount_fen}
+        body = json.dumps({**order, "amount_fen": amount_fen}, ensure_ascii=False)
+        try:
+            self._spool.write(f"{order_id}.invoice", body)
+        except (Full, OSError) as error:
+            return "failed", problem(507, f"invoice: {error}")
         try:
             paid = await self._payments.call("POST", "/charges", charge, timeout_seconds=1.0)
         except CallFailed as error:
@@ -191,7 +200,6 @@ class Orders:
             return "declined", problem(402, "payment declined")
         if paid.status != 200:
             return "failed", problem(503, f"payments answered {paid.status}")
-        body = json.dumps({**order, "amount_fen": amount_fen}, ensure_ascii=False)
         refusal = await self._store(order_id, body, amount_fen)
         if refusal is None:
             return "accepted", answer({"order_id": order_id, "amount_fen": amount_fen}, 201)
