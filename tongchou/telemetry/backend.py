@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from tongchou.core.problems import Invalid, Problem
 from tongchou.telemetry.index import LabelIndex
 from tongchou.telemetry.ingest import Ingest, now_ms
+from tongchou.telemetry.logs.log_store import LogStore
 from tongchou.telemetry.ports import Limits
 from tongchou.telemetry.series import Float64s, Int64s, Labels, Matcher, SeriesBlock
 from tongchou.telemetry.store.embedded import Engine
@@ -36,6 +37,7 @@ class Options:
     window_max_bytes: int = 512 * 1024 * 1024
     max_series: int = 2_000_000
     linger_seconds: float = 0.1
+    log_retention_days: int = 180
 
 
 class Telemetry:
@@ -55,6 +57,13 @@ class Telemetry:
         self.ingest = Ingest(
             self.tables, self.index, self.window, linger_seconds=options.linger_seconds, clock=self.clock
         )
+        self.logs = LogStore(
+            engine,
+            options.database,
+            retention_days=options.log_retention_days,
+            linger_seconds=options.linger_seconds,
+            clock_ns=lambda: self.clock() * 1_000_000,
+        )
 
     def _fill_window(self) -> None:
         """Read the newest samples back from the store, oldest first, before anything new is taken."""
@@ -73,6 +82,7 @@ class Telemetry:
 
     def close(self) -> None:
         """Write what is waiting and stop taking samples; the engine stays open."""
+        self.logs.close()
         self.ingest.close()
 
     def row(self, labels: Labels) -> int:

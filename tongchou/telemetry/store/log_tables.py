@@ -91,14 +91,18 @@ class LogTables:
         )
         self.retention_days = days
 
-    def insert(self, rows: bytes, *, token: str = "") -> None:
+    def insert(self, rows: pa.Table, *, token: str = "") -> None:
         """Write rows; they survive a killed process when this returns. Rows of a token written before are dropped."""
         settings = ""
         if token:
             if not _TOKEN.match(token):
                 raise ValueError(f"not a token: {token!r}")
-            settings = f" SETTINGS insert_deduplicate = 1, insert_deduplication_token = '{token}'"
-        self.engine.insert(f"{self.table} ({_COLUMNS}){settings}", rows)
+            settings = (
+                f" SETTINGS insert_deduplication_token = '{token}', insert_deduplicate = 1,"
+                " deduplicate_insert_select = 'force_enable', max_threads = 1, max_insert_threads = 1"
+            )
+        expressions = _COLUMNS.replace("ts,", "fromUnixTimestamp64Nano(ts),")
+        self.engine.insert(f"{self.table} ({_COLUMNS}){settings}", expressions, rows)
 
     def newest_place(self) -> int:
         """The greatest place in the order of arrival; 0 when there is no line."""

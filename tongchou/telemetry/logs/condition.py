@@ -1,0 +1,198 @@
+"""A search's tree as a condition over the columns of the log table. Every text goes through `literal`. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from tongchou.telemetry.logs.detect import UNKNOWN, level_named
+from tongchou.telemetry.logs.query import (
+    And,
+    Compare,
+    Equal,
+    Exists,
+    Matches,
+    Node,
+    Not,
+    Or,
+    Pattern,
+    Phrase,
+    Word,
+    is_number,
+)
+from tongchou.telemetry.series import Matcher
+
+COLUMNS = {"level", "trace_id", "resource"}
+_WORD = re.compile(r"[A-Za-z0-9]+")
+_SPECIAL = re.compile(r"[\\'\x00-\x1f\x7f]")
+_JSON_PLAIN = re.compile(r"[A-Za-z0-9 _.,:;=-]{4,}")
+_NUMBER_TEXT = r"^[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?$"
+
+
+def literal(text: str) -> str:
+    """Text as a ClickHouse string literal."""
+    return "'" + _SPECIAL.sub(lambda found: f"\\x{ord(found[0]):02x}", text) + "'"
+
+
+def lowered(text: str) -> str:
+    """Text with its ASCII letters in lower case, as ClickHouse's lower() does it."""
+    return "".join(each.lower() if each.isascii() else each for each in text)
+
+
+def like(parts: Sequence[str]) -> str:
+    """A LIKE pattern: these texts in this order with anything between them."""
+    return "%".join(re.sub(r"([\\%_])", r"\\\1", part) for part in parts)
+
+
+def condition(node: Node) -> str:
+    """The SQL condition of a tree."""
+    match node:
+        case Word(text):
+            return _word(text)
+        case Phrase(text):
+            return _contains([text])
+        case Pattern():
+            return f"match(body, {literal(node.re2)})"
+        case Equal():
+            return _equal(node)
+        case Compare():
+            return _compare(node)
+        case Matches(name, pattern):
+            return _any_text(name, lambda text: f"match({text}, {literal(pattern.re2)})")
+        case Exists(name):
+            return _exists(name)
+        case Not(part):
+            return f"NOT ({condition(part)})"
+        case And(parts):
+            return " AND ".join(f"({condition(part)})" for part in parts) if parts else "1"
+        case Or(parts):
+            return " OR ".join(f"({condition(part)})" for part in parts)
+
+
+def label_condition(matchers: Sequence[Matcher]) -> str:
+    """The SQL condition of label matchers, with Loki's meaning: whole value, a missing label is empty."""
+    tests = ["1"]
+    for matcher in matchers:
+        found = f"labels[{literal(matcher.name)}]"
+        if matcher.op in ("=", "!="):
+            tests.append(f"{found} {matcher.op} {literal(matcher.value)}")
+        else:
+            tested = f"match({found}, {literal(f'^(?s:{matcher.value})$')})"
+            tests.append(tested if matcher.op == "=~" else f"NOT {tested}")
+    return " AND ".join(tests)
+
+
+def _word(text: str) -> str:
+    if _WORD.fullmatch(text):
+        return f"hasToken(lower(body), {literal(lowered(text))})"
+    return _contains(text.split("*"))
+
+
+def _contains(parts: Sequence[str]) -> str:
+    return f"lower(body) LIKE {literal('%' + like([lowered(part) for part in parts]) + '%')}"
+
+
+def _paths(name: str) -> list[str]:
+    """Arguments of JSON functions for a field: the name as it stands, and, when dotted, as a path."""
+    paths = [literal(name)]
+    if "." in name:
+        paths.append(", ".join(literal(part) for part in name.split(".")))
+    return paths
+
+
+def _in_json(tests: list[str], first: str = "") -> str:
+    guard = f"startsWith(body, '{{') AND {first}" if first else "startsWith(body, '{') AND "
+    return f"{guard}({' OR '.join(tests)})"
+
+
+def _sources(name: str) -> list[str]:
+    """The columns a field may stand in as text."""
+    if name in COLUMNS:
+        return [name]
+    quoted = literal(name)
+    return (
+        [f"fields[{quoted}]"]
+        if "." in name or "-" in name or "@" in name
+        else [f"labels[{quoted}]", f"fields[{quoted}]"]
+    )
+
+
+def _equal(node: Equal) -> str:
+    name, value = node.name, node.value
+    if node.glob:
+        wanted = literal(like(value.split("*")))
+        return _any_text(name, lambda text: f"{text} LIKE {wanted}")
+    if name == "level":
+        level = level_named(value)
+        return f"level = {literal(level if level != UNKNOWN else lowered(value))}"
+    if name in COLUMNS:
+        return f"{name} = {literal(value.lower() if name == 'trace_id' else value)}"
+    if value:
+        tests = [f"{source} = {literal(value)}" for source in _sources(name)]
+    else:
+        tests = [f"(mapContains(fields, {literal(name)}) AND fields[{literal(name)}] = '')"]
+    json_tests = []
+    for path in _paths(name):
+        kind = f"JSONType(body, {path})"
+        json_tests.append(f"({kind} = 'String' AND JSONExtractString(body, {path}) = {literal(value)})")
+        if value in ("true", "false"):
+            json_tests.append(f"({kind} = 'Bool' AND JSONExtractBool(body, {path}) = {int(value == 'true')})")
+        elif is_number(value):
+            json_tests.append(
+                f"({kind} IN ('Int64', 'UInt64', 'Double') AND JSONExtractFloat(body, {path}) = {_number(value)})"
+            )
+    # Text that needs no escape stands in the line as it is (or as \u....): cheaper to look for than to parse.
+    plain = _JSON_PLAIN.fullmatch(value) and not is_number(value)
+    first = (
+        f"(lower(body) LIKE {literal('%' + like([lowered(value)]) + '%')} OR position(body, '\\\\u') > 0) AND "
+        if plain
+        else ""
+    )
+    return " OR ".join([*tests, f"({_in_json(json_tests, first)})"])
+
+
+def _any_text(name: str, test: Callable[[str], str]) -> str:
+    """The test (of an SQL text) holds for the field in any of its places, where it is there."""
+    tests = []
+    for source in _sources(name):
+        held = "1" if name in COLUMNS else f"mapContains({source.split('[')[0]}, {literal(name)})"
+        tests.append(f"({held} AND {test(source)})")
+    if name not in COLUMNS:
+        json_tests = []
+        for path in _paths(name):
+            kind = f"JSONType(body, {path})"
+            as_text, as_raw = f"JSONExtractString(body, {path})", f"JSONExtractRaw(body, {path})"
+            json_tests.append(f"({kind} = 'String' AND {test(as_text)})")
+            json_tests.append(f"({kind} IN ('Int64', 'UInt64', 'Double', 'Bool') AND {test(as_raw)})")
+        tests.append(f"({_in_json(json_tests)})")
+    return " OR ".join(tests)
+
+
+def _compare(node: Compare) -> str:
+    wanted = f"{node.order} {_number(node.number)}"
+    tests = [
+        f"(match({source}, {literal(_NUMBER_TEXT)}) AND ifNull(toFloat64OrNull({source}) {wanted}, 0))"
+        for source in _sources(node.name)
+    ]
+    if node.name not in COLUMNS:
+        json_tests = []
+        for path in _paths(node.name):
+            kind, as_text = f"JSONType(body, {path})", f"JSONExtractString(body, {path})"
+            json_tests.append(f"({kind} IN ('Int64', 'UInt64', 'Double') AND JSONExtractFloat(body, {path}) {wanted})")
+            json_tests.append(
+                f"({kind} = 'String' AND match({as_text}, {literal(_NUMBER_TEXT)})"
+                f" AND ifNull(toFloat64OrNull({as_text}) {wanted}, 0))"
+            )
+        tests.append(f"({_in_json(json_tests)})")
+    return " OR ".join(tests)
+
+
+def _exists(name: str) -> str:
+    if name in COLUMNS:
+        return f"{name} != {literal(UNKNOWN if name == 'level' else '')}"
+    tests = [f"mapContains({source.split('[')[0]}, {literal(name)})" for source in _sources(name)]
+    return " OR ".join([*tests, f"({_in_json([f'JSONHas(body, {path})' for path in _paths(name)])})"])
+
+
+def _number(text: str) -> str:
+    return f"toFloat64({float(text)!r})"
