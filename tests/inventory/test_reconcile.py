@@ -203,7 +203,7 @@ def test_keys_of_two_known_resources_are_told_and_not_merged() -> None:
     recorded = empty()
     carry(plan_of(Observation((thing("a"), thing("b"))), recorded), recorded)
     plan = plan_of(Observation((ObservedResource("instance", "a", ("k:a", "k:b")),)), recorded)
-    assert [(each.code, each.subject) for each in plan.conflicts] == [("identity", "a")]
+    assert [(each.code, each.params["name"]) for each in plan.conflicts] == [("identity", "a")]
     assert not plan.created
     assert plan.seen == [recorded.by_key["k:a"]]
 
@@ -307,7 +307,7 @@ def test_a_moved_endpoint_replaces_the_old_one_at_once() -> None:
 def test_an_owner_nobody_knows_is_told_and_left_open() -> None:
     plan = plan_of(Observation((thing("a", owner="ghosts"),)), empty())
     assert plan.created[0].owner is None
-    assert "ghosts" in plan.warnings[0]
+    assert (plan.warnings[0].code, plan.warnings[0].params["owner"]) == ("owner_unknown", "ghosts")
 
 
 def test_only_what_a_reader_sees_differ_is_effective() -> None:

@@ -201,7 +201,7 @@ def test_an_empty_answer_loses_nothing(sync: Any, config: SourceConfig) -> None:
     assert Resource.objects.filter(state=ResourceState.ACTIVE).count() == 3
     assert Endpoint.objects.count() == 1
     config.refresh_from_db()
-    assert "nothing at all" in config.last_result["warnings"][0]
+    assert config.last_result["notes"] == [{"code": "nothing_listed", "params": {"count": 3}}]
 
 
 def test_what_cannot_be_written_fails_whole(sync: Any) -> None:

@@ -9,7 +9,7 @@ from ninja import Router, Schema, Status
 
 from tongchou.api.core import Page, actor_of
 from tongchou.core.access import check
-from tongchou.inventory import sources
+from tongchou.inventory import notes, sources
 from tongchou.inventory.models import SourceConfig
 from tongchou.inventory.plan import Plan
 from tongchou.inventory.reads import VIEW
@@ -36,12 +36,17 @@ class NewSourceIn(SourceIn):
     kind: str
 
 
+def _note(stored: dict[str, Any]) -> dict[str, Any]:
+    return {**stored, "text": notes.text(stored)}
+
+
 def _source(row: SourceConfig) -> dict[str, Any]:
     facts = (
         "name", "kind", "settings", "interval_seconds", "enabled", "precedence", "missing_after", "grace_seconds",
         "created_at", "last_run_at", "last_success_at", "last_error", "last_remedy", "last_result",
     )  # fmt: skip
-    return {"id": row.pk, **{name: getattr(row, name) for name in facts}}
+    told = [_note(stored) for stored in row.last_result.get("notes", ())]
+    return {"id": row.pk, **{name: getattr(row, name) for name in facts}, "notes": told}
 
 
 def _plan(plan: Plan) -> dict[str, Any]:
@@ -64,10 +69,8 @@ def _plan(plan: Plan) -> dict[str, Any]:
         ],
         "gone": plan.gone[:500],
         "deferred": plan.deferred[:500],
-        "conflicts": [
-            {"code": each.code, "subject": each.subject, "detail": each.detail} for each in plan.conflicts[:500]
-        ],
-        "warnings": plan.warnings[:500],
+        "conflicts": [_note(note.as_dict()) for note in plan.conflicts[:500]],
+        "warnings": [_note(note.as_dict()) for note in plan.warnings[:500]],
     }
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from tongchou.inventory.notes import Note
 from tongchou.inventory.observation import Json, ObservedEndpoint
 
 
@@ -71,15 +72,6 @@ class EndpointChange:
     id: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """Something the source says that could not be taken as said. `code`: identity | value | name | kept_owner."""
-
-    code: str
-    subject: str
-    detail: str
-
-
 PART = 1000  # rows of one transaction: others wait for the writer no longer than these take
 
 
@@ -102,8 +94,8 @@ class Plan:
     seen: list[UUID] = field(default_factory=list)  # everything seen in this look, new ones included
     unseen: int = 0  # known to this source, not seen in this look
     deferred: list[str] = field(default_factory=list)  # relations whose other end does not exist yet
-    conflicts: list[Conflict] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    conflicts: list[Note] = field(default_factory=list)  # said by the source, not taken as said
+    warnings: list[Note] = field(default_factory=list)
 
     def parts(self, size: int) -> Iterator[Plan]:
         """Cut the writing of a big plan into plans of at most `size` things, in an order in which each can be written.

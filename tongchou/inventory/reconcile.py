@@ -13,8 +13,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from tongchou.inventory.notes import Note
 from tongchou.inventory.observation import Json, Observation, ObservedEndpoint, ObservedRelation, ObservedResource
-from tongchou.inventory.plan import Changed, Conflict, Created, EndpointChange, Plan, RelationChange
+from tongchou.inventory.plan import Changed, Created, EndpointChange, Plan, RelationChange
 from tongchou.inventory.precedence import effective, may_overrule
 
 NAME_PREFIX = "name:"
@@ -78,7 +79,7 @@ def reconcile(
     observation: Observation, recorded: Recorded, *, now: datetime, policy: Policy, new_id: Callable[[], UUID]
 ) -> Plan:
     """Return the plan that makes `recorded` agree with `observation`."""
-    plan = Plan(recorded.source, warnings=list(observation.warnings))
+    plan = Plan(recorded.source, warnings=[Note("source_says", {"text": each}) for each in observation.warnings])
     ids: dict[str, UUID] = {}
     for group in _groups(observation.resources, recorded.by_key):
         merged = _merge(group, plan)
@@ -154,15 +155,20 @@ def _merge(group: Sequence[ObservedResource], plan: Plan) -> ObservedResource:
     for each in group:
         for name, value in each.attributes.items():
             if canonical(attributes.setdefault(name, value)) != canonical(value):
-                plan.conflicts.append(Conflict("value", first.name, f"{name}: {attributes[name]!r} / {value!r}"))
+                plan.conflicts.append(_differs(first.name, name, attributes[name], value))
         for name, text in each.labels.items():
             if labels.setdefault(name, text) != text:
-                plan.conflicts.append(Conflict("value", first.name, f"{name}: {labels[name]!r} / {text!r}"))
+                plan.conflicts.append(_differs(first.name, name, labels[name], text))
         if (each.kind, each.name) != (first.kind, first.name):
-            plan.conflicts.append(Conflict("name", first.name, f"{each.kind} {each.name}"))
+            plan.conflicts.append(Note("name", {"name": first.name, "other": f"{each.kind} {each.name}"}))
     owner = next((each.owner for each in group if each.owner), None)
     keys = tuple(dict.fromkeys(key for _place, key in ranked))
     return ObservedResource(first.kind, first.name, keys, attributes, labels, owner)
+
+
+def _differs(name: str, attribute: str, kept: Json, other: Json) -> Note:
+    facts = {"attribute": attribute, "kept": canonical(kept)[:200], "other": canonical(other)[:200]}
+    return Note("value", {"name": name, **facts})
 
 
 def _match(merged: ObservedResource, recorded: Recorded, plan: Plan) -> UUID | None:
@@ -171,7 +177,7 @@ def _match(merged: ObservedResource, recorded: Recorded, plan: Plan) -> UUID | N
         others = ", ".join(
             recorded.resources[each].name if each in recorded.resources else str(each) for each in found[1:]
         )
-        plan.conflicts.append(Conflict("identity", merged.name, f"its keys also belong to {others}"))
+        plan.conflicts.append(Note("identity", {"name": merged.name, "others": others}))
     return found[0] if found else None
 
 
@@ -180,7 +186,7 @@ def _match(merged: ObservedResource, recorded: Recorded, plan: Plan) -> UUID | N
 
 def _team(owner: str | None, recorded: Recorded, name: str, plan: Plan) -> str | None:
     if owner is not None and owner not in recorded.teams:
-        plan.warnings.append(f"{name}: no team is named {owner!r}; the owner is left open")
+        plan.warnings.append(Note("owner_unknown", {"name": name, "owner": owner}))
         return None
     return owner
 
@@ -343,7 +349,7 @@ def _absent(
     if not observation.complete:
         return
     if unseen and not observation.resources:
-        plan.warnings.append(f"the source lists nothing at all; the {len(unseen)} resources it listed before are kept")
+        plan.warnings.append(Note("nothing_listed", {"count": len(unseen)}))
         return
     for known in sorted(unseen, key=lambda each: each.id):
         sighting = known.seen

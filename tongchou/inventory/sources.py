@@ -35,6 +35,7 @@ LEAST_INTERVAL_SECONDS = 5.0
 MOST_INTERVAL_SECONDS = 7 * 86_400.0
 SYNC_JOB = "inventory.sync"
 TRIES = 3
+MAX_NOTES = 40
 # what the code of a source may raise on a world it did not expect; anything worse is the job's to show
 FAULTS = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
@@ -272,8 +273,8 @@ def _finish(actor: Actor, source: SourceConfig, plan: Plan, now: datetime) -> No
     write_sightings(plan, now)
     if config.last_error:
         ledger.record(actor=actor, verb="source.recovered", subject=ref(config), payload={"name": config.name})
-    result = {**plan.counts(), "warnings": plan.warnings[:20], "deferred_list": plan.deferred[:20]}
-    result["conflict_list"] = [f"{each.subject}: {each.detail}" for each in plan.conflicts[:20]]
+    notes = [note.as_dict() for note in (*plan.warnings, *plan.conflicts)][:MAX_NOTES]
+    result = {**plan.counts(), "notes": notes, "deferred_list": plan.deferred[:MAX_NOTES]}
     SourceConfig.objects.filter(pk=config.pk).update(
         last_run_at=now, last_success_at=now, last_error="", last_remedy="", last_result=result
     )
