@@ -1,0 +1,65 @@
+"""Named reads of log lines, for the API, for pages and for rooms above."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from tongchou.telemetry.backend import backend, default_limits
+from tongchou.telemetry.logs.log_store import Histogram, Page, Query
+from tongchou.telemetry.logs.query import parse
+from tongchou.telemetry.series import Matcher
+from tongchou.telemetry.store.log_tables import NS, Cost, StoredLine
+
+
+def log_cost() -> Cost:
+    """The limits an operator set for one query."""
+    limits = default_limits()
+    return Cost(limits.timeout_seconds, limits.max_memory_bytes)
+
+
+def at_ns(moment: datetime) -> int:
+    """Nanoseconds since the epoch of an aware time, to the microsecond."""
+    return round(moment.timestamp() * 1_000_000) * 1000
+
+
+def moment_of(ns: int) -> datetime:
+    """The aware time of nanoseconds since the epoch."""
+    return datetime.fromtimestamp(ns / NS, UTC)
+
+
+def query_of(text: str, start: datetime, end: datetime, *, labels: Mapping[str, str] | None = None) -> Query:
+    """A search between two times, optionally only of streams with these labels. Raises BadQuery."""
+    matchers = [Matcher(name, "=", value) for name, value in (labels or {}).items()]
+    return Query(at_ns(start), at_ns(end), parse(text), matchers)
+
+
+def search(text: str, start: datetime, end: datetime, *, limit: int = 200) -> Page:
+    """The newest lines of a search between two times. Raises BadQuery, and a Problem at a limit."""
+    return backend().logs.search(query_of(text, start, end), limit=limit, cost=log_cost())
+
+
+def histogram(text: str, start: datetime, end: datetime, *, step_seconds: float) -> Histogram:
+    """Lines per step and level of a search between two times."""
+    query = query_of(text, start, end)
+    return backend().logs.histogram(query, step_ns=max(1, round(step_seconds * NS)), cost=log_cost())
+
+
+def line(place: tuple[int, int]) -> StoredLine:
+    """One line, whole, by the two numbers of its id. Raises NotFound."""
+    return backend().logs.line(*place, cost=log_cost())
+
+
+def log_stats() -> dict[str, int]:
+    """Figures of the log table, and what ingest did since the start of the process."""
+    store = backend().logs
+    counts = store.ingest.counts
+    return {
+        **store.tables.sizes(),
+        "retention_days": store.tables.retention_days,
+        "ingested_lines": counts.lines,
+        "ingested_bytes": counts.bytes,
+        "refused_lines": counts.refused_lines,
+        "inserts": counts.inserts,
+        "failed_inserts": counts.failed_inserts,
+    }
