@@ -27,8 +27,9 @@ def free_port() -> int:
 class Served:
     """`tongchou serve` on a free port; `start` waits until it is ready, `kill` is kill -9."""
 
-    def __init__(self, data: Path, **environment: str) -> None:
+    def __init__(self, data: Path, *, prefix: list[str] | None = None, **environment: str) -> None:
         self.data = data
+        self._prefix = prefix or []
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = data.with_name(f"{data.name}.log")
@@ -48,7 +49,7 @@ class Served:
         token_file.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "tongchou.cli.main", "serve", "--token-file", str(token_file)],
+                [*self._prefix, sys.executable, "-m", "tongchou.cli.main", "serve", "--token-file", str(token_file)],
                 env=self._environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,

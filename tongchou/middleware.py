@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.contrib.auth.models import AnonymousUser
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.utils.decorators import sync_only_middleware
+from django.utils.translation import gettext_lazy as _
 
 from tongchou.core.access import NOBODY, Actor, actor_for_user
 from tongchou.core.models import User
-from tongchou.core.problems import Problem
+from tongchou.core.problems import Problem, StorageFull, Unavailable
 from tongchou.core.tokens import actor_for_authorization
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -30,6 +32,8 @@ def actor_middleware(get_response: GetResponse) -> GetResponse:
             actor = _actor(request, header)
         except Problem as problem:
             return problem_json(problem)
+        except OperationalError as error:
+            return problem_json(problem_of_database(error))
         request.actor = actor  # type: ignore[attr-defined]  # Django's request is the carrier of middleware results
         return get_response(request)
 
@@ -45,6 +49,22 @@ def _actor(request: HttpRequest, header: str) -> Actor:
     if isinstance(user, AnonymousUser) or not isinstance(user, User):
         return NOBODY
     return actor_for_user(user)
+
+
+def problem_of_database(error: OperationalError) -> Problem:
+    """Return what a person can do about a database that refuses: make room, or wait."""
+    told = str(error).lower()
+    if "full" in told or "no space" in told or "disk i/o" in told:
+        return StorageFull(
+            "database.full",
+            _("The disk of the database is full. Nothing that was accepted before is lost."),
+            remedy=_("Make room on the disk of the data folder and repeat the request; no restart is needed."),
+        )
+    return Unavailable(
+        "database.unavailable",
+        _("The database does not answer in time."),
+        remedy=_("Repeat the request; /readyz says when it answers again."),
+    )
 
 
 def problem_json(problem: Problem) -> HttpResponse:

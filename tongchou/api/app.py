@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from ninja import NinjaAPI, Router
@@ -19,7 +20,7 @@ from ninja.utils import check_csrf
 import tongchou.api as package
 from tongchou import __version__
 from tongchou.core.problems import AccessDenied, BadRequest, Invalid, NotFound, NotSignedIn, Problem, TooLarge
-from tongchou.middleware import problem_json
+from tongchou.middleware import problem_json, problem_of_database
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +94,13 @@ def on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
     problem = BadRequest("api.bad_request", str(error), remedy=_("Send a body that fits the schema, as JSON in UTF-8."))
     problem.status = error.status_code
     return problem_json(problem)
+
+
+@api.exception_handler(OperationalError)
+def on_database_error(request: HttpRequest, error: OperationalError) -> HttpResponse:
+    """Render a database that is full or does not answer."""
+    log.error("database: %s", error)
+    return problem_json(problem_of_database(error))
 
 
 @api.exception_handler(Http404)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import logging
 import secrets
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -17,6 +18,8 @@ from tongchou.core.access import SCOPES, Actor, actor_for_user, check, denied
 from tongchou.core.models import ApiToken, User
 from tongchou.core.problems import Invalid, NotSignedIn
 from tongchou.core.refs import ref
+
+log = logging.getLogger(__name__)
 
 PREFIX = "tc_"
 SHOWN_CHARACTERS = 9
@@ -101,6 +104,14 @@ def _token_in(header: str) -> str:
     return ""
 
 
+def _touch(row: ApiToken, now: datetime) -> None:
+    """Note that a token was used; a full or busy disk must not lock people out over a date."""
+    try:
+        ApiToken.objects.filter(pk=row.pk).update(last_used_at=now)
+    except OperationalError as error:
+        log.warning("token %s: the time of its use could not be written: %s", row.prefix, error)
+
+
 def actor_for_authorization(header: str) -> Actor:
     """Return the actor for an Authorization header (Bearer, or Basic with the token as password).
 
@@ -120,5 +131,5 @@ def actor_for_authorization(header: str) -> Actor:
         )
     now = timezone.now()
     if row.last_used_at is None or now - row.last_used_at > TOUCH_EVERY:
-        ApiToken.objects.filter(pk=row.pk).update(last_used_at=now)
+        _touch(row, now)
     return actor_for_user(row.user, token=row)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zoneinfo
 
 from django.conf import settings
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
@@ -12,7 +13,7 @@ from django.utils.decorators import sync_only_middleware
 
 from tongchou.core.models import User
 from tongchou.core.problems import Problem
-from tongchou.middleware import GetResponse
+from tongchou.middleware import GetResponse, problem_of_database
 from tongchou.web.errors import problem_response
 
 LANGUAGE_COOKIE = "tongchou_language"
@@ -85,6 +86,8 @@ class _ProblemMiddleware:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
         """Answer a Problem; anything else goes on to Django's 500."""
+        if isinstance(error, OperationalError):
+            return problem_response(request, problem_of_database(error))
         return problem_response(request, error) if isinstance(error, Problem) else None
 
 
