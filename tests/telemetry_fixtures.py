@@ -28,7 +28,7 @@ def telemetry_engine() -> Iterator[Engine]:
 @pytest.fixture
 def telemetry_db(telemetry_engine: Engine) -> Iterator[Telemetry]:
     """An empty telemetry database that is also `telemetry.backend.backend()` while the test runs."""
-    options = Options(database=f"test_{next(_numbers)}", retention_days=3650, linger_seconds=0.0)
+    options = Options(database=f"test_{next(_numbers)}", retention_days=3650, linger_seconds=0.0, flush_seconds=0.2)
     telemetry = Telemetry(telemetry_engine, options)
     before = telemetry_backend.use(telemetry)
     yield telemetry

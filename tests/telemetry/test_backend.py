@@ -79,7 +79,7 @@ batch = st.lists(
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_memory_store_and_a_restart_read_the_same(telemetry_engine, batches, start, end):
     number = np.random.default_rng().integers(0, 2**40)
-    options = Options(database=f"same_{number}", retention_days=3650, linger_seconds=0.0)
+    options = Options(database=f"same_{number}", retention_days=3650, flush_seconds=0.05)
     telemetry = Telemetry(telemetry_engine, options)
     again = storeonly = None
     try:

@@ -50,6 +50,7 @@ def test_a_bad_expression_is_a_problem(telemetry_db):
 
 def test_the_store_tells_its_figures(telemetry_db):
     write("up", [1.0, 2.0], now=telemetry_db.clock())
+    telemetry_db.flush()
     stats = reads.store_stats()
     assert (stats["series"], stats["samples"], stats["days"], stats["window_samples"]) == (1, 2, 1, 2)
     assert stats["bytes_on_disk"] > 0

@@ -70,7 +70,7 @@ def targets(
 
 
 class StorageOut(Schema):
-    """The store's figures. `samples` are rows on disk; counters count since the start of the process."""
+    """The store's figures. Counters count since the start; what is pending is in the journal, not in the tables."""
 
     series: int
     samples: int
@@ -87,6 +87,7 @@ class StorageOut(Schema):
     inserts: int
     failed_inserts: int
     insert_seconds: float
+    pending_samples: int
 
 
 @router.get("/telemetry/storage", response=StorageOut)

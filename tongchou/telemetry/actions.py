@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from tongchou.core.access import Actor, check
 from tongchou.core.problems import BadRequest, Problem, TooLarge, TooMany, Unavailable
-from tongchou.telemetry.admit import MAX_BODY_BYTES, MAX_SERIES_PER_REQUEST, Refusals, canonical, shown
+from tongchou.telemetry.admit import MAX_BODY_BYTES, MAX_SERIES_PER_REQUEST, SERIES_LIMIT, Refusals, canonical, shown
 from tongchou.telemetry.backend import Telemetry, backend
 from tongchou.telemetry.decode import Columns, decode_columns
 from tongchou.telemetry.ingest import FUTURE_TOLERANCE_MS
@@ -108,8 +108,8 @@ def _row(telemetry: Telemetry, pairs: Sequence[tuple[str, str]], raw: bytes, sam
         return -1
     try:
         return telemetry.index.row(labels, raw)
-    except TooMany as problem:
-        refused.add(str(problem.detail), samples, shown(pairs))
+    except TooMany:
+        refused.add(SERIES_LIMIT, samples, shown(pairs))
         return -1
 
 

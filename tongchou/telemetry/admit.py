@@ -13,6 +13,7 @@ MAX_SERIES_PER_REQUEST = 100_000
 MAX_LABELS = 64
 MAX_LABEL_NAME_LENGTH = 256
 MAX_LABEL_VALUE_LENGTH = 4096
+SERIES_LIMIT = "the store holds as many series as it may"
 
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")

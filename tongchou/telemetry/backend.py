@@ -19,6 +19,7 @@ from tongchou.telemetry.logs.log_store import LogStore
 from tongchou.telemetry.ports import Limits
 from tongchou.telemetry.series import Float64s, Int64s, Labels, Matcher, SeriesBlock
 from tongchou.telemetry.store.embedded import Engine
+from tongchou.telemetry.store.journal import Journal
 from tongchou.telemetry.store.tables import ROW_MASK, Tables, sid_condition
 from tongchou.telemetry.window import Window, in_order
 
@@ -37,6 +38,8 @@ class Options:
     window_max_bytes: int = 512 * 1024 * 1024
     max_series: int = 2_000_000
     linger_seconds: float = 0.1
+    flush_seconds: float = 1.0
+    sync_journal: bool = False  # fsync every group: survives a power cut, not only a killed process
     log_retention_days: int = 180
 
 
@@ -49,14 +52,21 @@ class Telemetry:
         self.clock = clock
         self.tables = Tables(engine, options.database, retention_days=options.retention_days)
         self.tables.create()
-        self.tables.prune_series()
+        journal = Journal(
+            engine.folder.parent / f"{engine.folder.name}-journal" / options.database, sync=options.sync_journal
+        )
+        left = journal.replay()
+        if not left.samples:
+            self.tables.prune_series()
+        stored = dict([*left.series, *self.tables.load_series()])
         self.index = LabelIndex(max_series=options.max_series)
-        self.index.load(self.tables.load_series(), *self.tables.load_days())
+        self.index.load(sorted(stored.items(), key=lambda each: each[0] & ROW_MASK), *self.tables.load_days())
         self.window = Window(length_seconds=options.window_seconds, max_bytes=options.window_max_bytes)
         self._fill_window()
         self.ingest = Ingest(
-            self.tables, self.index, self.window, linger_seconds=options.linger_seconds, clock=self.clock
+            self.tables, self.index, self.window, journal, flush_seconds=options.flush_seconds, clock=self.clock
         )
+        self.ingest.start(left)
         self.logs = LogStore(
             engine,
             options.database,
@@ -84,6 +94,10 @@ class Telemetry:
         """Write what is waiting and stop taking samples; the engine stays open."""
         self.logs.close()
         self.ingest.close()
+
+    def flush(self) -> None:
+        """Move what the journal holds into the tables now; nobody needs it to read what was written."""
+        self.ingest.flush()
 
     def row(self, labels: Labels) -> int:
         """The row of canonical labels, made when it is new. Raises TooMany at the limit of series."""
@@ -120,9 +134,11 @@ class Telemetry:
         return self._stored(rows, start_ms, end_ms, limits)
 
     def _stored(self, rows: Int64s, start_ms: int, end_ms: int, limits: Limits) -> Columns:
+        """Samples out of the tables, and out of the journal what they do not have yet."""
         active = self.index.active(rows, start_ms, end_ms)
         if not len(active):
             return np.zeros(len(rows) + 1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float64)
+        pending = self.ingest.pending()
         found = self.tables.read(
             sid_condition(self.index.sids(active)),
             start_ms,
@@ -133,11 +149,15 @@ class Telemetry:
         )
         place = np.full(self.index.row_count, -1, np.int64)
         place[rows] = np.arange(len(rows))
-        series = place[found.sid & ROW_MASK]
-        wanted = series >= 0
-        if wanted.all():
-            return in_order(series, found.ts, found.v, len(rows))
-        return in_order(series[wanted], found.ts[wanted], found.v[wanted], len(rows))
+        parts = [_placed(place, found.sid & ROW_MASK, found.ts, found.v)]
+        for some_rows, ts, v in pending:
+            inside = (ts >= start_ms) & (ts <= end_ms)
+            if inside.any():
+                parts.append(_placed(place, some_rows[inside], ts[inside], v[inside]))
+        if len(parts) == 1:
+            return in_order(*parts[0], len(rows))
+        series, ts, v = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return in_order(series, ts, v, len(rows))
 
     def _rows(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Int64s:
         try:
@@ -173,6 +193,16 @@ class Telemetry:
             return self.index.label_values(name)
         rows = self._any_rows(matcher_sets, start_ms, end_ms, limits)
         return sorted({value for labels in self.index.labels(rows) for one, value in labels if one == name})
+
+
+def _placed(place: Int64s, rows: Int64s, ts: Int64s, v: Float64s) -> Columns:
+    """(position of the series, ts, v) of the samples whose series has a position."""
+    known = rows < len(place)
+    series = np.where(known, place[np.where(known, rows, 0)], -1)
+    wanted = series >= 0
+    if wanted.all():
+        return series, ts, v
+    return series[wanted], ts[wanted], v[wanted]
 
 
 def _joined(older: Columns, newer: Columns) -> Columns:

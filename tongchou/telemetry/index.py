@@ -240,6 +240,11 @@ class LabelIndex:
         with self._lock:
             return (min(self._days), max(self._days)) if self._days else None
 
+    @property
+    def day_count(self) -> int:
+        """On how many UTC days there are samples."""
+        return len(self._days)
+
     def forget_days_before(self, day: int) -> None:
         """The retention took all days before this one."""
         with self._lock:

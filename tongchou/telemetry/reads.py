@@ -69,7 +69,7 @@ def chart(query: str, start: datetime, end: datetime, *, max_points: int = MAX_P
 def store_stats() -> dict[str, float]:
     """Figures of the store for /metrics and the storage page; one small query, cached by nobody.
 
-    `samples` are rows on disk, where a sample sent twice counts twice; `window_*` are about the samples in memory;
+    `samples` counts a sample that was sent twice twice; `window_*` are about the samples in memory;
     `ingested_*`, `refused_*` and `insert*` count since the start of the process.
     """
     telemetry = backend()
@@ -78,10 +78,10 @@ def store_stats() -> dict[str, float]:
     covered = max(0, telemetry.clock() - telemetry.window.covered_from_ms) / 1000
     return {
         "series": len(telemetry.index),
-        "samples": sizes["rows"],
+        "samples": sizes["rows"] + telemetry.ingest.pending_samples,
         "bytes_on_disk": sizes["bytes"],
         "parts": sizes["parts"],
-        "days": sizes["days"],
+        "days": telemetry.index.day_count,
         "window_samples": telemetry.window.sample_count,
         "window_bytes": telemetry.window.bytes_used,
         "window_seconds": covered,
@@ -90,6 +90,7 @@ def store_stats() -> dict[str, float]:
         "inserts": counts.inserts,
         "failed_inserts": counts.failed_inserts,
         "insert_seconds": counts.insert_seconds,
+        "pending_samples": telemetry.ingest.pending_samples,
     }
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tongchou.core.problems import TooMany
-from tongchou.telemetry.admit import canonical
+from tongchou.telemetry.admit import SERIES_LIMIT, canonical
 from tongchou.telemetry.series import STALE_NAN, Float64s, Int64s, Labels, labels_of
 from tongchou.wire.exposition import Exposition, ExpositionError, parse_series
 
@@ -152,9 +152,8 @@ class TargetSeries:
             return -1
         try:
             row = self._row_of(labels)
-        except TooMany as problem:
-            reason = str(problem.detail)
-            refused[reason] = refused.get(reason, 0) + 1
+        except TooMany:
+            refused[SERIES_LIMIT] = refused.get(SERIES_LIMIT, 0) + 1
             return -1
         self._rows[text] = row
         return row

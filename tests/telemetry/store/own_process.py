@@ -22,13 +22,14 @@ from tongchou.telemetry.series import Matcher, labels_of
 from tongchou.telemetry.store.embedded import Engine
 
 SERIES = 200
+LAST = [0]
 EVERY = [Matcher("__name__", "=", "m")]
 
 
 def open_store(folder):
     settings.configure(USE_I18N=False)
     engine = Engine(Path(folder), read_threads=2)
-    return engine, Telemetry(engine, Options(retention_days=3650, linger_seconds=0.0))
+    return engine, Telemetry(engine, Options(retention_days=3650, flush_seconds=0.05))
 
 
 def rows_of(telemetry, batch):
@@ -40,7 +41,9 @@ def rows_of(telemetry, batch):
 
 def append(telemetry, batch, values=None):
     rows = rows_of(telemetry, batch)
-    ts = np.full(len(rows), telemetry.clock(), np.int64)
+    # one time a batch: of two values at one time only one would count
+    LAST[0] = max(telemetry.clock(), LAST[0] + 1)
+    ts = np.full(len(rows), LAST[0], np.int64)
     v = np.full(len(rows), float(batch)) if values is None else values
     telemetry.submit(rows, ts, v).result(60)
 

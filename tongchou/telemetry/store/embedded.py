@@ -9,6 +9,7 @@ has seen an error is thrown away.
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import re
@@ -55,6 +56,7 @@ class Engine:
         self._sessions: list[Any] = []
         self._sessions_lock = threading.Lock()
         self._closed = False
+        atexit.register(self.close)  # a session still open when the interpreter ends is a segmentation fault too
         self._readers = ThreadPoolExecutor(read_threads, thread_name_prefix="telemetry-read")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="telemetry-write")
         opened = False
@@ -106,6 +108,7 @@ class Engine:
         if self._closed:
             return
         self._closed = True
+        atexit.unregister(self.close)
         self._readers.shutdown(wait=True, cancel_futures=True)
         self._writer.shutdown(wait=True)
         for session in self._sessions:

@@ -154,6 +154,11 @@ class Tables:
     def prune_series(self) -> None:
         """Forget series that have no day left. Only for a start, when nothing is being written."""
         db = self.database
+        orphans = self.engine.fetch(
+            f"SELECT count() AS n FROM {db}.series WHERE sid NOT IN (SELECT sid FROM {db}.series_days)"  # noqa: S608  # our name
+        )
+        if not orphans.column("n")[0].as_py():
+            return
         self.engine.execute(
             f"DELETE FROM {db}.series WHERE sid NOT IN (SELECT sid FROM {db}.series_days)"  # noqa: S608  # our name
         )
@@ -181,13 +186,12 @@ class Tables:
         return StoredSamples(_ints(table, "sid"), _ints(table, "t"), np.array(table.column("v").to_numpy()))
 
     def sizes(self) -> dict[str, int]:
-        """Rows, bytes on disk, parts and days of the samples (duplicates not yet removed count)."""
+        """Rows, bytes on disk and parts of the samples; a sample written twice counts twice."""
         table = self.engine.fetch(
-            "SELECT sum(rows) AS rows, sum(bytes_on_disk) AS bytes, count() AS parts,"  # noqa: S608  # our name
-            " uniqExact(partition) AS days FROM system.parts"
+            "SELECT sum(rows) AS rows, sum(bytes_on_disk) AS bytes, count() AS parts FROM system.parts"  # noqa: S608  # our name
             f" WHERE active AND database = '{self.database}' AND table = 'samples'"
         )
-        return {name: int(table.column(name)[0].as_py() or 0) for name in ("rows", "bytes", "parts", "days")}
+        return {name: int(table.column(name)[0].as_py() or 0) for name in ("rows", "bytes", "parts")}
 
 
 def sid_condition(sids: Int64s) -> str:
