@@ -6,7 +6,6 @@ import pytest
 from django.utils import timezone
 
 from tongchou.core import ledger, settings_store
-from tongchou.core.access import system
 from tongchou.core.jobs import run_due
 from tongchou.core.problems import Conflict
 from tongchou.telemetry import reads, saved_searches
@@ -92,5 +91,3 @@ def test_the_retention_follows_the_setting(telemetry_db, admin_actor):
         [Stream([("a", "b")], [Entry(telemetry_db.logs.clock_ns() - 8 * 86_400 * 10**9, b"x")])]
     )[0]
     assert old.refused.total == 1
-    assert settings_store.get("logs.search_interval_seconds") == 5
-    assert system("x").kind == "system"

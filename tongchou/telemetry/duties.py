@@ -7,9 +7,11 @@ import threading
 
 from django.db import DatabaseError, close_old_connections
 
+from tongchou.core import settings_store
 from tongchou.core.jobs import duty
 from tongchou.inventory.reads import EndpointRow, metric_endpoints
 from tongchou.telemetry.backend import backend
+from tongchou.telemetry.saved_searches import count_new
 from tongchou.telemetry.scrape_loop import ScrapeLoop
 
 log = logging.getLogger(__name__)
@@ -38,3 +40,12 @@ class _Endpoints:
 def run(stop: threading.Event) -> None:
     """Scrape every metrics endpoint of the inventory."""
     ScrapeLoop(_Endpoints(), backend()).run(stop)
+
+
+@duty("telemetry.saved_searches")
+def count_searches(stop: threading.Event) -> None:
+    """Count the new lines of saved searches into series."""
+    while not stop.wait(settings_store.get("logs.search_interval_seconds")):
+        close_old_connections()
+        count_new()
+        close_old_connections()

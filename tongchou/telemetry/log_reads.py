@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from tongchou.telemetry.backend import backend, default_limits
 from tongchou.telemetry.logs.log_store import Histogram, Page, Query
-from tongchou.telemetry.logs.query import parse
+from tongchou.telemetry.logs.query import Node, parse
 from tongchou.telemetry.series import Matcher
 from tongchou.telemetry.store.log_tables import NS, Cost, StoredLine
 
@@ -32,6 +32,11 @@ def query_of(text: str, start: datetime, end: datetime, *, labels: Mapping[str, 
     """A search between two times, optionally only of streams with these labels. Raises BadQuery."""
     matchers = [Matcher(name, "=", value) for name, value in (labels or {}).items()]
     return Query(at_ns(start), at_ns(end), parse(text), matchers)
+
+
+def parsed(text: str) -> Node:
+    """The tree of a search. Raises BadQuery."""
+    return parse(text)
 
 
 def search(text: str, start: datetime, end: datetime, *, limit: int = 200) -> Page:
