@@ -31,6 +31,7 @@ FLAGS = [
 ]
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 PASSWORD = "correct horse battery"
+ENVIRONMENT = {"TONGCHOU_ADMIN_PASSWORD": PASSWORD, "TONGCHOU_SCRAPE_INTERVAL_SECONDS": "1"}
 RULES = """groups:
   - name: shop
     interval: 1s
@@ -90,7 +91,7 @@ def send(served: Served, name: str, labels: dict[str, str], samples: list[tuple[
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A platform where the checkout fails: an hour of metrics, a firing rule, an incident, a procedure that fits."""
-    served = Served(tmp_path_factory.mktemp("browser") / "data", TONGCHOU_ADMIN_PASSWORD=PASSWORD).start()
+    served = Served(tmp_path_factory.mktemp("browser") / "data", **ENVIRONMENT).start()
     try:
         now = int(time.time() * 1000)
         for service, errors in (("checkout", 0.4), ("search", 0.01)):

@@ -58,7 +58,7 @@ def test_the_cockpit_draws_its_charts_and_hears_the_stream(signed_in: Any, theme
     page.locator("[data-chart]").first.scroll_into_view_if_needed()
     charts_ready(page)
     page.wait_for_selector("[data-live-state][data-state=on]")
-    assert page.locator("[data-chart] canvas").count() > 0
+    page.wait_for_selector("[data-chart] canvas")
     assert page.locator(".kpi").first.inner_text().strip()
     assert ("驾驶舱" in page.title()) == (language == "zh-hans")
     dark = page.evaluate("getComputedStyle(document.body.parentElement).backgroundColor")

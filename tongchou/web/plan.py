@@ -175,8 +175,9 @@ def _charts(detail: reads.Detail) -> list[panels.Panel]:
 
 
 def _escape(text: str) -> str:
-    """Escape a label value for use in a regular expression inside a PromQL string."""
-    return "".join(f"\\\\{char}" if char in ".+*?()|[]{}^$\\" else char for char in text).replace('"', '\\"')
+    """Escape a label value for a regular expression inside a double-quoted PromQL string."""
+    literal = "".join(f"\\{char}" if char in ".+*?()|[]{}^$\\" else char for char in text)
+    return literal.replace("\\", "\\\\").replace('"', '\\"')
 
 
 @page("inventory.view")

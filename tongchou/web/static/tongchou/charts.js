@@ -99,18 +99,28 @@ function colour(name) { probe.style.color = `var(--${name})`; return getComputed
 function palette() {
   return { text: colour("text"), second: colour("text-2"), third: colour("text-3"), line: colour("line"), soft: colour("line-soft"), panel: colour("raised"), accent: colour("accent"), maintenance: colour("maintenance"), series: Array.from({ length: 8 }, (_, i) => colour(`series-${i + 1}`)) };
 }
-function axisTime(ms) {
-  const [a, b] = bounds(), p = parts(ms), span = b - a;
+/* The page's range, unless the chart has its own (data-from, data-to). */
+function spanOf(element) { return element.dataset.from ? [Number(element.dataset.from), Number(element.dataset.to) || Date.now()] : bounds(); }
+function axisTime(ms, [a, b]) {
+  const p = parts(ms), span = b - a;
   if (span > 4 * 86400e3) return `${p.month}-${p.day}`;
   if (span > 86400e3) return `${p.month}-${p.day} ${p.hour}:${p.minute}`;
   return span <= 15 * 60e3 + 1000 && p.second !== "00" ? `${p.hour}:${p.minute}:${p.second}` : `${p.hour}:${p.minute}`;
 }
 /* Fixed ends where the page gives them; otherwise from zero, unless the lines are all far from it. */
-function axisEnds(element) {
+function axisEnds(element, data) {
   const { min, max } = element.dataset;
   if (min !== undefined && max !== undefined) return { min: Number(min), max: Number(max), interval: (Number(max) - Number(min)) / 4 };
+  if (element.dataset.unit?.startsWith("bytes") && min === "0") return { min: 0, ...binaryTicks(data) };
   const fromZero = (extent) => (extent.min >= 0 && (extent.min === extent.max || extent.min < extent.max * 0.6) ? 0 : null);
   return { min: min !== undefined ? Number(min) : fromZero };
+}
+/* Four steps that are round in KiB, MiB, GiB. */
+function binaryTicks(data) {
+  const most = Math.max(1024, ...data.series.map((series) => series.values.reduce((a, b) => (b > a ? b : a), 0)));
+  const unit = 1024 ** Math.floor(Math.log2(most / 4) / 10);
+  const step = [1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 128, 200, 256, 512, 1024].find((n) => n * unit * 4 >= most) * unit;
+  return { interval: step, max: step * Math.ceil(most / step) };
 }
 function tooltip(element, state, colours) {
   return (points) => {
@@ -143,7 +153,7 @@ function tooltip(element, state, colours) {
 }
 function option(element, state) {
   const { data } = state;
-  const c = palette(), unit = element.dataset.unit, [from, to] = bounds();
+  const c = palette(), unit = element.dataset.unit, [from, to] = spanOf(element);
   const source = { time: data.times };
   data.series.forEach((series, i) => { source[`s${i}`] = series.values; });
   const single = data.series.length === 1;
@@ -156,8 +166,8 @@ function option(element, state) {
     grid: { left: 8, right: 14, top: marks.length && element.clientHeight > 180 ? 20 : 12, bottom: element.dataset.legend === "off" ? 8 : 30, containLabel: true },
     legend: element.dataset.legend === "off" ? { show: false } : { type: "scroll", bottom: 0, left: 4, right: 4, itemWidth: 10, itemHeight: 3, itemGap: 14, icon: "roundRect", textStyle: { color: c.second, fontSize: 12 }, pageIconColor: c.second, pageTextStyle: { color: c.third }, pageIconSize: 10 },
     tooltip: { trigger: "axis", confine: true, backgroundColor: c.panel, borderColor: c.line, borderWidth: 1, padding: [8, 10], extraCssText: "border-radius: 8px; box-shadow: 0 8px 24px rgb(0 0 0 / 18%)", axisPointer: { type: "line", lineStyle: { color: c.third, type: "dashed" } }, formatter: tooltip(element, state, c) },
-    xAxis: { type: "time", min: from, max: to, axisLine: { lineStyle: { color: c.line } }, axisTick: { show: false }, axisLabel: { color: c.third, fontSize: 11, hideOverlap: true, formatter: axisTime }, splitLine: { show: false }, splitNumber: Math.max(2, Math.floor(element.clientWidth / 110)) },
-    yAxis: { type: "value", scale: true, ...axisEnds(element), axisLabel: { color: c.third, fontSize: 11, formatter: (value) => format(value, unit) }, splitLine: { lineStyle: { color: c.soft } }, splitNumber: element.clientHeight < 180 ? 3 : 4 },
+    xAxis: { type: "time", min: from, max: to, axisLine: { lineStyle: { color: c.line } }, axisTick: { show: false }, axisLabel: { color: c.third, fontSize: 11, hideOverlap: true, formatter: (ms) => axisTime(ms, [from, to]) }, splitLine: { show: false }, splitNumber: Math.max(2, Math.floor(element.clientWidth / 110)) },
+    yAxis: { type: "value", scale: true, ...axisEnds(element, data), axisLabel: { color: c.third, fontSize: 11, formatter: (value) => format(value, unit) }, splitLine: { lineStyle: { color: c.soft } }, splitNumber: element.clientHeight < 180 ? 3 : 4 },
     dataset: { source, dimensions: ["time", ...data.series.map((_, i) => `s${i}`)] },
     series: data.series.map((series, i) => ({
       type: "line", name: series.name, encode: { x: "time", y: `s${i}` }, sampling: "lttb", symbolSize: 4, connectNulls: false,
@@ -226,7 +236,7 @@ async function load(element) {
   if (!state) return;
   state.request?.abort();
   const request = state.request = new AbortController();
-  const [from, to] = element.dataset.from ? [Number(element.dataset.from), Number(element.dataset.to) || Date.now()] : bounds();
+  const [from, to] = spanOf(element);
   const url = new URL(element.dataset.url, location.href);
   for (const [key, value] of Object.entries({ query: element.dataset.query, panel: element.dataset.panel, legend: element.dataset.legend, about: element.dataset.about })) if (value) url.searchParams.set(key, value);
   url.searchParams.set("start", String(Math.round(from)));
