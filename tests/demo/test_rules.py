@@ -49,3 +49,9 @@ def test_procedures_parse_and_answer_to_an_alert_of_the_rule_file(name: str) -> 
     assert wanted <= alerts
     assert definition.secrets == ["shop-control"]
     assert all(definition.title[language] for language in ("en", "zh"))
+
+
+def test_every_runbook_url_leads_to_a_procedure_that_is_shipped() -> None:
+    rules = [rule for group in yaml.safe_load(rule_file())["groups"] for rule in group["rules"]]
+    urls = [rule["annotations"]["runbook_url"] for rule in rules if "runbook_url" in rule.get("annotations", {})]
+    assert sorted(urls) == sorted(f"/procedures/{name}" for name in PROCEDURES)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 SHOP = Path(__file__).parent / "shop"
 PROCEDURES = ("switch-to-standby", "roll-back-release")
@@ -24,3 +27,20 @@ def quick_rule_file(*, for_seconds: int = 5, window_seconds: int = 15, interval_
 def procedure(name: str) -> str:
     """One of the procedures, as YAML."""
     return (SHOP / f"{name}.yml").read_text(encoding="utf-8")
+
+
+def objectives() -> dict[str, dict[str, Any]]:
+    """What PUT /slos/<name> takes, by name: one objective for each service."""
+    told = yaml.safe_load((SHOP / "objectives.yml").read_text(encoding="utf-8"))
+    found = {}
+    for each in told["objectives"]:
+        queries = told["queries"].get(each["service"], told["queries"]["default"])
+        found[f"{each['service']}-answers"] = {
+            "title": {"en": each["en"], "zh": each["zh"]},
+            "service": each["service"],
+            "target": each["target"],
+            "window": told["window"],
+            "error_query": queries["error"].replace("$service", each["service"]),
+            "total_query": queries["total"].replace("$service", each["service"]),
+        }
+    return found

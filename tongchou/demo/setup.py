@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tongchou.demo.client import Platform
 from tongchou.demo.control import Shop
-from tongchou.demo.rules import PROCEDURES, procedure
+from tongchou.demo.rules import PROCEDURES, objectives, procedure
 from tongchou.demo.topology import TEAM
 
 NAME = "shop"
@@ -65,6 +65,8 @@ def connect(admin: Platform, shop: Shop, *, scrape_seconds: float) -> None:
 def alert(admin: Platform, rules: str) -> None:
     """Put the rules in force; before a window of samples exists, a rate looks like a loss of traffic."""
     admin.put_yaml(f"/rule-files/{NAME}", rules)
+    for name, objective in objectives().items():
+        admin.put(f"/slos/{name}", objective)
 
 
 def allow_execution(admin: Platform, targets: Sequence[str]) -> None:
