@@ -28,7 +28,7 @@ def test_a_secret_comes_back_and_is_nowhere_in_clear(admin_actor: Actor, tmp_pat
 def test_another_key_cannot_open_it_and_says_so(admin_actor: Actor, settings: Any, tmp_path: Path) -> None:
     secrets.put(actor=admin_actor, name="shop-control", value=VALUE)
     settings.SECRETS_KEY_FILE = tmp_path / "other.key"
-    with pytest.raises(Unavailable, match="secret.key"):
+    with pytest.raises(Unavailable, match=r"secret\.key"):
         secrets.reveal("shop-control")
 
 

@@ -160,7 +160,7 @@ def create_team(*, actor: Actor, name: str) -> Team:
 
 
 def set_preferences(*, actor: Actor, user: User, **wanted: str) -> User:
-    """Change one's own display_name, language, time_zone or theme; what is not given stays. Event only when one changes."""
+    """Change display_name, language, time_zone or theme; what is not given stays. Event only when one changes."""
     if actor.user_id != user.pk:
         check(actor, "access.manage")
     names = ("display_name", "language", "time_zone", "theme")
