@@ -56,6 +56,8 @@ def connect(admin: Platform, shop: Shop, *, scrape_seconds: float) -> None:
     admin.put(f"/sources/{NAME}", {"kind": "http_sd", "settings": settings, "interval_seconds": 5})
     for name in PROCEDURES:
         admin.put_yaml(f"/procedures/{name}", procedure(name))
+    logs = admin.post("/tokens", {"name": "shop-logs", "scopes": ["ingest"], "expires_in_days": 30})
+    shop.command(str(shop.facts["supervisor"]), "/log-push", {"url": admin.url, "token": logs["token"]})
     signing = secrets.token_urlsafe(32)
     admin.put(f"/deployment-sources/{NAME}", {"secret": signing})
     hook = {"url": f"{admin.url}/hooks/deployments/{NAME}", "secret": signing}

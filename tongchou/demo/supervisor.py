@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from tongchou.demo import haproxy
+from tongchou.demo.log_pusher import LogPusher
 from tongchou.demo.ports import kept_ports
 from tongchou.demo.processes import NotStarted, Process, Processes, python_command
 from tongchou.demo.shop.frame import Frame, Settings
@@ -101,6 +102,7 @@ class Supervisor:
             {},
         )
         self.spec = Spec(own.name, own.service)
+        self.pusher = LogPusher(folder / "logs")
         self.frame = Frame(own)
         self.processes = Processes(folder, self.frame.client, self.frame.log.warning)
         self.witness = Witness(folder / "witness.json", "database-primary", services()["database"])
@@ -130,6 +132,7 @@ class Supervisor:
         frame.route("GET", "/processes", self.list_processes)
         frame.route("GET", "/witness", self.read_witness)
         frame.guarded("POST", "/witness", self.swap_witness)
+        frame.guarded("POST", "/log-push", self.push_logs)
         for spec in SHOP:
             for verb, work in (("start", self.start), ("stop", self.stop), ("restart", self.restart)):
                 frame.guarded("POST", f"/processes/{spec.name}/{verb}", self._for(spec.name, work))
@@ -141,14 +144,18 @@ class Supervisor:
             frame.route("GET", "/balancer/servers", self.pass_to_balancer)
             frame.guarded("POST", "/balancer/servers", self.pass_to_balancer)
             frame.guarded("POST", "/balancer/servers/*", self.pass_to_balancer)
-        frame.tasks += [self.start_all, self.processes.watch]
+        frame.tasks += [self.start_all, self.processes.watch, self.pusher.run]
         frame.closing += [self.processes.end_all, self.clean]
 
     def _define_metrics(self) -> None:
         up = self.frame.registry.gauge("shop_process_up", "1 while the process runs.", ("process",))
         restarts = self.frame.registry.counter("shop_process_restarts_total", "Restarts.", ("process",))
+        sent = self.frame.registry.counter("shop_log_lines_sent_total", "Log lines the platform has taken.")
+        dropped = self.frame.registry.counter("shop_log_lines_dropped_total", "Log lines dropped while it was away.")
 
         def refresh() -> None:
+            sent.set(self.pusher.sent)
+            dropped.set(self.pusher.dropped)
             for name, process in self.processes.all.items():
                 up.set(1.0 if process.alive else 0.0, name)
                 restarts.set(process.restarts, name)
@@ -226,6 +233,14 @@ class Supervisor:
             return problem(422, f"expect, epoch, primary, in_sync are needed: {error!r}")
         self.frame.log.info("witness", swapped=swapped, record=self.witness.record)
         return answer(self.witness.record) if swapped else problem(409, "the record has another version")
+
+    async def push_logs(self, request: Request) -> Response:
+        """Where the shop's log lines go: {"url": .., "token": ..}."""
+        try:
+            self.pusher.connect(request.json())
+        except KeyError as error:
+            return problem(422, f"url and token are needed: {error!r}")
+        return answer({"held": self.pusher.held})
 
     async def start(self, name: str, _request: Request) -> Response:
         """Start a process that does not run."""
