@@ -64,6 +64,7 @@ STAGES: tuple[Stage, ...] = (
             Entry("incidents", _("Incidents"), "siren", "incidents.view", "i", "incidents"),
             Entry("alerts", _("Alerts"), "bell", "alerting.view", "a", "alerts"),
             Entry("explore", _("Metrics"), "chart-line", "telemetry.view", "x"),
+            Entry("logs", _("Logs"), "logs", "telemetry.view", "l"),
             Entry("procedures", _("Procedures"), "book-open-check", "runbooks.view", "p"),
             Entry("runs", _("Runs"), "square-play", "runbooks.view", "u", "runs"),
         ),

@@ -120,6 +120,8 @@ document.addEventListener("click", (event) => {
   if (button) { toggle(button); return; }
   const filter = event.target.closest("[data-log-filter]");
   if (filter) { box.value = `${box.value} ${filter.dataset.logFilter}`.trim(); search(); return; }
+  const fact = event.target.closest("[data-log-name]");
+  if (fact) { box.value = `${box.value} ${fact.dataset.logName}:${JSON.stringify(fact.dataset.logValue)}`.trim(); search(); return; }
   const example = event.target.closest("[data-log-example]");
   if (example) { box.value = example.dataset.logExample; search(); }
 });
