@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
 from tongchou.alerting.models import AlertResource, AlertStateChoice
@@ -11,7 +11,7 @@ from tongchou.incidents import severity
 from tongchou.inventory import health
 from tongchou.inventory.graph import Graph
 from tongchou.inventory.health import Status
-from tongchou.inventory.models import Endpoint
+from tongchou.inventory.models import Endpoint, Relation
 from tongchou.inventory.reads import active_holds, held_resources
 from tongchou.telemetry.promql.errors import QueryError
 from tongchou.web.telemetry_reads import instant
@@ -54,16 +54,22 @@ def own_statuses(only: Collection[UUID] | None = None) -> dict[UUID, Status]:
     return {resource_id: health.worst(each) for resource_id, each in found.items()}
 
 
-def of_graph(graph: Graph) -> dict[UUID, Status]:
-    """Return the status of every resource: who needs a failing one is affected, parts speak for the whole."""
+def of_graph(graph: Graph, only: Collection[UUID] | None = None) -> dict[UUID, Status]:
+    """Return the status of each resource (of `only` these): who needs a failing one is affected, parts make a whole."""
     own = own_statuses()
-    wholes = lift_parts(graph, own)
-    return health.statuses(graph, own=wholes, held=held_resources())
+    pairs = [(edge.from_id, edge.to_id) for edge in graph.edges if edge.type == "part_of"]
+    wholes = lift_parts(pairs, own)
+    return health.statuses(graph, own=wholes, held=held_resources(), only=only)
 
 
 def of_page(ids: Collection[UUID]) -> dict[UUID, Status]:
-    """Return the status of a few resources, without looking at the graph."""
-    own: Mapping[UUID, Status] = own_statuses(ids)
+    """Return the status of a few resources: their own or, for a whole, its parts'. The graph stays unread."""
+    pairs = list(
+        Relation.objects.filter(type="part_of", to_resource__in=ids, valid_to__isnull=True).values_list(
+            "from_resource_id", "to_resource_id"
+        )
+    )
+    own: Mapping[UUID, Status] = lift_parts(pairs, own_statuses({*ids, *(part for part, _whole in pairs)}))
     on_hold = set(active_holds(ids).values_list("resource_id", flat=True))
     return {id_: _with_hold(own.get(id_, "unknown"), id_ in on_hold) for id_ in ids}
 
@@ -72,15 +78,15 @@ def _with_hold(status: Status, on_hold: bool) -> Status:
     return "held" if on_hold and status in ("ok", "unknown") else status
 
 
-def lift_parts(graph: Graph, own: Mapping[UUID, Status]) -> dict[UUID, Status]:
+def lift_parts(pairs: Iterable[tuple[UUID, UUID]], own: Mapping[UUID, Status]) -> dict[UUID, Status]:
     """Give a whole (a service) that is not measured itself the status of its parts (instances).
 
-    All parts down: down. Some: warning. Otherwise the worst of the parts. Pure.
+    `pairs` are (part, whole). All parts down: down. Some: warning. Otherwise the worst of the parts. Pure.
     """
     parts: dict[UUID, list[Status]] = defaultdict(list)
-    for edge in graph.edges:
-        if edge.type == "part_of" and edge.from_id in own:
-            parts[edge.to_id].append(own[edge.from_id])
+    for part, whole in pairs:
+        if part in own:
+            parts[whole].append(own[part])
     result = dict(own)
     for whole, each in parts.items():
         down = each.count("down")
