@@ -115,10 +115,14 @@ def main() -> None:
                 print(f"{server.name}: 2,000 series x {HOURS} h loaded in {took:.1f} s", flush=True)
                 cpu = server.cpu_seconds()
                 results[server.name] = ask(server, end_ms / 1000)
-                print(f"{server.name}: CPU of all queries {server.cpu_seconds() - cpu:.1f} s, RSS {server.rss_mb():.0f} MB")
+                print(
+                    f"{server.name}: CPU of all queries {server.cpu_seconds() - cpu:.1f} s, RSS {server.rss_mb():.0f} MB"
+                )
     names = list(results)
     for form in FORMS:
-        print(f"\n{form:<92}" + "".join(f"{name:>14}" for name in names) + ("         ratio" if len(names) == 2 else ""))
+        print(
+            f"\n{form:<92}" + "".join(f"{name:>14}" for name in names) + ("         ratio" if len(names) == 2 else "")
+        )
         ratios = []
         for at, expression in enumerate(EXPRESSIONS):
             row = [results[name][form][at] for name in names]

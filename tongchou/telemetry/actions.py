@@ -93,12 +93,14 @@ def write_request(body: bytes, *, actor: Actor) -> Taken:
 
 def _name_unknown(telemetry: Telemetry, columns: Columns, refused: Refusals) -> None:
     """Give the series the decoder did not know their rows; -1 stays where one is refused."""
-    row_of_unknown = np.array(
-        [_row(telemetry, each.labels, each.label_bytes, len(each.samples), refused) for each in columns.unknown],
-        np.int64,
-    )
     negative = columns.rows < 0
-    columns.rows[negative] = row_of_unknown[-1 - columns.rows[negative]]
+    which = -1 - columns.rows[negative]
+    counts = np.bincount(which, minlength=len(columns.unknown)).tolist()
+    rows = [
+        _row(telemetry, each.labels, each.label_bytes, count, refused)
+        for each, count in zip(columns.unknown, counts, strict=True)
+    ]
+    columns.rows[negative] = np.array(rows, np.int64)[which]
 
 
 def _row(telemetry: Telemetry, pairs: Sequence[tuple[str, str]], raw: bytes, samples: int, refused: Refusals) -> int:

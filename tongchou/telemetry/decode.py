@@ -16,7 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tongchou.telemetry.series import Float64s, Int64s
-from tongchou.wire.remote_write import DecodedSeries, decode, decode_series
+from tongchou.wire.remote_write import (
+    DecodedSeries,
+    MalformedError,
+    decode,
+    decode_label_bytes,
+    decode_series,
+    encode_labels_as_given,
+)
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -26,18 +33,15 @@ _FULL_HEAD = np.array([0x12, 0x10, 0x09], np.uint8)
 _ZERO_HEAD = np.array([0x12, 0x07, 0x10], np.uint8)
 _VARINT_SHIFTS = np.arange(0, 42, 7, dtype=np.int64)
 _MAX_BACKWARD = 1024
-
-
-@dataclass(slots=True)
-class Unknown:
-    """A series the fast path did not know: its samples are at the end of the columns with row -1 - its position."""
-
-    series: DecodedSeries
+_ELSEWHERE = np.iinfo(np.int64).min
 
 
 @dataclass(slots=True)
 class Columns:
-    """A decoded request. `rows[i] >= 0` is a known row; `rows[i] == -1 - n` belongs to `unknown[n]`."""
+    """A decoded request. `rows[i] >= 0` is a known row; `rows[i] == -1 - n` belongs to `unknown[n]`.
+
+    `unknown` carries labels; samples are in the columns, whether their series is known or not.
+    """
 
     rows: Int64s
     ts: Int64s
@@ -60,19 +64,53 @@ def decode_columns(body: bytes, known: Mapping[bytes, int]) -> Columns:
     label_end, block_series, block_start, block_full = _samples_backward(raw, low, np.array(ends, np.int64))
     lookup = known.get
     rows = np.array([lookup(body[a:b], -1) for a, b in zip(starts, label_end.tolist(), strict=True)], np.int64)
-    unmatched = np.flatnonzero(rows < 0)
-    rest = _exact([decode_series(body, starts[at], ends[at]) for at in unmatched.tolist()], known)
-    rest.series = len(starts)
-    if len(unmatched) == len(rows):
-        return rest
-    matched = rows[block_series] >= 0
-    if not matched.all():
-        block_series, block_start, block_full = block_series[matched], block_start[matched], block_full[matched]
+    unusual: list[DecodedSeries] = []
+    new: list[DecodedSeries] = []
+    for at in np.flatnonzero(rows < 0).tolist():
+        found = _new_series(body[starts[at] : label_end[at]])
+        if found is None:
+            unusual.append(decode_series(body, starts[at], ends[at]))
+            rows[at] = _ELSEWHERE
+        else:
+            new.append(found)
+            rows[at] = -len(new)
+    return _together(raw, rows, (block_series, block_start, block_full), new, _exact(unusual, known))
+
+
+def _new_series(label_bytes: bytes) -> DecodedSeries | None:
+    """A series that is new and written as usual; None when the bytes are not labels in their one usual form."""
+    try:
+        labels = decode_label_bytes(label_bytes)
+    except MalformedError:
+        return None
+    return DecodedSeries(labels, [], 0, label_bytes) if encode_labels_as_given(labels) == label_bytes else None
+
+
+def _together(
+    raw: Bytes,
+    rows: Int64s,
+    blocks: tuple[Int64s, Int64s, npt.NDArray[np.bool_]],
+    new: list[DecodedSeries],
+    rest: Columns,
+) -> Columns:
+    """The samples NumPy reads and those of the exact walk as one; unknown series of the walk come after the new."""
+    block_series, block_start, block_full = blocks
+    block_rows = rows[block_series]
+    here = block_rows != _ELSEWHERE
+    if not here.all():
+        block_rows, block_start, block_full = block_rows[here], block_start[here], block_full[here]
     ts, v = _read_blocks(raw, block_start, block_full)
-    rest.rows = np.concatenate([rows[block_series], rest.rows])
-    rest.ts = np.concatenate([ts, rest.ts])
-    rest.v = np.concatenate([v, rest.v])
-    return rest
+    if not len(rest.rows) and not rest.unknown:
+        return Columns(block_rows, ts, v, new, len(rows), rest.histograms)
+    rest.rows[rest.rows < 0] -= len(new)
+    return Columns(
+        np.concatenate([block_rows, rest.rows]),
+        np.concatenate([ts, rest.ts]),
+        np.concatenate([v, rest.v]),
+        [*new, *rest.unknown],
+        len(rows),
+        rest.histograms,
+    )
 
 
 def _top_level(body: bytes) -> tuple[list[int], list[int]] | None:

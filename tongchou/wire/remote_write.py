@@ -59,9 +59,12 @@ def _field(tag: int, payload: bytes) -> bytes:
 
 def encode_labels(labels: Iterable[Label]) -> bytes:
     """The label fields of one TimeSeries, sorted by name as remote_write wants; encode once, reuse per request."""
-    return b"".join(
-        _field(0x0A, _field(0x0A, name.encode()) + _field(0x12, value.encode())) for name, value in sorted(labels)
-    )
+    return encode_labels_as_given(sorted(labels))
+
+
+def encode_labels_as_given(labels: Iterable[Label]) -> bytes:
+    """The label fields of one TimeSeries in the order given."""
+    return b"".join(_field(0x0A, _field(0x0A, name.encode()) + _field(0x12, value.encode())) for name, value in labels)
 
 
 def encode_samples(samples: Iterable[Sample]) -> bytes:
@@ -152,8 +155,31 @@ def _label(data: bytes, start: int, end: int) -> Label:
     return name, value
 
 
+def _plain_labels(data: bytes) -> list[Label] | None:
+    """Labels whose every length is one byte and whose fields are name, value: what senders make; else None."""
+    labels = []
+    at, size = 0, len(data)
+    try:
+        while at < size:
+            end = at + 2 + data[at + 1]
+            name_end = at + 4 + data[at + 3]
+            value_end = name_end + 2 + data[name_end + 1]
+            usual = data[at] == 0x0A and data[at + 2] == 0x0A and data[name_end] == 0x12
+            short = data[at + 1] < 0x80 and data[at + 3] < 0x80 and data[name_end + 1] < 0x80
+            if not (usual and short and value_end == end and end <= size):
+                return None
+            labels.append((data[at + 4 : name_end].decode(), data[name_end + 2 : end].decode()))
+            at = end
+    except (IndexError, UnicodeDecodeError):
+        return None
+    return labels
+
+
 def decode_label_bytes(label_bytes: bytes) -> list[Label]:
     """The labels out of the label fields of one TimeSeries (what `encode_labels` makes). Raises MalformedError."""
+    plain = _plain_labels(label_bytes)
+    if plain is not None:
+        return plain
     labels = []
     for number, kind, low, high in _fields(label_bytes, 0, len(label_bytes)):
         if number != 1:
