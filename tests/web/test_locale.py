@@ -44,6 +44,7 @@ def test_placeholders_survive_translation() -> None:
     for message in pairs():
         ids = message.id if isinstance(message.id, list | tuple) else [message.id]
         strings = message.string if isinstance(message.string, list | tuple) else [message.string]
+        strings = [string for string in strings if string]  # an empty one is the first test's to find
         broken += [string for string in strings if set(places(string)) != set(places(ids[-1]))]
         broken += [string for string in strings if string.startswith("\n") != ids[0].startswith("\n")]
     assert broken == []

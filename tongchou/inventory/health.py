@@ -28,17 +28,19 @@ def statuses(
     own: Mapping[UUID, Status],
     held: Collection[UUID] = (),
     spread: bool = True,
+    only: Collection[UUID] | None = None,
 ) -> dict[UUID, Status]:
-    """Return the status of each resource of the graph.
+    """Return the status of each resource of the graph, or of `only` these of it (a page of a large inventory).
 
     `own` is what measurements say of a resource itself. With `spread`, who needs a failing one and is itself fine or
     unknown is "affected". A hold shows on what is fine or unknown, never over a failure.
     """
-    result: dict[UUID, Status] = {id_: own.get(id_, "unknown") for id_ in graph.nodes}
+    wanted = graph.nodes if only is None else only
+    result: dict[UUID, Status] = {id_: own.get(id_, "unknown") for id_ in wanted if id_ in graph}
     if spread:
-        for id_ in [each for each, status in result.items() if status in FAILING]:
+        for id_ in [each for each, status in own.items() if status in FAILING and each in graph]:
             for other in graph.upstream(id_):
-                if result[other] in ("ok", "unknown"):
+                if result.get(other) in ("ok", "unknown"):
                     result[other] = "affected"
     for id_ in held:
         if result.get(id_) in ("ok", "unknown"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 from uuid import UUID
 
@@ -26,6 +26,7 @@ ALL_RELATIONS = frozenset(kinds.RELATION_TYPES)
 BOX_WIDTH, BOX_HEIGHT = 168, 46
 COLUMN_WIDTH, ROW_HEIGHT, MARGIN = 244, 68, 24
 MAX_NODES = 400
+MAX_SMALL = 60
 MAX_PIPS = 5
 # the shape drawn for each status inside a 14 x 14 box: never colour alone
 GLYPHS: dict[str, str] = {
@@ -93,27 +94,35 @@ class Drawing:
     hidden: int = 0
 
 
-def choose(graph: Graph, *, everything: bool) -> list[Node]:
-    """Return the nodes of the service map: services and stores, and whatever else takes part in their calls.
+def choose(graph: Graph, *, everything: bool, most: int) -> tuple[list[Node], int]:
+    """Return at most `most` nodes of the service map, and how many were left out: those with relations stay first.
 
-    With `everything`, all that has a relation. Instances stand for their service unless everything is asked for.
+    Services and stores, and whatever else takes part in their calls; parts (instances) stand for their service. With
+    `everything`, all that has a relation.
     """
     parts = {edge.from_id for edge in graph.edges if edge.type == "part_of"}
     related: set[UUID] = set()
     for edge in graph.edges:
         if everything or edge.type in SERVICE_RELATIONS:
             related |= {edge.from_id, edge.to_id}
-    nodes = [
+    alone = [
         node
         for node in graph.nodes.values()
-        if node.id in related or (node.kind in SERVICE_KINDS and not everything and node.id not in parts)
+        if not everything and node.kind in SERVICE_KINDS and node.id not in parts and node.id not in related
     ]
-    return sorted(nodes, key=lambda node: (kinds.kind(node.kind).tier, node.name))
+
+    def order(node: Node) -> tuple[int, str]:
+        return kinds.kind(node.kind).tier, node.name
+
+    linked = sorted((graph.nodes[id_] for id_ in related), key=order)
+    room = max(0, most - len(linked))
+    chosen = [*linked[:most], *(sorted(alone, key=order)[:room] if room else [])]
+    return sorted(chosen, key=order), len(linked) + len(alone) - len(chosen)
 
 
 def draw(graph: Graph, statuses: Mapping[UUID, Status], nodes: Collection[Node], types: Collection[str]) -> Drawing:
     """Place nodes in tiers and bend the edges between them. Pure."""
-    shown = list(nodes)[:MAX_NODES]
+    shown = list(nodes)
     ids = {node.id for node in shown}
     edges = [e for e in graph.edges if e.type in types and e.from_id in ids and e.to_id in ids]
     pairs = [(edge, *_needs(edge)) for edge in edges]
@@ -142,7 +151,7 @@ def draw(graph: Graph, statuses: Mapping[UUID, Status], nodes: Collection[Node],
     ]
     lines.sort(key=lambda line: line.hot)
     width = (tiers - 1) * COLUMN_WIDTH + BOX_WIDTH + 2 * MARGIN
-    return Drawing(boxes, lines, width, height, len(nodes) - len(shown))
+    return Drawing(boxes, lines, width, height)
 
 
 def _verb(type_: str) -> str:
@@ -202,20 +211,26 @@ def _curve(a: tuple[float, float], b: tuple[float, float]) -> str:
     return f"M{x1:.1f} {ay:.1f}C{out:.1f} {ay:.1f} {out:.1f} {by:.1f} {x2:.1f} {by:.1f}"
 
 
+def _drawing(*, everything: bool, most: int) -> Drawing:
+    graph = load_graph()
+    nodes, hidden = choose(graph, everything=everything, most=most)
+    ids = {node.id for node in nodes}
+    parts = [edge.from_id for edge in graph.edges if edge.type == "part_of" and edge.to_id in ids]
+    statuses = health.of_graph(graph, only=[*ids, *parts])
+    types = ALL_RELATIONS if everything else SERVICE_RELATIONS
+    return replace(draw(graph, statuses, nodes, types), hidden=hidden)
+
+
 def small_map() -> Drawing:
     """Return the services alone, for the cockpit."""
-    graph = load_graph()
-    return draw(graph, health.of_graph(graph), choose(graph, everything=False), SERVICE_RELATIONS)
+    return _drawing(everything=False, most=MAX_SMALL)
 
 
 @page("inventory.view")
 def service_map(request: PageRequest) -> HttpResponse:
     """Who calls whom, and how each one is."""
     everything = request.GET.get("show") == "all"
-    graph = load_graph()
-    statuses = health.of_graph(graph)
-    nodes = choose(graph, everything=everything)
-    drawing = draw(graph, statuses, nodes, ALL_RELATIONS if everything else SERVICE_RELATIONS)
+    drawing = _drawing(everything=everything, most=MAX_NODES)
     counts: dict[str, int] = {}
     for box in drawing.boxes:
         counts[box.status] = counts.get(box.status, 0) + 1
