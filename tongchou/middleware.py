@@ -16,7 +16,7 @@ from tongchou.core.problems import Problem, StorageFull, Unavailable
 from tongchou.core.tokens import actor_for_authorization
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
-TOKEN_PREFIXES = ("/api/", "/prometheus/", "/loki/", "/otlp/", "/metrics", "/live/")
+TOKEN_PREFIXES = ("/api/", "/prometheus/", "/alertmanager/", "/loki/", "/otlp/", "/metrics", "/live/")
 
 
 @sync_only_middleware

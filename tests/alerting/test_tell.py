@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from tests.alerting.conftest import Evaluations, Store
 from tests.alerting.receiver import Receiver, receiving
-from tongchou.alerting import actions, tell
+from tongchou.alerting import actions, settle, tell
 from tongchou.alerting.models import AlertGroup, Channel, Notification
 from tongchou.alerting.ports import Outcome
 from tongchou.core import jobs, secrets
@@ -41,8 +41,15 @@ def firing(
     def change(up: bool) -> None:
         store.answers["up == 0"] = [] if up else [SAMPLE]
         evaluations.at(next(seconds))
+        decide()
 
     return change
+
+
+def decide() -> None:
+    """What the worker does first: decide what is told, so that its notifications are queued."""
+    settle.settle(timezone.now())
+    Job.objects.filter(name=tell.SETTLE_JOB).delete()
 
 
 def channel(actor: Actor, receiver: Receiver, name: str = "ops", timeout: float = 0.3) -> Channel:

@@ -42,7 +42,7 @@ def change(*, actor: Actor, fired: Sequence[Alert], resolved: Sequence[Alert], a
 
     The caller has made sure, under its lock, that none of them was told before.
     Writes alert.fired, alert.resolved, alert.group_opened, alert.group_changed, alert.group_closed, and the
-    notifications of groups that opened or closed.
+    notifications of the end of groups that were told. Whether the others are told is for ``settle``, which is woken.
     """
     keys = _keys(fired)
     left = {alert.group_id for alert in resolved if alert.group_id is not None}
@@ -53,8 +53,9 @@ def change(*, actor: Actor, fired: Sequence[Alert], resolved: Sequence[Alert], a
     _record_fired(actor, changes, resources, at)
     _resolve(actor, resolved, at, reason)
     closed = _close_empty(actor, left, at)
-    told = [(one.group, "firing") for one in changes if one.opened] + [(group, "resolved") for group in closed]
-    tell.enqueue(told)
+    tell.enqueue([(group, "resolved") for group in closed if group.told_at is not None])
+    if fired or resolved:
+        tell.wake_settle()
 
 
 def resolve_rules(*, actor: Actor, rules: Iterable[Rule], reason: str) -> None:

@@ -12,19 +12,32 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from tongchou.alerting import tell
+from tongchou.alerting import settle, tell
 from tongchou.alerting.actions import channel_kind, secret_name
 from tongchou.alerting.models import Channel
 from tongchou.alerting.ports import AlertMessage, Message, Outcome
+from tongchou.alerting.slo.actions import measure_all
 from tongchou.alerting.state import fingerprint
 from tongchou.core import ledger, secrets
-from tongchou.core.access import Actor
-from tongchou.core.jobs import job
+from tongchou.core.access import Actor, system
+from tongchou.core.jobs import job, periodic
 from tongchou.core.problems import Problem
 from tongchou.core.refs import ref
 
 # One turn of a worker; a slow channel gets the next turn after everybody else's jobs.
 TURN_SECONDS = 10.0
+
+
+@job(tell.SETTLE_JOB, max_attempts=3, timeout_seconds=60)
+def settle_groups(_payload: dict[str, Any]) -> None:
+    """Decide which groups are told now; woken when alerts fire or end and when silences change."""
+    settle.settle(timezone.now())
+
+
+@periodic("alerting.look_at_groups", every_seconds=10)
+def look_at_groups() -> None:
+    """Time alone changes what is to be told: silences end, reminders are due, what is down comes back."""
+    settle.settle(timezone.now())
 
 
 @job(tell.JOB, max_attempts=3, timeout_seconds=60)
@@ -98,3 +111,9 @@ def send_test(*, actor: Actor, channel: Channel) -> Outcome:
             payload={"name": channel.name, "delivered": outcome.delivered, "detail": outcome.detail[:1000]},
         )
     return outcome
+
+
+@periodic("alerting.objectives", every_seconds=60)
+def measure_objectives() -> None:
+    """Keep the figures that lists of objectives show."""
+    measure_all(actor=system("objectives"), at=timezone.now())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import ClassVar
 
 from django.db import models
@@ -117,16 +118,37 @@ class AlertGroup(models.Model):
     closed_at = models.DateTimeField(null=True, blank=True)
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by_name = models.CharField(max_length=150, blank=True, default="")
+    # What ``settle`` decided last. ``told_round`` counts the notices of this group; ``held_*``: since when and why none
+    # of its alerts is told; ``explains``: how many alerts of other groups are not told because of this one.
+    settled_at = models.DateTimeField(null=True, blank=True)
+    told_at = models.DateTimeField(null=True, blank=True)
+    told_round = models.PositiveIntegerField(default=0)
+    held_at = models.DateTimeField(null=True, blank=True)
+    held_by = models.CharField(max_length=10, blank=True, default="")
+    released_at = models.DateTimeField(null=True, blank=True)
+    explains = models.PositiveIntegerField(default=0)
+    told_explains = models.PositiveIntegerField(default=0)
 
     class Meta:
         ordering: ClassVar = ["-opened_at", "id"]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["key"], condition=Q(state="open"), name="alerting_one_open_group")
         ]
-        indexes: ClassVar = [models.Index(fields=["state", "-opened_at"], name="alerting_group_newest")]
+        indexes: ClassVar = [
+            models.Index(fields=["state", "-opened_at"], name="alerting_group_newest"),
+            models.Index(fields=["id"], condition=Q(settled_at=None), name="alerting_group_unsettled"),
+        ]
 
     def __str__(self) -> str:
         return self.key
+
+
+class Suppressed(models.TextChoices):
+    """Why an alert is not told."""
+
+    SILENCED = "silenced", _("Silenced")
+    INHIBITED = "inhibited", _("Inhibited")
+    EXPLAINED = "explained", _("Explained")
 
 
 class AlertStateChoice(models.TextChoices):
@@ -160,6 +182,11 @@ class Alert(models.Model):
     keep_since = models.DateTimeField(null=True, blank=True)
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by_name = models.CharField(max_length=150, blank=True, default="")
+    # Notices only. ``suppressed_by``: refs of silences, of inhibiting alerts, or of the groups that explain it.
+    suppressed = models.CharField(max_length=10, choices=Suppressed.choices, blank=True, default="")
+    suppressed_by = models.JSONField(default=list)
+    released_at = models.DateTimeField(null=True, blank=True)
+    told_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering: ClassVar = ["-active_at", "id"]
@@ -227,13 +254,25 @@ class NotificationState(models.TextChoices):
     FAILED = "failed", _("Failed")
 
 
+class NoticeReason(models.TextChoices):
+    """Why something is told now."""
+
+    OPENED = "opened", _("Opened")
+    UPDATE = "update", _("Update")
+    REPEAT = "repeat", _("Reminder")
+    LEFTOVER = "leftover", _("Still firing")
+    CLOSED = "closed", _("Closed")
+
+
 class Notification(models.Model):
-    """One message to one channel about one state of one group; told at most once when the channel answers."""
+    """One message to one channel: one round of one group; told at most once when the channel answers."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     group = models.ForeignKey(AlertGroup, on_delete=models.CASCADE, related_name="notifications")
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="notifications")
     status = models.CharField(max_length=10, choices=[("firing", _("Firing")), ("resolved", _("Resolved"))])
+    reason = models.CharField(max_length=10, choices=NoticeReason.choices, default=NoticeReason.OPENED)
+    round = models.PositiveIntegerField(default=1)
     state = models.CharField(max_length=10, choices=NotificationState.choices, default=NotificationState.QUEUED)
     attempts = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
@@ -244,7 +283,7 @@ class Notification(models.Model):
     class Meta:
         ordering: ClassVar = ["created_at", "id"]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["group", "channel", "status"], name="alerting_told_once")
+            models.UniqueConstraint(fields=["group", "channel", "status", "round"], name="alerting_told_once")
         ]
         indexes: ClassVar = [
             models.Index(fields=["channel", "next_try_at"], condition=Q(state="queued"), name="alerting_to_tell")
@@ -252,3 +291,79 @@ class Notification(models.Model):
 
     def __str__(self) -> str:
         return f"{self.channel_id} {self.status} {self.state}"
+
+
+class SilenceState(models.TextChoices):
+    """Where a silence is in its time."""
+
+    PENDING = "pending", _("Pending")
+    ACTIVE = "active", _("Active")
+    EXPIRED = "expired", _("Expired")
+
+
+class Silence(models.Model):
+    """Alerts that match every matcher are not told from ``starts_at`` until ``ends_at``.
+
+    ``about`` is the Ref of a change or an incident, or "". ``expired_at`` is set when its end is in the ledger.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    matchers = models.JSONField()
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    comment = models.TextField()
+    about = models.CharField(max_length=120, blank=True, default="")
+    created_by_name = models.CharField(max_length=150)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+    expired_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["-ends_at", "id"]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(ends_at__gte=models.F("starts_at")), name="alerting_silence_times")
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["ends_at"], condition=Q(expired_at=None), name="alerting_silence_live")
+        ]
+
+    def __str__(self) -> str:
+        return ", ".join(f'{each["name"]}{each["op"]}"{each["value"]}"' for each in self.matchers)
+
+    def state_at(self, now: datetime) -> SilenceState:
+        """pending, active or expired at ``now``."""
+        if self.ends_at <= now:
+            return SilenceState.EXPIRED
+        return SilenceState.ACTIVE if self.starts_at <= now else SilenceState.PENDING
+
+
+class Objective(models.Model):
+    """What a service promises: a share of good events over a window; its alert rules are the file ``slo-<name>``.
+
+    ``measured`` is what slo.reads found at ``measured_at``, for lists; an objective not measured yet holds {}.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=80, unique=True)
+    title = models.JSONField()  # {"en": ..., "zh": ...}
+    service = models.CharField(max_length=200)
+    error_query = models.TextField()
+    total_query = models.TextField()
+    target = models.FloatField()
+    window_seconds = models.PositiveIntegerField()
+    min_events = models.PositiveIntegerField()
+    min_errors = models.PositiveIntegerField()
+    measured = models.JSONField(default=dict)
+    measured_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+    updated_by_name = models.CharField(max_length=150)
+
+    class Meta:
+        ordering: ClassVar = ["service", "name"]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(target__gt=0, target__lt=1), name="alerting_objective_target")
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -24,10 +24,19 @@ class AlertMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class ExplainedMessage:
+    """A group that is not told, as this message's group explains it: its key and how many alerts fire in it."""
+
+    group_key: str
+    alerts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One state of one group. ``id`` is the same for every try, so that a receiver can drop what it has seen.
 
-    ``status`` is firing or resolved; ``truncated`` counts alerts left out of ``alerts``.
+    ``status`` is firing or resolved, ``reason`` opened, update, repeat, leftover or closed; ``truncated`` counts alerts
+    left out of ``alerts``; ``thread`` is the same for all messages of a group.
     """
 
     id: str
@@ -39,6 +48,9 @@ class Message:
     truncated: int
     external_url: str
     url: str
+    reason: str = "opened"
+    thread: str = ""
+    explained: tuple[ExplainedMessage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,5 +166,7 @@ def alert_row(alert: Alert) -> dict[str, Any]:
         "rule_id": alert.rule_id,
         "acknowledged_at": alert.acknowledged_at,
         "acknowledged_by": alert.acknowledged_by_name,
+        "suppressed": alert.suppressed,
+        "suppressed_by": alert.suppressed_by,
         "resources": [{"id": each.pk, "kind": each.kind, "name": each.name} for each in resources_of(alert)],
     }

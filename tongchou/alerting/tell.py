@@ -1,4 +1,4 @@
-"""Notifications: one row for each (group, channel, state), told in order, one channel at a time.
+"""Notifications: one row for each (group, channel, state, round), told in order, one channel at a time.
 
 A channel that hangs or fails holds up only itself: at most one worker waits for it, and it is tried more and more
 rarely. What was not answered is sent again with the same id.
@@ -6,7 +6,8 @@ rarely. What was not answered is sent again with the same id.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -15,13 +16,15 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from tongchou.alerting.models import Alert, AlertGroup, Channel, Notification, NotificationState
-from tongchou.alerting.ports import AlertMessage, Message, Outcome
+from tongchou.alerting.models import Alert, AlertGroup, Channel, NoticeReason, Notification, NotificationState
+from tongchou.alerting.ports import AlertMessage, ExplainedMessage, Message, Outcome
+from tongchou.alerting.suppress import EXPLAINED
 from tongchou.core import jobs, ledger
 from tongchou.core.access import system
 from tongchou.core.refs import ref
 
 JOB = "alerting.tell"
+SETTLE_JOB = "alerting.settle"
 MAX_ATTEMPTS = 12
 MAX_WAIT_SECONDS = 300.0
 # How long a try may take when the channel's settings do not say, and what is added to hold the channel for it.
@@ -32,15 +35,38 @@ MAX_ALERTS = 500
 ACTOR = system("notifier")
 
 
-def enqueue(told: Sequence[tuple[AlertGroup, str]]) -> None:
-    """Queue a notification for every enabled channel, in the caller's transaction; what is there already stays."""
+def enqueue(told: Sequence[tuple[AlertGroup, str]], reasons: Mapping[UUID, str] | None = None) -> None:
+    """Queue the round ``told_round`` of groups, in the caller's transaction; what is there already stays.
+
+    ``firing`` goes to every enabled channel, ``resolved`` to those that were to be told that it fires. ``reasons``:
+    group id -> a NoticeReason.
+    """
     if not told:
         return
     channels = list(Channel.objects.filter(enabled=True))
-    rows = [Notification(group=group, channel=channel, status=status) for group, status in told for channel in channels]
+    ended = [group.pk for group, status in told if status == "resolved"]
+    before = Notification.objects.filter(group__in=ended, status="firing").order_by()
+    knows = set(before.values_list("group", "channel").distinct()) if ended else set()
+    rows = [
+        Notification(
+            group=group,
+            channel=channel,
+            status=status,
+            round=max(1, group.told_round),
+            reason=(reasons or {}).get(group.pk, NoticeReason.CLOSED if status == "resolved" else NoticeReason.OPENED),
+        )
+        for group, status in told
+        for channel in channels
+        if status == "firing" or (group.pk, channel.pk) in knows
+    ]
     Notification.objects.bulk_create(rows, ignore_conflicts=True, batch_size=500)
     for channel in channels:
         wake(channel.pk)
+
+
+def wake_settle() -> None:
+    """Have a worker decide which groups are told and which are held."""
+    jobs.enqueue(SETTLE_JOB, {}, unique_key=SETTLE_JOB)
 
 
 def wake(channel_id: UUID, run_at: datetime | None = None) -> None:
@@ -80,9 +106,10 @@ def next_notification(channel: Channel, now: datetime) -> Notification | None:
 
 
 def message_for(notification: Notification, channel: Channel) -> Message:
-    """The message as the group is now; resolved alerts are part of it."""
+    """The message as the group is now: resolved alerts are part of it, those nobody is to hear of are not."""
     group = notification.group
-    members = Alert.objects.filter(group=group).order_by("active_at", "id")
+    told = Q(told_at__isnull=False) if notification.status == "resolved" else Q(suppressed="")
+    members = Alert.objects.filter(told, group=group).order_by("active_at", "id")
     alerts = list(members[: MAX_ALERTS + 1])
     count = members.count() if len(alerts) > MAX_ALERTS else len(alerts)
     link = f"{settings.PUBLIC_URL}/alerts/groups/{group.pk}"
@@ -107,7 +134,27 @@ def message_for(notification: Notification, channel: Channel) -> Message:
         truncated=max(0, count - MAX_ALERTS),
         external_url=settings.PUBLIC_URL,
         url=link,
+        reason=notification.reason,
+        thread=group.pk.hex,
+        explained=_explained(group) if notification.status == "firing" else (),
     )
+
+
+def _explained(group: AlertGroup) -> tuple[ExplainedMessage, ...]:
+    """What is not told because of this group, by the groups it would have been told with."""
+    counts: dict[str, int] = defaultdict(int)
+    for alert in explained_by(group):
+        if alert.group is not None:
+            counts[alert.group.key] += 1
+    return tuple(ExplainedMessage(f"{{}}:{key}", count) for key, count in sorted(counts.items()))
+
+
+def explained_by(group: AlertGroup) -> list[Alert]:
+    """The firing alerts of other groups that are not told because of this one."""
+    if not group.explains:
+        return []
+    found = Alert.objects.filter(state="firing", suppressed=EXPLAINED).select_related("group").order_by("active_at")
+    return [alert for alert in found if ref(group) in alert.suppressed_by]
 
 
 def wait_seconds(failures: int) -> float:
@@ -152,6 +199,7 @@ def write_outcome(notification: Notification, channel: Channel, outcome: Outcome
                 "channel": channel.name,
                 "kind": channel.kind,
                 "status": notification.status,
+                "reason": notification.reason,
                 "attempts": notification.attempts,
                 "detail": notification.detail,
             },

@@ -204,7 +204,10 @@ class ResourceOut(Schema):
 
 
 class AlertOut(Schema):
-    """One occurrence of an alert. The value is text, as it may be NaN or infinite."""
+    """One occurrence of an alert. The value is text, as it may be NaN or infinite.
+
+    ``suppressed``: silenced, inhibited, explained or "" (its notices are not held); ``suppressed_by``: Refs of why.
+    """
 
     id: UUID
     name: str
@@ -221,6 +224,8 @@ class AlertOut(Schema):
     rule_id: UUID
     acknowledged_at: datetime | None
     acknowledged_by: str
+    suppressed: str
+    suppressed_by: list[str]
     resources: list[ResourceOut]
 
 
@@ -267,7 +272,10 @@ def acknowledge_alert(request: HttpRequest, alert_id: UUID, body: Note | None = 
 
 
 class AlertGroupOut(Schema):
-    """Alerts that are told together."""
+    """Alerts that are told together.
+
+    ``held_by``: why none of them is told since ``held_at``; ``explains``: alerts of other groups it keeps quiet.
+    """
 
     id: UUID
     key: str
@@ -280,6 +288,10 @@ class AlertGroupOut(Schema):
     closed_at: datetime | None
     acknowledged_at: datetime | None
     acknowledged_by: str
+    told_at: datetime | None
+    held_at: datetime | None
+    held_by: str
+    explains: int
     alerts: list[AlertOut]
 
 
@@ -304,6 +316,10 @@ def _group(group: AlertGroup) -> dict[str, Any]:
         "closed_at": group.closed_at,
         "acknowledged_at": group.acknowledged_at,
         "acknowledged_by": group.acknowledged_by_name,
+        "told_at": group.told_at,
+        "held_at": group.held_at,
+        "held_by": group.held_by if group.held_at else "",
+        "explains": group.explains,
         "alerts": [reads.alert_row(alert) for alert in members],
     }
 
@@ -474,6 +490,7 @@ class NotificationOut(Schema):
     group_id: UUID
     group_key: str
     status: str
+    reason: str
     state: str
     attempts: int
     detail: str
@@ -504,6 +521,7 @@ def list_notifications(
             "group_id": row.group_id,
             "group_key": row.group.key,
             "status": row.status,
+            "reason": row.reason,
             "state": row.state,
             "attempts": row.attempts,
             "detail": row.detail,

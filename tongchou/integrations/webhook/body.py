@@ -50,4 +50,7 @@ def encode(message: Message) -> bytes:
         "externalURL": message.external_url,
         "alerts": [_alert(alert) for alert in message.alerts],
     }
+    if message.explained:
+        # Ours, beside Alertmanager's: groups that are not told because of this one.
+        body["explained"] = [{"groupKey": each.group_key, "alerts": each.alerts} for each in message.explained]
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
