@@ -52,17 +52,17 @@ def all_labels() -> list[list[tuple[str, str]]]:
     return counters + buckets + gauges
 
 
-def messages(end_ms: int) -> list[list[bytes]]:
-    """The samples as remote_write streams of 4 connections, each its own series, ten samples a series a message."""
+def messages(end_ms: int) -> list[bytes]:
+    """The samples as remote_write messages in order of time (Prometheus takes none older than an hour)."""
     rng = random.Random(5)
     labels = all_labels()
     encoded = [encode_labels(each) for each in labels]
     steps = HOURS * 3600 // STEP_SECONDS
     start = end_ms - (steps - 1) * STEP_SECONDS * 1000
     values = [0.0] * len(labels)
-    streams: list[list[bytes]] = [[] for _connection in range(4)]
+    made = []
     for first in range(0, steps, 10):
-        parts: list[list[bytes]] = [[] for _connection in range(4)]
+        parts = []
         for at, pairs in enumerate(labels):
             samples = []
             for step in range(first, min(first + 10, steps)):
@@ -74,10 +74,9 @@ def messages(end_ms: int) -> list[list[bytes]]:
                 else:
                     values[at] = 4e8 + 2e8 * math.sin(step / 200 + at) + rng.randrange(10**6)
                 samples.append((start + step * STEP_SECONDS * 1000, values[at]))
-            parts[at % 4].append(encode_series(encoded[at], samples))
-        for stream, some in zip(streams, parts, strict=True):
-            stream.append(b"".join(some))
-    return streams
+            parts.append(encode_series(encoded[at], samples))
+        made.append(b"".join(parts))
+    return made
 
 
 def ask(server: Server, end: float) -> dict[str, list[float]]:
@@ -104,14 +103,14 @@ def ask(server: Server, end: float) -> dict[str, list[float]]:
 
 def main() -> None:
     end_ms = int(time.time()) * 1000
-    streams = messages(end_ms)
+    made = messages(end_ms)
     results: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory(prefix="tongchou-bench-") as folder:
         for opened in (tongchou, prometheus):
             with opened(Path(tempfile.mkdtemp(dir=folder))) as server:
                 if server is None:
                     continue
-                took = send(server, streams)
+                took = send(server, [made])
                 print(f"{server.name}: 2,000 series x {HOURS} h loaded in {took:.1f} s", flush=True)
                 cpu = server.cpu_seconds()
                 results[server.name] = ask(server, end_ms / 1000)
