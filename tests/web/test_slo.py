@@ -46,7 +46,7 @@ def test_one_objective_without_data_is_not_met(browser, telemetry_db, language):
     actions.put_objective(actor=system("tests"), spec=SPEC)
     client = browser(Role.VIEWER, language)
     page = client.get("/slos/orders-answers").content.decode()
-    assert ("No data in this window" if language == "en" else "时间窗内没有数据") in page
+    assert ("No data in this window" if language == "en" else "这个窗口没有数据") in page
     assert "14.4×" in page
     columns = client.get("/slos/orders-answers/burn-down?start=0&end=1").json()
     assert columns["series"] == []

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.urls import reverse
 from django.utils import translation
 
-from tongchou.alerting.models import Alert, AlertGroup, RuleFile
+from tongchou.alerting.models import Alert, AlertGroup, Objective, RuleFile
 from tongchou.changes.models import Deployment
 from tongchou.core.models import ApiToken, Approval, Team, User
 from tongchou.core.refs import parse
@@ -106,6 +106,17 @@ def _files(ids: list[str]) -> Found:
     ]
 
 
+def _objectives(ids: list[str]) -> Found:
+    rows = Objective.objects.filter(pk__in=ids).only("pk", "name", "title")
+    return [
+        (
+            str(row.pk),
+            Link("", localized(row.title, row.name), reverse("web:slo", args=[row.name]), "target", "objective"),
+        )
+        for row in rows
+    ]
+
+
 def _procedures(ids: list[str]) -> Found:
     rows = Procedure.objects.filter(pk__in=ids).only("pk", "name", "title")
     return [
@@ -179,6 +190,7 @@ RESOLVERS: dict[tuple[str, str], Resolver] = {
     ("alerting", "alertgroup"): _groups,
     ("alerting", "alert"): _alerts,
     ("alerting", "rulefile"): _files,
+    ("alerting", "objective"): _objectives,
     ("runbooks", "procedure"): _procedures,
     ("runbooks", "run"): _runs,
     ("core", "approval"): _approvals,

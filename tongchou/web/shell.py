@@ -63,6 +63,7 @@ STAGES: tuple[Stage, ...] = (
             Entry("cockpit", _("Cockpit"), "gauge", "telemetry.view", "c"),
             Entry("incidents", _("Incidents"), "siren", "incidents.view", "i", "incidents"),
             Entry("alerts", _("Alerts"), "bell", "alerting.view", "a", "alerts"),
+            Entry("slos", _("Objectives"), "target", "alerting.view", "b"),
             Entry("explore", _("Metrics"), "chart-line", "telemetry.view", "x"),
             Entry("logs", _("Logs"), "logs", "telemetry.view", "l"),
             Entry("procedures", _("Procedures"), "book-open-check", "runbooks.view", "p"),

@@ -87,6 +87,18 @@ MORE: dict[str, tuple[str, Tone, str | Promise, str | Promise]] = {
         _("Rule file %(name)s was deleted."),
         _("A rule file was deleted."),
     ),
+    "alerting.objective_changed": (
+        "target",
+        "accent",
+        _("Objective %(name)s was changed; its rules are in force."),
+        _("An objective was changed."),
+    ),
+    "alerting.objective_deleted": (
+        "target",
+        "warning",
+        _("Objective %(name)s was deleted."),
+        _("An objective was deleted."),
+    ),
     "alerting.channel_changed": ("send", "neutral", _("Channel %(name)s was changed."), _("A channel was changed.")),
     "alerting.channel_deleted": ("send", "warning", _("Channel %(name)s was deleted."), _("A channel was deleted.")),
     "alerting.channel_tested": ("send", "neutral", _("Channel %(name)s was tried."), _("A channel was tried.")),
@@ -96,6 +108,12 @@ MORE: dict[str, tuple[str, Tone, str | Promise, str | Promise]] = {
         "accent",
         _("The alert group was acknowledged."),
         _("The alert group was acknowledged."),
+    ),
+    "usage.impact_assessed": (
+        "banknote",
+        "neutral",
+        _("What it cost was computed: %(lost)s %(currency)s (%(low)s to %(high)s)."),
+        _("What it cost cannot be computed."),
     ),
     "procedure.changed": ("book-open-check", "accent", _("Procedure %(name)s was saved."), _("A procedure was saved.")),
     "procedure.retired": (
