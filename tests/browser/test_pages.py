@@ -184,3 +184,10 @@ def test_an_error_page_says_what_to_do(signed_in: Any) -> None:
     assert "There is no page at this address." in page.inner_text("main")
     seen.shot("error-404")
     seen.faults = [fault for fault in seen.faults if not any(code in fault for code in ("403", "404"))]
+
+
+def test_the_api_reference_works_without_another_host(signed_in: Any) -> None:
+    seen = signed_in(language="en")
+    page = seen.open("/api/v1/docs")
+    page.wait_for_selector(".swagger-ui .info")
+    seen.shot("api-docs")
