@@ -20,11 +20,11 @@ def named(name: str) -> list[tuple[dict[str, str], list[tuple[int, float]]]]:
     ]
 
 
-def test_two_days_end_where_live_scraping_begins_in_even_steps() -> None:
+def test_three_days_end_where_live_scraping_begins_in_even_steps() -> None:
     for _labels, samples in Generator(PLAN).lines():
         times = [at for at, _value in samples]
         assert times[-1] == 1_800_000_000_000
-        assert len(times) == 2 * 3600 / 15
+        assert len(times) == 3 * 3600 / 15
         assert {later - earlier for earlier, later in itertools.pairwise(times)} == {15_000}
 
 

@@ -43,6 +43,7 @@ PERMISSIONS: dict[str, Role] = {
     "settings.view": Role.VIEWER,
     "telemetry.view": Role.VIEWER,
     "telemetry.write": Role.OPERATOR,
+    "usage.edit": Role.OPERATOR,
 }
 
 # token scope -> the permissions it lets through, by their last word; "all" lets everything through

@@ -1,4 +1,4 @@
-"""Two shop days that never happened, as remote_write: so that baselines and "same time yesterday" exist at once.
+"""Three shop days that never happened, as remote_write: so that baselines and "same time yesterday" exist at once.
 
 The series carry the names and labels of the live ones. Rates follow the same curve as the live load, with noise;
 counters only grow. Samples are old, in order, and end where live scraping begins.
@@ -46,7 +46,7 @@ class Plan:
     day_seconds: float
     noon: float
     visits_per_second: float
-    days: int = 2
+    days: int = 3  # what an outage costs is told from at least two whole earlier days
     step_seconds: float = 15.0
     seed: int = 1
 

@@ -24,7 +24,7 @@ from tongchou.demo.faults import FAULTS, Fault
 from tongchou.demo.ports import free_ports
 from tongchou.demo.rules import quick_rule_file
 from tongchou.demo.serving import NotServing, Serving
-from tongchou.demo.setup import People, alert, allow_execution, connect, people
+from tongchou.demo.setup import People, alert, allow_execution, connect, earn, people
 from tongchou.demo.supervisor import Options
 from tongchou.demo.topology import SHOP
 
@@ -140,7 +140,7 @@ class Story:
         )
         begun = time.monotonic()
         samples = history.push(plan, f"{admin.url}/prometheus/api/v1/write", admin.token)
-        self._say("history replayed", f"{samples} samples of two shop days in {time.monotonic() - begun:.1f} s")
+        self._say("history replayed", f"{samples} samples of three shop days in {time.monotonic() - begun:.1f} s")
 
     def _warm_up(self, admin: Platform, operator: Platform, shop: Shop) -> None:
         """Wait until every target is scraped and rates mean something, then for a while in which no rule holds."""
@@ -151,6 +151,7 @@ class Story:
         self._wait("every target scraped", 30.0, all_up)
         self._say("targets up", f"{len(SHOP) + 1} targets, scraped every {SCRAPE_SECONDS:g} s")
         time.sleep(WARM_SECONDS)
+        earn(admin, day_seconds=DAY_SECONDS)
         alert(admin, quick_rule_file())
         shop.release("payments", "1.1.0")
         self._say("an ordinary release", "payments 1.1.0 went live")

@@ -12,6 +12,11 @@ from tongchou.demo.rules import PROCEDURES, objectives, procedure
 from tongchou.demo.topology import TEAM
 
 NAME = "shop"
+REVENUE = {
+    "query": "sum(rate(shop_revenue_cny_total[$window]))",
+    "currency": "CNY",
+    "catch_up_seconds": 120,
+}
 SECRET = "shop-control"  # noqa: S105 - the name of a secret, not a secret
 OPERATOR, APPROVER = "operator", "approver"
 
@@ -62,6 +67,11 @@ def connect(admin: Platform, shop: Shop, *, scrape_seconds: float) -> None:
     admin.put(f"/deployment-sources/{NAME}", {"secret": signing})
     hook = {"url": f"{admin.url}/hooks/deployments/{NAME}", "secret": signing}
     shop.command(shop.address("release-tool-1"), "/webhook", hook)
+
+
+def earn(admin: Platform, *, day_seconds: float) -> None:
+    """Say what the shop earns and how long its day lasts, so that an incident has a price."""
+    admin.put("/settings/usage.revenue", {"value": REVENUE | {"day_seconds": day_seconds}})
 
 
 def alert(admin: Platform, rules: str) -> None:

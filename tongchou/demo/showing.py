@@ -16,7 +16,7 @@ from tongchou.demo.client import ApiError, Platform
 from tongchou.demo.control import Shop, ShopError
 from tongchou.demo.rules import rule_file
 from tongchou.demo.serving import NotServing, Serving
-from tongchou.demo.setup import APPROVER, OPERATOR, People, alert, connect, people
+from tongchou.demo.setup import APPROVER, OPERATOR, People, alert, connect, earn, people
 from tongchou.demo.supervisor import Options
 from tongchou.demo.topology import SHOP
 
@@ -57,7 +57,7 @@ def _prepare(console: Console, stack: ExitStack, serving: Serving, shop: Shop) -
         stack.callback(admin.close)
         progress.update(task, advance=1, description="opening the shop")
         shop.wait_open()
-        progress.update(task, advance=1, description="writing two shop days of history")
+        progress.update(task, advance=1, description="writing three shop days of history")
         _fill(admin, shop.options)
         progress.update(task, advance=1, description="connecting the shop")
         persons = people(admin)
@@ -66,6 +66,7 @@ def _prepare(console: Console, stack: ExitStack, serving: Serving, shop: Shop) -
         connect(admin, shop, scrape_seconds=SCRAPE_SECONDS)
         progress.update(task, advance=1, description="waiting for the first samples")
         _wait_for_samples(admin)
+        earn(admin, day_seconds=shop.options.day_seconds)
         alert(admin, rule_file())
         progress.update(task, advance=1)
     return persons

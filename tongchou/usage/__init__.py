@@ -1,5 +1,5 @@
-"""What it consumes: capacity, money and carbon, with forecast and budget beside each figure.
+"""What it consumes and what it earns: money now; capacity and carbon with forecast and budget beside each figure later.
 
-Will know inventory, telemetry and alerting, all of them read only; nothing is built here yet.
+Knows inventory, telemetry and alerting, all of them read only; a thing it speaks of is a ref and a span of time.
 Must not know incidents, changes, projects or assurance, nor invent a price that no source states.
 """

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from tongchou.core.access import allows_anywhere
-from tongchou.core.problems import AccessDenied, NotFound
+from tongchou.core.problems import AccessDenied, NotFound, Problem
 from tongchou.core.refs import ref
-from tongchou.incidents import actions, reads
+from tongchou.incidents import actions, impact, reads
 from tongchou.incidents.models import Incident, IncidentState
 from tongchou.inventory import kinds
 from tongchou.runbooks.models import Run
+from tongchou.usage import words
+from tongchou.usage.impact import expected_curve, from_json
 from tongchou.web import health
 from tongchou.web.gate import PageRequest, page
 from tongchou.web.links import group_title, localized, resolve
@@ -122,11 +125,51 @@ def _room(request: PageRequest, incident: Incident) -> dict[str, Any]:
 @page("incidents.view")
 def incident(request: PageRequest, number: int) -> HttpResponse:
     """The room. `?part=` renders one live part alone: head, timeline or aside."""
-    context = _room(request, _get(request, number))
     part = request.GET.get("part", "")
+    if part in ("impact", "impact-chart"):
+        return _impact(request, _get(request, number), chart=part == "impact-chart")
+    context = _room(request, _get(request, number))
     if part in ("head", "timeline", "aside"):
         return render(request, f"operate/incident_{part}.html", context)
     return render(request, "operate/incident.html", context)
+
+
+def _impact(request: PageRequest, incident: Incident, *, chart: bool) -> HttpResponse:
+    """What it cost, with inputs and arithmetic; or the columns of its chart."""
+    try:
+        row = impact.of(incident)
+    except Problem as problem:
+        return render(request, "operate/incident_impact.html", {"error": problem.detail})
+    series = row.inputs.get("series")
+    if not chart:
+        begin = datetime.fromisoformat(row.inputs["grid_start"]).timestamp() if series else 0.0
+        context = {
+            "incident": incident,
+            "row": row,
+            "sentence": words.sentence(row),
+            "amounts": {
+                name: words.amount(getattr(row, name), row.currency)
+                for name in ("lost", "low", "high", "expected", "actual", "caught_up")
+            },
+            "series": series,
+            "from_ms": str(round(begin * 1000)),
+            "to_ms": str(round((begin + (len(series["actual"]) * series["step_seconds"] if series else 0)) * 1000)),
+        }
+        return render(request, "operate/incident_impact.html", context)
+    if not series:
+        return JsonResponse({"times": [], "series": [], "dropped": 0, "step": 0, "marks": []})
+    inputs = from_json(series)
+    expected, low, high = expected_curve(inputs)
+    begin_ms = datetime.fromisoformat(row.inputs["grid_start"]).timestamp() * 1000
+    lines = ((_("Actual"), inputs.actual), (_("Expected"), expected), (_("10 %"), low), (_("90 %"), high))
+    body = {
+        "times": [round(begin_ms + (at + 1) * inputs.step_seconds * 1000) for at in range(len(inputs.actual))],
+        "series": [{"name": name, "labels": {}, "values": values} for name, values in lines if values],
+        "dropped": 0,
+        "step": inputs.step_seconds,
+        "marks": [{"at": round(row.begins_at.timestamp() * 1000), "title": incident.name, "verb": ""}],
+    }
+    return JsonResponse(body, headers={"Cache-Control": "no-store"})
 
 
 Act = Callable[[PageRequest, Incident], object]
