@@ -26,6 +26,9 @@ COLUMNS = {"level", "trace_id", "resource"}
 _WORD = re.compile(r"[A-Za-z0-9]+")
 _SPECIAL = re.compile(r"[\\'\x00-\x1f\x7f]")
 _JSON_PLAIN = re.compile(r"[A-Za-z0-9 _.,:;=-]{4,}")
+_NUMBERS = "('Int64', 'UInt64', 'Double')"
+_SCALARS = "('Int64', 'UInt64', 'Double', 'Bool')"
+_ESCAPED = r"position(body, '\\u') > 0"  # the text \u: a JSON string may hide letters behind it
 _NUMBER_TEXT = r"^[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?$"
 
 
@@ -92,17 +95,21 @@ def _contains(parts: Sequence[str]) -> str:
     return f"lower(body) LIKE {literal('%' + like([lowered(part) for part in parts]) + '%')}"
 
 
-def _paths(name: str) -> list[str]:
-    """Arguments of JSON functions for a field: the name as it stands, and, when dotted, as a path."""
-    paths = [literal(name)]
+def _in_json(name: str, tests: Callable[[str], list[str]], first: str = "") -> str:
+    """Any of `tests` (of the arguments of a JSON function) holds for a member of a line that is a JSON object.
+
+    The name is tried as it stands and, when dotted, as a path. A line without the quoted key in it (nor an escape,
+    which could hide it) is not parsed.
+    """
+    places = [(name, literal(name))]
     if "." in name:
-        paths.append(", ".join(literal(part) for part in name.split(".")))
-    return paths
-
-
-def _in_json(tests: list[str], first: str = "") -> str:
-    guard = f"startsWith(body, '{{') AND {first}" if first else "startsWith(body, '{') AND "
-    return f"{guard}({' OR '.join(tests)})"
+        parts = name.split(".")
+        places.append((parts[-1], ", ".join(literal(part) for part in parts)))
+    found = []
+    for key, path in places:
+        quoted_key = literal(f'"{key}"')
+        found.append(f"((position(body, {quoted_key}) > 0 OR {_ESCAPED}) AND ({' OR '.join(tests(path))}))")
+    return f"(startsWith(body, '{{') AND {first}({' OR '.join(found)}))"
 
 
 def _sources(name: str) -> list[str]:
@@ -131,24 +138,21 @@ def _equal(node: Equal) -> str:
         tests = [f"{source} = {literal(value)}" for source in _sources(name)]
     else:
         tests = [f"(mapContains(fields, {literal(name)}) AND fields[{literal(name)}] = '')"]
-    json_tests = []
-    for path in _paths(name):
+
+    def tests_of(path: str) -> list[str]:
         kind = f"JSONType(body, {path})"
-        json_tests.append(f"({kind} = 'String' AND JSONExtractString(body, {path}) = {literal(value)})")
+        found = [f"({kind} = 'String' AND JSONExtractString(body, {path}) = {literal(value)})"]
         if value in ("true", "false"):
-            json_tests.append(f"({kind} = 'Bool' AND JSONExtractBool(body, {path}) = {int(value == 'true')})")
+            found.append(f"({kind} = 'Bool' AND JSONExtractBool(body, {path}) = {int(value == 'true')})")
         elif is_number(value):
-            json_tests.append(
-                f"({kind} IN ('Int64', 'UInt64', 'Double') AND JSONExtractFloat(body, {path}) = {_number(value)})"
-            )
+            found.append(f"({kind} IN {_NUMBERS} AND JSONExtractFloat(body, {path}) = {_number(value)})")
+        return found
+
     # Text that needs no escape stands in the line as it is (or as \u....): cheaper to look for than to parse.
     plain = _JSON_PLAIN.fullmatch(value) and not is_number(value)
-    first = (
-        f"(lower(body) LIKE {literal('%' + like([lowered(value)]) + '%')} OR position(body, '\\\\u') > 0) AND "
-        if plain
-        else ""
-    )
-    return " OR ".join([*tests, f"({_in_json(json_tests, first)})"])
+    part = literal(f"%{like([lowered(value)])}%")
+    first = f"(lower(body) LIKE {part} OR {_ESCAPED}) AND " if plain else ""
+    return " OR ".join([*tests, _in_json(name, tests_of, first)])
 
 
 def _any_text(name: str, test: Callable[[str], str]) -> str:
@@ -158,13 +162,15 @@ def _any_text(name: str, test: Callable[[str], str]) -> str:
         held = "1" if name in COLUMNS else f"mapContains({source.split('[')[0]}, {literal(name)})"
         tests.append(f"({held} AND {test(source)})")
     if name not in COLUMNS:
-        json_tests = []
-        for path in _paths(name):
+
+        def tests_of(path: str) -> list[str]:
             kind = f"JSONType(body, {path})"
-            as_text, as_raw = f"JSONExtractString(body, {path})", f"JSONExtractRaw(body, {path})"
-            json_tests.append(f"({kind} = 'String' AND {test(as_text)})")
-            json_tests.append(f"({kind} IN ('Int64', 'UInt64', 'Double', 'Bool') AND {test(as_raw)})")
-        tests.append(f"({_in_json(json_tests)})")
+            return [
+                f"({kind} = 'String' AND {test(f'JSONExtractString(body, {path})')})",
+                f"({kind} IN {_SCALARS} AND {test(f'JSONExtractRaw(body, {path})')})",
+            ]
+
+        tests.append(_in_json(name, tests_of))
     return " OR ".join(tests)
 
 
@@ -175,15 +181,18 @@ def _compare(node: Compare) -> str:
         for source in _sources(node.name)
     ]
     if node.name not in COLUMNS:
-        json_tests = []
-        for path in _paths(node.name):
+
+        def tests_of(path: str) -> list[str]:
             kind, as_text = f"JSONType(body, {path})", f"JSONExtractString(body, {path})"
-            json_tests.append(f"({kind} IN ('Int64', 'UInt64', 'Double') AND JSONExtractFloat(body, {path}) {wanted})")
-            json_tests.append(
-                f"({kind} = 'String' AND match({as_text}, {literal(_NUMBER_TEXT)})"
-                f" AND ifNull(toFloat64OrNull({as_text}) {wanted}, 0))"
-            )
-        tests.append(f"({_in_json(json_tests)})")
+            return [
+                f"({kind} IN {_NUMBERS} AND JSONExtractFloat(body, {path}) {wanted})",
+                (
+                    f"({kind} = 'String' AND match({as_text}, {literal(_NUMBER_TEXT)})"
+                    f" AND ifNull(toFloat64OrNull({as_text}) {wanted}, 0))"
+                ),
+            ]
+
+        tests.append(_in_json(node.name, tests_of))
     return " OR ".join(tests)
 
 
@@ -191,7 +200,7 @@ def _exists(name: str) -> str:
     if name in COLUMNS:
         return f"{name} != {literal(UNKNOWN if name == 'level' else '')}"
     tests = [f"mapContains({source.split('[')[0]}, {literal(name)})" for source in _sources(name)]
-    return " OR ".join([*tests, f"({_in_json([f'JSONHas(body, {path})' for path in _paths(name)])})"])
+    return " OR ".join([*tests, _in_json(name, lambda path: [f"JSONHas(body, {path})"])])
 
 
 def _number(text: str) -> str:
