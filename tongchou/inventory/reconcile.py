@@ -206,7 +206,9 @@ def _compare(known: Known, merged: ObservedResource, recorded: Recorded, complet
     allowed = known.owner is None or may_overrule(source, known.owner_source, precedence)
     if owner != known.owner and told and allowed:
         change.owner = (known.owner, owner)
-    change.keys = tuple(key for key in merged.keys if key not in recorded.by_key)
+    if len({recorded.by_key[key] for key in merged.keys if key in recorded.by_key}) == 1:
+        # keys of several resources prove nothing about a new one: recorded, it would group things otherwise next time
+        change.keys = tuple(key for key in merged.keys if key not in recorded.by_key)
     _compare_labels(known, merged, recorded, complete, change)
     _compare_attributes(known, merged, recorded, complete, change)
     if change:
