@@ -8,11 +8,22 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from tongchou.alerting import actions, reads
-from tongchou.alerting.models import AlertGroup, AlertStateChoice, Channel, Health, RuleFile
+from tongchou.alerting import actions, reads, tell
+from tongchou.alerting.matchers import for_labels, text_of
+from tongchou.alerting.models import (
+    Alert,
+    AlertGroup,
+    AlertStateChoice,
+    Channel,
+    Health,
+    RuleFile,
+    Silence,
+    Suppressed,
+)
 from tongchou.core import ledger
 from tongchou.core.access import allows, allows_anywhere
 from tongchou.core.problems import Invalid, NotFound, TooLarge
@@ -111,6 +122,23 @@ def alert_rules(request: PageRequest) -> HttpResponse:
     return render(request, "operate/alert_rules.html", context)
 
 
+def _why_held(alerts: list[Alert]) -> list[dict[str, str]]:
+    """What holds the notices of these alerts, each with its page."""
+    keys: dict[str, set[str]] = {"alerting.silence": set(), "alerting.alert": set(), "alerting.alertgroup": set()}
+    for each in {each for alert in alerts if alert.state == AlertStateChoice.FIRING for each in alert.suppressed_by}:
+        noun, _colon, key = each.partition(":")
+        keys[noun].add(key)
+    found = [
+        {"url": reverse("web:silences"), "text": str(row)}
+        for row in Silence.objects.filter(pk__in=keys["alerting.silence"])
+    ]
+    inhibiting = Alert.objects.filter(pk__in=keys["alerting.alert"], group__isnull=False)
+    found += [{"url": reverse("web:alert-group", args=[each.group_id]), "text": each.name} for each in inhibiting]
+    explaining = AlertGroup.objects.filter(pk__in=keys["alerting.alertgroup"])
+    found += [{"url": reverse("web:alert-group", args=[each.pk]), "text": group_title(each)} for each in explaining]
+    return found
+
+
 @page("alerting.view")
 def alert_group(request: PageRequest, group_id: UUID) -> HttpResponse:
     """One group: its alerts with a chart of their expressions, its incident, what was told to whom."""
@@ -127,6 +155,10 @@ def alert_group(request: PageRequest, group_id: UUID) -> HttpResponse:
         "notifications": reads.notifications(actor=request.actor, group=group.pk)[:50],
         "entries": entries(ledger.events(about=ref(group), limit=60)),
         "may_respond": allows(request.actor, "alerting.respond", team=group.team_id),
+        "matchers": text_of(for_labels(group.labels)),
+        "explained": tell.explained_by(group),
+        "held_label": Suppressed(group.held_by).label if group.held_by else "",
+        "why_held": _why_held(row["alerts"]),
     }
     if request.GET.get("part") == "live":
         return render(request, "operate/alert_group_live.html", context)

@@ -20,6 +20,7 @@ from tongchou.web import (
     review,
     search,
     shell,
+    silences,
 )
 
 app_name = "web"
@@ -71,6 +72,10 @@ urlpatterns = [
     path("slos", operate_slo.slos, name="slos"),
     path("slos/<slug:name>", operate_slo.slo, name="slo"),
     path("slos/<slug:name>/burn-down", operate_slo.slo_burn_down, name="slo-burn-down"),
+    path("alerts/silences", silences.silence_list, name="silences"),
+    path("alerts/silences/preview", silences.silence_preview, name="silence-preview"),
+    path("alerts/silences/new", silences.silence_create, name="silence-create"),
+    path("alerts/silences/<uuid:silence_id>/<str:act>", silences.silence_act, name="silence-act"),
     path("procedures", operate_runbooks.procedures, name="procedures"),
     path("procedures/new", operate_runbooks.procedure_edit, name="procedure-new"),
     path("procedures/<slug:name>", operate_runbooks.procedure_detail, name="procedure"),

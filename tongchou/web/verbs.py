@@ -102,6 +102,21 @@ MORE: dict[str, tuple[str, Tone, str | Promise, str | Promise]] = {
     "alerting.channel_changed": ("send", "neutral", _("Channel %(name)s was changed."), _("A channel was changed.")),
     "alerting.channel_deleted": ("send", "warning", _("Channel %(name)s was deleted."), _("A channel was deleted.")),
     "alerting.channel_tested": ("send", "neutral", _("Channel %(name)s was tried."), _("A channel was tried.")),
+    "silence.created": ("bell-off", "warning", _("Silence until %(ends_at)s: %(matchers)s"), _("A silence was made.")),
+    "silence.extended": ("bell-off", "neutral", _("Silence now ends %(ends_at)s."), _("A silence has another end.")),
+    "silence.expired": ("bell-ring", "neutral", _("The silence ended: %(matchers)s"), _("A silence ended.")),
+    "alert.group_held": (
+        "bell-off",
+        "neutral",
+        _("Notices about %(key)s are held."),
+        _("Notices about a group are held."),
+    ),
+    "alert.group_released": (
+        "bell-ring",
+        "warning",
+        _("Notices about %(key)s are no longer held."),
+        _("Notices about a group are no longer held."),
+    ),
     "alert.acknowledged": ("hand", "accent", _("The alert was acknowledged."), _("The alert was acknowledged.")),
     "alert.group_acknowledged": (
         "hand",
