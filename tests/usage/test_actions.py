@@ -113,6 +113,16 @@ def test_an_outage_that_goes_on_is_not_final(earn: Earn) -> None:
     assert "not final" in words.sentences(row)["en"]
 
 
+@pytest.mark.parametrize("seconds", [7, 29, 61])
+def test_an_outage_that_just_ended_has_a_figure_at_once(earn: Earn, seconds: int) -> None:
+    """No step lies partly in the future, whatever the second of the minute."""
+    earn(3.5, lambda second: 20.0 if second > -300 else 100.0)
+    end = NOW - timedelta(seconds=seconds)
+    row = actions.compute(about=ABOUT, start=end - timedelta(seconds=100), end=end, now=NOW)
+    assert row.reason == ""
+    assert float(row.lost or 0) == pytest.approx(80 * 120, rel=0.05)
+
+
 def test_what_came_in_later_is_taken_off(earn: Earn) -> None:
     earn(3.5, lambda second: 180.0 if -300 < second <= -180 else outage(second))
     row = computed()

@@ -36,7 +36,7 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read: the grid begins at `grid_start`; the incident, rounded to whole steps, is [begins_at, ends_at)."""
+    """What was read: the grid begins at `grid_start`; the incident is [begins_at, ends_at), whole steps back from its end."""
 
     grid_start: datetime
     begins_at: datetime
@@ -69,8 +69,10 @@ def read(of: Metric, start: datetime, end: datetime, now: datetime) -> Reading:
     Cycles are the same weekday's of up to eight earlier weeks when three are there, else those of earlier days.
     """
     step = step_seconds((end - start).total_seconds())
-    first_at = datetime.fromtimestamp(math.floor(start.timestamp() / step) * step, UTC)
-    length = max(1, math.ceil((end - first_at).total_seconds() / step))
+    # The grid hangs on the end: a last step that lies partly in the future would have no sample yet.
+    last_at = datetime.fromtimestamp(math.floor(end.timestamp()), UTC)
+    length = max(1, math.ceil((last_at - start).total_seconds() / step))
+    first_at = last_at - timedelta(seconds=length * step)
     before = max(1, round(of.day_seconds / AROUND / step))
     after = math.ceil(of.catch_up_seconds / step)
     grid_start = first_at - timedelta(seconds=before * step)
@@ -78,7 +80,7 @@ def read(of: Metric, start: datetime, end: datetime, now: datetime) -> Reading:
     actual = _column(of, grid_start, count, step, 0, now)
     lag, cycles = _history(of, grid_start, count, step, slice(before, before + length), now)
     inputs = Inputs(step, before, before + length, before + length + after, actual, cycles)
-    return Reading(grid_start, first_at, first_at + timedelta(seconds=length * step), lag, inputs)
+    return Reading(grid_start, first_at, last_at, lag, inputs)
 
 
 def _history(
