@@ -197,8 +197,10 @@ class Telemetry:
 
 def _placed(place: Int64s, rows: Int64s, ts: Int64s, v: Float64s) -> Columns:
     """(position of the series, ts, v) of the samples whose series has a position."""
-    known = rows < len(place)
-    series = np.where(known, place[np.where(known, rows, 0)], -1)
+    if len(rows) and rows.max() >= len(place):  # a series made after `place`
+        known = rows < len(place)
+        rows, ts, v = rows[known], ts[known], v[known]
+    series = place[rows]
     wanted = series >= 0
     if wanted.all():
         return series, ts, v

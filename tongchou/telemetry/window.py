@@ -244,19 +244,18 @@ def in_order(series: Int64s, ts: Int64s, v: Float64s, count: int) -> tuple[Int64
     Where one timestamp came with several values, the one whose bits are the greatest unsigned number stays: a rule
     that does not depend on the order of arrival, so the window and the store agree.
     """
+    counts = np.bincount(series, minlength=count)
     if len(ts):
         low = int(ts.min())
-        span = int(ts.max()) - low + 1
-        key = series * span + (ts - low)
+        key = series * (int(ts.max()) - low + 1) + (ts - low)
         if (key[1:] <= key[:-1]).any():
             order = np.argsort(key, kind="stable")
-            key, ts, v, series = key[order], ts[order], v[order], series[order]
-            same = key[1:] == key[:-1]
-            if same.any():
+            key, ts, v = key[order], ts[order], v[order]
+            if (key[1:] == key[:-1]).any():
+                series = series[order]
                 order = np.lexsort((v.view(np.uint64), key))
-                key, ts, v, series = key[order], ts[order], v[order], series[order]
-                last = np.r_[key[1:] != key[:-1], True]
-                ts, v, series = ts[last], v[last], series[last]
+                last = order[np.r_[key[1:] != key[:-1], True]]
+                ts, v, counts = ts[last], v[last], np.bincount(series[last], minlength=count)
     offsets = np.zeros(count + 1, np.int64)
-    np.cumsum(np.bincount(series, minlength=count), out=offsets[1:])
+    np.cumsum(counts, out=offsets[1:])
     return offsets, ts, v

@@ -86,7 +86,7 @@ class Tables:
             " ts DateTime64(3) CODEC(DoubleDelta, ZSTD(1)), v Float64 CODEC(Delta(8), ZSTD(1)))"
             " ENGINE = MergeTree ORDER BY (toStartOfInterval(ts, INTERVAL 30 MINUTE), sid, ts)"
             f" PARTITION BY toYYYYMMDD(ts) TTL toDateTime(ts) + INTERVAL {days:d} DAY"
-            " SETTINGS ttl_only_drop_parts = 1, max_partitions_to_read = 0"
+            " SETTINGS ttl_only_drop_parts = 1, max_partitions_to_read = 0, index_granularity = 2048"
         )
         self._apply_retention()
 
