@@ -63,7 +63,7 @@ def test_a_segment_begun_while_its_number_was_given_to_drop_stays(tmp_path):
 
 
 @given(st.integers(0, 10_000), st.integers(0, 255), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_a_cut_or_damaged_record_ends_the_replay_and_what_was_before_is_whole(tmp_path_factory, at, byte, cut):
     folder = tmp_path_factory.mktemp("journal")
     journal = Journal(folder)

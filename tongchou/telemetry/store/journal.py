@@ -4,7 +4,7 @@ A record is on its way to disk when `append` returns: it survives a killed proce
 `sync=True` a power cut. Segments are dropped once their samples are in the tables; what is found at a start is taken
 up again. A record that was cut off was never acknowledged; everything before it was.
 
-Record: magic, kind, size and CRC-32 of the payload, payload. Kinds: series (JSON [[sid, [[name, value], ...]], ...])
+Record: magic, kind, size of the payload, its CRC-32 begun with the kind, payload. Kinds: series (JSON [[sid, [[name, value], ...]], ...])
 and samples (three arrays of equal length: sid int64, ts int64 ms, v float64, little endian).
 """
 
@@ -123,7 +123,7 @@ class Journal:
 
 
 def _record(kind: int, payload: bytes) -> list[bytes]:
-    return [_HEADER.pack(_MAGIC, kind, len(payload), zlib.crc32(payload)), payload]
+    return [_HEADER.pack(_MAGIC, kind, len(payload), zlib.crc32(payload, kind)), payload]
 
 
 def _read(data: bytes, found: Replayed) -> None:
@@ -134,7 +134,7 @@ def _read(data: bytes, found: Replayed) -> None:
         at += _HEADER.size
         payload = data[at : at + size]
         at += size
-        if magic != _MAGIC or len(payload) < size or zlib.crc32(payload) != checksum:
+        if magic != _MAGIC or len(payload) < size or zlib.crc32(payload, kind) != checksum:
             return
         if kind == _SERIES:
             found.series += [
