@@ -36,7 +36,7 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read: the grid begins at `grid_start`; the incident is [begins_at, ends_at), whole steps back from its end."""
+    """What was read: the grid begins at `grid_start`; the incident is [begins_at, ends_at), whole steps to its end."""
 
     grid_start: datetime
     begins_at: datetime
