@@ -27,7 +27,15 @@ def test_a_session_without_its_csrf_token_may_not_write(admin_user: User) -> Non
 
 
 @pytest.mark.parametrize(
-    ("body", "status"), [("{", 400), ("[]", 422), ("null", 422), ('{"username": ""}', 422), ('{"username": "a", "role": "king"}', 422), ("\xff\xfe", 400)]
+    ("body", "status"),
+    [
+        ("{", 400),
+        ("[]", 422),
+        ("null", 422),
+        ('{"username": ""}', 422),
+        ('{"username": "a", "role": "king"}', 422),
+        ("\xff\xfe", 400),
+    ],
 )
 def test_a_body_that_does_not_fit_is_a_problem_with_a_field(api: Any, body: str, status: int) -> None:
     answer = api.post("/api/v1/users", body.encode("latin-1"))
