@@ -52,7 +52,7 @@ bench: dev ## Measure, beside the peers where they are installed
 
 soak: dev ## The long ones: kill rounds, repeats of the scenarios
 	@scratch=$(SCRATCH); trap 'rm -rf "$$scratch"' EXIT; \
-	TONGCHOU_DATA=$$scratch $(BIN)/python -m pytest -m soak --timeout 3600
+	TONGCHOU_DATA=$$scratch bash bin/soak
 
 clean: ## Remove .venv and caches (not data)
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis
