@@ -45,7 +45,7 @@ STATUS: dict[str, tuple[str, str, str | Promise]] = {
     "info": ("info", "info", _("Information")),
     "maintenance": ("maintenance", "wrench", _("Maintenance")),
     "major": ("critical", "triangle-alert", _("Major")),
-    "affected": ("warning", "circle-alert", _("Affected")),
+    "affected": ("warning", "circle-alert", pgettext_lazy("status", "Affected")),
     "held": ("maintenance", "wrench", _("On hold")),
     "unknown": ("unknown", "circle-dashed", _("Unknown")),
     "err": ("critical", "circle-x", _("Error")),

@@ -235,6 +235,10 @@ document.addEventListener("click", (event) => { if (event.target.closest("[data-
 /* ---------- keyboard ---------- */
 let chord = "";
 let chordTimer = 0;
+/* A field of a closed dialog may keep the focus (the palette opened from nowhere): it takes no keys any more. */
+document.addEventListener("close", (event) => {
+  if (event.target.matches?.("dialog") && event.target.contains(document.activeElement)) document.activeElement.blur();
+}, true);
 function typing(node) { return node.closest?.("input, textarea, select, [contenteditable], dialog[open]"); }
 function moveRow(step) {
   const rows = $$("tr[data-href]");
