@@ -76,3 +76,14 @@ def test_a_note_is_shown_as_it_was_written_even_with_percent_signs() -> None:
 def test_a_verb_of_a_later_release_is_shown_as_it_is() -> None:
     made = entry(Happened("gate.100%_blocked", {}, "changes.gate:1"))
     assert (made.text, made.kind) == ("gate.100%_blocked", "change")
+
+
+def test_an_asked_approval_names_the_procedure_and_where() -> None:
+    scope = {"procedure": "restart-service", "targets": ["orders-db-1"], "version": 2}
+    text = entry(Happened("approval.requested", {"scope": scope, "reason": "the pool is full"})).text
+    assert "restart-service" in text
+    assert "orders-db-1" in text
+    assert "the pool is full" in text
+    bare = entry(Happened("approval.requested", {"scope": {**scope, "targets": []}, "reason": ""})).text
+    assert "restart-service" in bare
+    assert " on " not in bare

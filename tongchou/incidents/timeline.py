@@ -161,6 +161,10 @@ _RUNS: dict[str, Line] = {
         "approval",
         "stamp",
         "accent",
+        _("%(by)s asks to run %(procedure)s on %(targets)s: %(reason)s"),
+        _("%(by)s asks to run %(procedure)s on %(targets)s."),
+        _("%(by)s asks to run %(procedure)s: %(reason)s"),
+        _("%(by)s asks to run %(procedure)s."),
         _("%(by)s asks for approval: %(reason)s"),
         _("%(by)s asks for approval."),
         _("An approval was asked for."),
@@ -266,6 +270,14 @@ def entry(event: Happening, *, facts: Mapping[str, Any] | None = None) -> Entry:
     )
 
 
+def scope_facts(scope: Mapping[str, Any]) -> dict[str, str]:
+    """Return `procedure` and `targets` (comma separated, at most five) of an approval's scope, those that it names."""
+    names = scope.get("targets")
+    targets = [str(name) for name in names] if isinstance(names, list | tuple) else []
+    shown = ", ".join(targets[:5]) + (" …" if len(targets) > 5 else "")
+    return {name: text for name, text in (("procedure", str(scope.get("procedure") or "")), ("targets", shown)) if text}
+
+
 def _sentence(line: Line, known: Mapping[str, Any]) -> str:
     for text in line.texts[:-1]:
         try:
@@ -279,7 +291,7 @@ def _sentence(line: Line, known: Mapping[str, Any]) -> str:
 
 
 def _facts(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """The payload's facts that are not empty, with the place of an alert and the names of what changed."""
+    """The payload's facts that are not empty, with an alert's place, what changed, and what an approval is for."""
     known = {name: value for name, value in payload.items() if isinstance(value, str | int | float) and value != ""}
     for name, words in _WORDS.items():
         if str(known.get(name)) in words:
@@ -292,4 +304,7 @@ def _facts(payload: Mapping[str, Any]) -> dict[str, Any]:
     changes = payload.get("changes")
     if isinstance(changes, Mapping) and changes:
         known["changed"] = ", ".join(str(name) for name in sorted(changes)[:5])
+    scope = payload.get("scope")
+    if isinstance(scope, Mapping):
+        known |= scope_facts(scope)
     return known

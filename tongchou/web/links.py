@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -15,8 +15,9 @@ from tongchou.changes.models import Deployment
 from tongchou.core.models import ApiToken, Approval, Team, User
 from tongchou.core.refs import parse
 from tongchou.incidents.models import Incident
+from tongchou.incidents.timeline import scope_facts
 from tongchou.inventory import kinds
-from tongchou.inventory.models import Resource
+from tongchou.inventory.models import Resource, SourceConfig
 from tongchou.runbooks.models import Procedure, Run
 
 
@@ -152,11 +153,29 @@ def _runs(ids: list[str]) -> Found:
 
 
 def _approvals(ids: list[str]) -> Found:
-    rows = Approval.objects.filter(pk__in=ids).only("pk", "action")
+    rows = list(Approval.objects.filter(pk__in=ids).only("pk", "action", "scope"))
+    asked = {str(row.scope.get("procedure")) for row in rows if isinstance(row.scope, dict)}
+    titles = dict(Procedure.objects.filter(name__in=asked).values_list("name", "title"))
     return [
-        (str(row.pk), Link("", row.action, f"{reverse('web:approvals')}?id={row.pk}", "badge-check", "approval"))
+        (
+            str(row.pk),
+            Link("", _what(row, titles), f"{reverse('web:approvals')}?id={row.pk}", "badge-check", "approval"),
+        )
         for row in rows
     ]
+
+
+def _what(row: Approval, titles: Mapping[str, object]) -> str:
+    """Name what an approval is for: the procedure's title and its targets; the action when it is no procedure."""
+    facts = scope_facts(row.scope) if isinstance(row.scope, dict) else {}
+    name = facts.get("procedure", "")
+    title = localized(titles.get(name), name or row.action)
+    return f"{title} · {facts['targets']}" if "targets" in facts else title
+
+
+def _sources(ids: list[str]) -> Found:
+    rows = SourceConfig.objects.filter(pk__in=ids).only("pk", "name")
+    return [(str(row.pk), Link("", row.name, reverse("web:resource-sources"), "radio", "source")) for row in rows]
 
 
 def _deployments(ids: list[str]) -> Found:
@@ -186,6 +205,7 @@ def _tokens(ids: list[str]) -> Found:
 
 RESOLVERS: dict[tuple[str, str], Resolver] = {
     ("inventory", "resource"): _resources,
+    ("inventory", "sourceconfig"): _sources,
     ("incidents", "incident"): _incidents,
     ("alerting", "alertgroup"): _groups,
     ("alerting", "alert"): _alerts,

@@ -10,6 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.incidents.timeline import LINES, Entry, Tone
+from tongchou.inventory.kinds import RELATION_TYPES
 
 # verb -> (icon, tone, sentence with facts of the payload, sentence without)
 MORE: dict[str, tuple[str, Tone, str | Promise, str | Promise]] = {
@@ -57,8 +58,8 @@ MORE: dict[str, tuple[str, Tone, str | Promise, str | Promise]] = {
     "resource.created": ("plus", "neutral", _("%(name)s was found."), _("A resource was found.")),
     "resource.returned": ("undo-2", "neutral", _("%(name)s is back."), _("A resource is back.")),
     "resource.gone": ("circle-x", "warning", _("%(name)s is gone."), _("A resource is gone.")),
-    "relation.added": ("link", "neutral", _("A relation was added."), _("A relation was added.")),
-    "relation.removed": ("unlink", "neutral", _("A relation ended."), _("A relation ended.")),
+    "relation.added": ("link", "neutral", _("%(from)s now %(type)s %(to)s."), _("A relation was added.")),
+    "relation.removed": ("unlink", "neutral", _("%(from)s no longer %(type)s %(to)s."), _("A relation ended.")),
     "hold.placed": ("wrench", "warning", _("Put on hold: %(reason)s"), _("Put on hold.")),
     "hold.lifted": ("wrench", "ok", _("The hold was lifted."), _("The hold was lifted.")),
     "endpoint.registered": ("plug", "neutral", _("An endpoint was registered."), _("An endpoint was registered.")),
@@ -69,11 +70,16 @@ MORE: dict[str, tuple[str, Tone, str | Promise, str | Promise]] = {
     "source.synced": (
         "radio",
         "neutral",
-        _("The source looked and found changes."),
+        _("Source %(name)s looked and found changes."),
         _("The source looked and found changes."),
     ),
-    "source.failed": ("radio", "warning", _("The source could not look: %(error)s"), _("The source could not look.")),
-    "source.recovered": ("radio", "ok", _("The source can look again."), _("The source can look again.")),
+    "source.failed": (
+        "radio",
+        "warning",
+        _("Source %(name)s could not look: %(error)s"),
+        _("The source could not look."),
+    ),
+    "source.recovered": ("radio", "ok", _("Source %(name)s can look again."), _("The source can look again.")),
     "source.removed": ("radio", "warning", _("Source %(name)s was deleted."), _("A source was deleted.")),
     "alerting.rule_file_changed": (
         "file-text",
@@ -176,8 +182,11 @@ def spoken(entry: Entry, payload: object) -> Entry:
         return entry
     icon, tone, full, bare = MORE[entry.verb]
     facts: Mapping[str, Any] = payload if isinstance(payload, Mapping) else {}
+    known = {key: value for key, value in facts.items() if value not in (None, "")}
+    if entry.verb.startswith("relation.") and str(known.get("type")) in RELATION_TYPES:
+        known["type"] = RELATION_TYPES[str(known["type"])].title
     try:
-        text = str(full) % {key: value for key, value in facts.items() if value not in (None, "")}
+        text = str(full) % known
     except (KeyError, ValueError, TypeError):
         text = str(bare)
     return replace(entry, icon=icon, tone=tone, text=text)
