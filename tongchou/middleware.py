@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from tongchou.core.access import NOBODY, Actor, actor_for_user
 from tongchou.core.models import User
-from tongchou.core.problems import Problem, StorageFull, Unavailable
+from tongchou.core.problems import Invalid, Problem, StorageFull, Unavailable
 from tongchou.core.tokens import actor_for_authorization
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
@@ -49,6 +49,21 @@ def _actor(request: HttpRequest, header: str) -> Actor:
     if isinstance(user, AnonymousUser) or not isinstance(user, User):
         return NOBODY
     return actor_for_user(user)
+
+
+def is_storable(text: str) -> bool:
+    """Return whether both databases can keep the text: no NUL and no half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= each <= "\udfff" for each in text)
+
+
+def problem_of_value(error: Exception) -> Problem:
+    """Return the refusal of a value the database or the calendar has no room for (a number or a time out of range)."""
+    return Invalid(
+        "value.out_of_range",
+        _("A value in the request is out of range."),
+        value=str(error).splitlines()[0] if str(error) else None,
+        remedy=_("Use whole numbers within 64 bits and times of the years 1 to 9999 in UTC."),
+    )
 
 
 def problem_of_database(error: OperationalError) -> Problem:

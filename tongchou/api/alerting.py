@@ -16,6 +16,7 @@ from tongchou.alerting.durations import format_seconds
 from tongchou.alerting.jobs import send_test
 from tongchou.alerting.models import AlertGroup, AlertStateChoice, Channel, GroupState, Rule, RuleFile, RuleGroup
 from tongchou.alerting.rulefile import MAX_BYTES
+from tongchou.api.paging import Offset
 from tongchou.core import secrets
 from tongchou.core.access import Actor, check, check_anywhere
 from tongchou.core.problems import BadRequest, Invalid, NotFound, TooLarge, UnsupportedMedia
@@ -64,7 +65,7 @@ def _file(row: RuleFile) -> dict[str, Any]:
 
 
 @router.get("/rule-files", response=RuleFileList)
-def list_rule_files(request: HttpRequest, limit: int = 100, offset: int = 0) -> dict[str, Any]:
+def list_rule_files(request: HttpRequest, limit: int = 100, offset: Offset = 0) -> dict[str, Any]:
     """List rule files."""
     check_anywhere(_actor(request), "alerting.view")
     limit, offset = _page(limit, offset)
@@ -186,7 +187,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 @router.get("/rules", response=RuleList, by_alias=True)
 def list_rules(
-    request: HttpRequest, kind: str | None = None, health: str | None = None, limit: int = 100, offset: int = 0
+    request: HttpRequest, kind: str | None = None, health: str | None = None, limit: int = 100, offset: Offset = 0
 ) -> dict[str, Any]:
     """List rules with their health; ``kind`` alert or record, ``health`` ok, err or unknown."""
     check_anywhere(_actor(request), "alerting.view")
@@ -248,7 +249,7 @@ def _state(value: str | None, allowed: list[str]) -> None:
 
 
 @router.get("/alerts", response=AlertList)
-def list_alerts(request: HttpRequest, state: str | None = None, limit: int = 100, offset: int = 0) -> dict[str, Any]:
+def list_alerts(request: HttpRequest, state: str | None = None, limit: int = 100, offset: Offset = 0) -> dict[str, Any]:
     """List alerts; without ``state`` (pending, firing, resolved) those active now."""
     actor = _actor(request)
     check_anywhere(actor, "alerting.view")
@@ -325,7 +326,7 @@ def _group(group: AlertGroup) -> dict[str, Any]:
 
 
 @router.get("/alert-groups", response=AlertGroupList)
-def list_groups(request: HttpRequest, state: str | None = None, limit: int = 100, offset: int = 0) -> dict[str, Any]:
+def list_groups(request: HttpRequest, state: str | None = None, limit: int = 100, offset: Offset = 0) -> dict[str, Any]:
     """List groups of alerts with their alerts; ``state`` open or closed."""
     actor = _actor(request)
     check_anywhere(actor, "alerting.view")
@@ -407,7 +408,7 @@ def _one_channel(row: Channel) -> dict[str, Any]:
 
 
 @router.get("/channels", response=ChannelList)
-def list_channels(request: HttpRequest, limit: int = 100, offset: int = 0) -> dict[str, Any]:
+def list_channels(request: HttpRequest, limit: int = 100, offset: Offset = 0) -> dict[str, Any]:
     """List channels."""
     check(_actor(request), "alerting.edit")
     limit, offset = _page(limit, offset)
@@ -507,7 +508,7 @@ class NotificationList(Schema):
 
 @router.get("/notifications", response=NotificationList)
 def list_notifications(
-    request: HttpRequest, group: UUID | None = None, state: str | None = None, limit: int = 100, offset: int = 0
+    request: HttpRequest, group: UUID | None = None, state: str | None = None, limit: int = 100, offset: Offset = 0
 ) -> dict[str, Any]:
     """List what was told, or is to be told."""
     actor = _actor(request)

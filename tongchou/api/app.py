@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from ninja import NinjaAPI, Router
@@ -19,8 +19,9 @@ from ninja.utils import check_csrf
 
 import tongchou.api as package
 from tongchou import __version__
+from tongchou.api.parser import StrictParser
 from tongchou.core.problems import AccessDenied, BadRequest, Invalid, NotFound, NotSignedIn, Problem, TooLarge
-from tongchou.middleware import problem_json, problem_of_database
+from tongchou.middleware import problem_json, problem_of_database, problem_of_value
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ api = NinjaAPI(
     version=__version__,
     description="The operations ledger. Errors are RFC 9457 problems: code, detail, field, value, remedy.",
     auth=SignedIn(),
+    parser=StrictParser(),
     urls_namespace="api",
     openapi_extra={"info": {"license": {"name": "Apache-2.0"}}},
 )
@@ -90,10 +92,21 @@ def on_validation_error(request: HttpRequest, error: ValidationError) -> HttpRes
 
 @api.exception_handler(HttpError)
 def on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
-    """Render ninja's own refusals (a body that is not JSON)."""
+    """Render ninja's own refusals (a body that is not JSON), and ours that ninja wrapped while it parsed."""
+    if isinstance(error.__cause__, Problem):
+        return problem_json(error.__cause__)
     problem = BadRequest("api.bad_request", str(error), remedy=_("Send a body that fits the schema, as JSON in UTF-8."))
     problem.status = error.status_code
     return problem_json(problem)
+
+
+@api.exception_handler(OverflowError)
+@api.exception_handler(DataError)
+@api.exception_handler(UnicodeEncodeError)
+def on_value_out_of_range(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Render a value that no column can keep."""
+    log.warning("value out of range in %s %s", request.method, request.path, exc_info=error)
+    return problem_json(problem_of_value(error))
 
 
 @api.exception_handler(OperationalError)

@@ -11,6 +11,7 @@ from ninja import Router, Schema
 from pydantic import Field
 
 from tongchou.api.core import actor_of
+from tongchou.api.paging import Offset
 from tongchou.changes import actions, reads
 from tongchou.changes.models import Deployment, DeploymentSource
 from tongchou.core.refs import ref
@@ -98,7 +99,7 @@ def list_deployments(
     since: datetime | None = None,
     until: datetime | None = None,
     limit: int = 100,
-    offset: int = 0,
+    offset: Offset = 0,
 ) -> dict[str, Any]:
     """List deployments, the latest start first."""
     rows = reads.deployments(actor_of(request), service=service, since=since, until=until)

@@ -13,6 +13,7 @@ from django.utils import timezone
 from ninja import Router, Schema, Status
 from pydantic import Field
 
+from tongchou.api.paging import Offset
 from tongchou.core import approvals, jobs, ledger, people, seal, secrets, settings_store, tokens
 from tongchou.core.access import Actor, check
 from tongchou.core.models import ApiToken, Approval, Event, Job, Membership, Role, User
@@ -92,7 +93,7 @@ class Page(Schema):
 
 
 @router.get("/users")
-def list_users(request: HttpRequest, limit: int = 100, offset: int = 0) -> dict[str, Any]:
+def list_users(request: HttpRequest, limit: int = 100, offset: Offset = 0) -> dict[str, Any]:
     """List people with their global role."""
     check(actor_of(request), "access.view")
     limit, offset = max(1, min(limit, 500)), max(0, offset)
@@ -151,7 +152,7 @@ def _token(row: ApiToken) -> dict[str, Any]:
 
 
 @router.get("/tokens")
-def list_tokens(request: HttpRequest, limit: int = 100, offset: int = 0) -> dict[str, Any]:
+def list_tokens(request: HttpRequest, limit: int = 100, offset: Offset = 0) -> dict[str, Any]:
     """List tokens: one's own; an administrator sees all."""
     actor = actor_of(request)
     rows: QuerySet[ApiToken] = ApiToken.objects.select_related("user").order_by("-created_at")
@@ -208,7 +209,9 @@ class ApprovalPage(Schema):
 
 
 @router.get("/approvals", response=ApprovalPage)
-def list_approvals(request: HttpRequest, state: str | None = None, limit: int = 100, offset: int = 0) -> dict[str, Any]:
+def list_approvals(
+    request: HttpRequest, state: str | None = None, limit: int = 100, offset: Offset = 0
+) -> dict[str, Any]:
     """List approvals; state=pending gives the inbox."""
     check(actor_of(request), "approvals.view")
     limit, offset = max(1, min(limit, 500)), max(0, offset)
@@ -369,7 +372,7 @@ class JobPage(Schema):
 
 
 @router.get("/jobs", response=JobPage)
-def list_jobs(request: HttpRequest, state: str | None = None, limit: int = 100, offset: int = 0) -> dict[str, Any]:
+def list_jobs(request: HttpRequest, state: str | None = None, limit: int = 100, offset: Offset = 0) -> dict[str, Any]:
     """List jobs, newest first; state=dead are the ones a person must look at."""
     check(actor_of(request), "jobs.view")
     rows = Job.objects.order_by("-created_at")

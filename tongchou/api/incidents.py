@@ -12,6 +12,7 @@ from ninja import Router, Schema, Status
 from pydantic import Field
 
 from tongchou.api.core import actor_of
+from tongchou.api.paging import Offset
 from tongchou.core.refs import ref
 from tongchou.incidents import actions, reads
 from tongchou.incidents.models import Incident, IncidentGroup, IncidentState
@@ -217,7 +218,7 @@ def _timeline(incident: Incident, cursor: str | None, limit: int) -> dict[str, A
 
 @router.get("/incidents", response=IncidentPage)
 def list_incidents(
-    request: HttpRequest, state: str | None = None, severity: str | None = None, limit: int = 100, offset: int = 0
+    request: HttpRequest, state: str | None = None, severity: str | None = None, limit: int = 100, offset: Offset = 0
 ) -> dict[str, Any]:
     """List incidents, newest first.
 

@@ -13,6 +13,7 @@ from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from tongchou.api.core import Page, actor_of
+from tongchou.api.paging import MAX_OFFSET, Offset
 from tongchou.core.access import Actor, check_anywhere
 from tongchou.core.models import Team
 from tongchou.core.problems import Invalid, NotFound
@@ -95,7 +96,7 @@ class ResourceFilter(Schema):
     q: str | None = Field(default=None, max_length=200)
     source: str | None = None
     limit: int = Field(default=100, ge=1, le=500)
-    offset: int = Field(default=0, ge=0)
+    offset: int = Field(default=0, ge=0, le=MAX_OFFSET)
 
 
 # --- rendering --------------------------------------------------------------------------------------------------------
@@ -412,7 +413,7 @@ def list_relations(
     resource_id: UUID | None = None,
     type: str | None = None,  # noqa: A002  # the query's own name
     limit: int = 100,
-    offset: int = 0,
+    offset: Offset = 0,
 ) -> dict[str, Any]:
     """List open relations whose both ends the caller may see."""
     actor = actor_of(request)

@@ -12,6 +12,7 @@ from ninja import Router, Schema, Status
 from pydantic import AfterValidator, Field
 
 from tongchou.api.core import actor_of
+from tongchou.api.paging import Offset
 from tongchou.core.access import check_anywhere
 from tongchou.core.problems import BadRequest, TooLarge
 from tongchou.core.refs import ref
@@ -358,7 +359,9 @@ def _incident(request: HttpRequest, body: PlanIn) -> tuple[str, int | None]:
 
 
 @router.get("/procedures", response=ProcedurePage)
-def list_procedures(request: HttpRequest, retired: bool = False, limit: int = 100, offset: int = 0) -> dict[str, Any]:
+def list_procedures(
+    request: HttpRequest, retired: bool = False, limit: int = 100, offset: Offset = 0
+) -> dict[str, Any]:
     """List procedures by name."""
     found = reads.procedures(actor_of(request), retired=retired)
     limit, offset = max(1, min(limit, 500)), max(0, offset)
@@ -390,7 +393,7 @@ def retire_procedure(request: HttpRequest, name: Text) -> dict[str, Any]:
 
 
 @router.get("/procedures/{name}/versions")
-def list_versions(request: HttpRequest, name: Text, limit: int = 100, offset: int = 0) -> dict[str, Any]:
+def list_versions(request: HttpRequest, name: Text, limit: int = 100, offset: Offset = 0) -> dict[str, Any]:
     """List the saved texts, newest first."""
     versions = reads.procedure(actor_of(request), name).versions.order_by("-number")
     limit, offset = max(1, min(limit, 500)), max(0, offset)
@@ -445,7 +448,7 @@ def list_runs(
     procedure: Text | None = None,
     incident: UUID | None = None,
     limit: int = 100,
-    offset: int = 0,
+    offset: Offset = 0,
 ) -> dict[str, Any]:
     """List runs, newest first; `state` may be several, separated by commas."""
     actor = actor_of(request)

@@ -14,6 +14,7 @@ from pydantic import Field
 from tongchou.alerting import matchers as matching
 from tongchou.alerting import silences
 from tongchou.alerting.models import Silence
+from tongchou.api.paging import Offset
 from tongchou.core.access import Actor, check_anywhere
 from tongchou.telemetry.series import Matcher
 
@@ -119,7 +120,7 @@ def list_silences(
     request: HttpRequest,
     state: Literal["pending", "active", "expired"] | None = None,
     limit: int = 100,
-    offset: int = 0,
+    offset: Offset = 0,
 ) -> dict[str, Any]:
     """List silences."""
     check_anywhere(_actor(request), "alerting.view")

@@ -18,6 +18,7 @@ from tongchou.alerting.slo import actions, reads, rules
 from tongchou.alerting.slo.budget import allowed_seconds
 from tongchou.alerting.slo.spec import Spec
 from tongchou.api.core import actor_of
+from tongchou.api.paging import Offset
 from tongchou.core.access import check_anywhere
 from tongchou.core.problems import Invalid
 
@@ -130,7 +131,7 @@ def _row(row: Objective) -> dict[str, Any]:
 
 
 @router.get("/slos", response=ObjectiveList)
-def list_objectives(request: HttpRequest, limit: int = 100, offset: int = 0) -> dict[str, Any]:
+def list_objectives(request: HttpRequest, limit: int = 100, offset: Offset = 0) -> dict[str, Any]:
     """List objectives with what was measured last."""
     check_anywhere(actor_of(request), "alerting.view")
     limit, offset = max(1, min(limit, 500)), max(0, offset)

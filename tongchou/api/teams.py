@@ -11,6 +11,7 @@ from ninja import Router, Schema, Status
 from pydantic import Field
 
 from tongchou.api.core import actor_of
+from tongchou.api.paging import Offset
 from tongchou.core import people
 from tongchou.core.access import check
 from tongchou.core.models import Team
@@ -40,7 +41,7 @@ class TeamPage(Schema):
 
 
 @router.get("/teams", response=TeamPage)
-def list_teams(request: HttpRequest, limit: int = 100, offset: int = 0) -> dict[str, Any]:
+def list_teams(request: HttpRequest, limit: int = 100, offset: Offset = 0) -> dict[str, Any]:
     """List teams by name."""
     check(actor_of(request), "access.view")
     limit, offset = max(1, min(limit, 500)), max(0, offset)

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from ninja import Query, Router, Schema
 
 from tongchou.api.core import actor_of
+from tongchou.api.paging import MAX_OFFSET
 from tongchou.core.access import check
 from tongchou.telemetry import reads
 from tongchou.telemetry.target_health import target_health
@@ -45,7 +46,7 @@ def targets(
     request: HttpRequest,
     state: Literal["unknown", "up", "down"] | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
 ) -> dict[str, Any]:
     """List scraped endpoints by job and instance, with the health of the last scrape."""
     check(actor_of(request), "telemetry.view")

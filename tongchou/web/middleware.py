@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import zoneinfo
+from collections.abc import Mapping, Sequence
 
 from django.conf import settings
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import sync_only_middleware
+from django.utils.translation import gettext as _
 
 from tongchou.core.models import User
-from tongchou.core.problems import Problem
-from tongchou.middleware import GetResponse, problem_of_database
+from tongchou.core.problems import BadRequest, Invalid, Problem
+from tongchou.middleware import GetResponse, is_storable, problem_of_database, problem_of_value
 from tongchou.web.errors import problem_response
+
+log = logging.getLogger(__name__)
 
 LANGUAGE_COOKIE = "tongchou_language"
 THEME_COOKIE = "tongchou_theme"
@@ -51,7 +56,7 @@ def zone_of(user: object) -> zoneinfo.ZoneInfo:
     name = user.time_zone if isinstance(user, User) else settings.DEFAULT_USER_TIME_ZONE
     try:
         return zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of the database, such as Asia
         return zoneinfo.ZoneInfo(settings.DEFAULT_USER_TIME_ZONE)
 
 
@@ -84,10 +89,37 @@ class _ProblemMiddleware:
         response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
         return response
 
+    def process_view(
+        self, request: HttpRequest, view: object, args: Sequence[object], kwargs: Mapping[str, object]
+    ) -> HttpResponseBase | None:
+        """Refuse text no database can keep: in every address, and in the fields of pages (the API reads its own)."""
+        if not is_storable(request.path):
+            return problem_response(
+                request,
+                BadRequest("request.text", _("The address has a NUL character."), remedy=_("Leave the character out.")),
+            )
+        if request.resolver_match is None or request.resolver_match.namespace != "web":
+            return None
+        for name, values in (*request.GET.lists(), *request.POST.lists()):
+            if not all(is_storable(each) for each in (name, *values) if isinstance(each, str)):
+                return problem_response(
+                    request,
+                    Invalid(
+                        "request.text",
+                        _("The field %(name)s has a NUL character.") % {"name": name.replace("\0", "")},
+                        field=name.replace("\0", ""),
+                        remedy=_("Leave the character out."),
+                    ),
+                )
+        return None
+
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
         """Answer a Problem; anything else goes on to Django's 500."""
         if isinstance(error, OperationalError):
             return problem_response(request, problem_of_database(error))
+        if isinstance(error, OverflowError | DataError):
+            log.warning("value out of range in %s %s", request.method, request.path, exc_info=error)
+            return problem_response(request, problem_of_value(error))
         return problem_response(request, error) if isinstance(error, Problem) else None
 
 
