@@ -64,6 +64,37 @@ def test_a_token_is_shown_once_on_the_answer_itself_and_revoked(browser: Any) ->
     assert client.post("/account/tokens", {"name": "ci", "days": "30"}).status_code == 422
 
 
+@pytest.mark.parametrize("days", ["", "0", "-1", "3661", "²", "٣", "1e3", "soon", "9" * 5000])
+def test_a_token_whose_days_are_wrong_is_refused_and_never_eternal(browser: Any, days: str) -> None:
+    client = browser(Role.ADMIN)
+    token = {"name": "ci", "scopes": ["read"], "days": days}
+    assert client.post("/account/tokens", token).status_code == 422
+    response = client.post("/people/tokens", {**token, "user": str(client.user.pk)})
+    assert (response.status_code, response.context["problem"].field) == (422, "days")
+    assert not ApiToken.objects.exists()
+
+
+def test_a_role_nobody_knows_is_refused_and_the_old_one_stays(browser: Any) -> None:
+    client, other = browser(Role.ADMIN), browser(Role.OPERATOR).user
+    response = client.post("/people/role", {"user": str(other.pk), "role": "emperor"})
+    assert (response.status_code, response.context["problem"].field) == (422, "role")
+    assert other.memberships.get(team=None).role == "operator"
+    assert client.post("/people/create", {"username": "amy", "password": PASSWORD, "role": "x"}).status_code == 422
+    assert client.post("/people/role", {"user": str(other.pk), "role": ""}).status_code == 302
+    assert not other.memberships.exists()
+
+
+def test_a_nul_in_a_field_or_an_address_is_refused(browser: Any) -> None:
+    client = browser(Role.ADMIN)
+    assert client.post("/people/team", {"name": "a\0b"}).status_code == 422
+    assert client.post("/account/tokens", {"name": "a\0b", "scopes": ["read"]}).status_code == 422
+    assert client.get("/events", {"actor": "\0"}).status_code == 422
+    assert client.get("/events/%00").status_code == 404
+    assert not Team.objects.exists()
+    User.objects.filter(pk=client.user.pk).update(time_zone="Asia")
+    assert client.get("/events").status_code == 200
+
+
 def test_one_cannot_revoke_another_persons_token_from_ones_account(browser: Any) -> None:
     admin = browser(Role.ADMIN)
     admin.post("/account/tokens", {"name": "ci", "scopes": ["read"]})
@@ -81,7 +112,13 @@ def test_preferences_are_kept_and_nonsense_is_refused(browser: Any) -> None:
     text = client.get("/account").content.decode()
     assert 'data-theme="dark"' in text
     assert 'lang="zh-CN"' in text
-    for wrong in ({"time_zone": "Mars/Base"}, {"language": "tlh"}, {"theme": "pink"}):
+    for wrong in (
+        {"time_zone": "Mars/Base"},
+        {"time_zone": "Asia"},
+        {"time_zone": "../x"},
+        {"language": "tlh"},
+        {"theme": "pink"},
+    ):
         assert client.post("/account", wrong).status_code == 422
     assert client.get("/account").status_code == 200
 
@@ -138,6 +175,11 @@ def test_the_ledger_is_filtered_paged_and_shows_its_seals(browser: Any) -> None:
     assert client.get("/events/999999999").status_code == 404
     for nonsense in ({"since": "soon"}, {"before": "x"}, {"before": "9" * 30}, {"about": "nonsense"}):
         assert client.get("/events", nonsense).status_code == 200
+    for time in ("2026-13-40T00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00"):
+        assert client.get("/events", {"since": time}).status_code == 200
+        assert client.get("/events", {"until": time}).status_code == 200
+    for number in ("9223372036854775807", "9223372036854775808", "9" * 23):
+        assert client.get(f"/events/{number}").status_code == 404
 
 
 def test_the_palette_finds_only_what_one_may_open(browser: Any) -> None:

@@ -178,7 +178,7 @@ def set_preferences(*, actor: Actor, user: User, **wanted: str) -> User:
     except ValidationError as error:
         field, messages = next(iter(error.message_dict.items()))
         raise Invalid("user.field", " ".join(messages), field=field, value=changed[field]) from error
-    except (ZoneInfoNotFoundError, ValueError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: a folder of the database, such as Asia
         raise Invalid(
             "user.time_zone",
             _("This system does not know that time zone."),

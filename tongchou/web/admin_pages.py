@@ -78,7 +78,16 @@ def _team(team_id: str) -> Team | None:
 
 
 def _role(text: str) -> Role | None:
-    return Role(text) if text in Role.values else None
+    """Return the role; None for the empty choice, which takes the role away. Raises Invalid for anything else."""
+    if text and text not in Role.values:
+        raise Invalid(
+            "role.unknown",
+            _("There is no role %(name)s.") % {"name": text[:50]},
+            field="role",
+            value=text,
+            remedy=_("Use one of: %(names)s.") % {"names": ", ".join(Role.values)},
+        )
+    return Role(text) if text else None
 
 
 @page("access.manage")
@@ -130,12 +139,22 @@ def people_act(request: PageRequest, act: str) -> HttpResponse:
     return redirect("web:people")
 
 
+def _days(text: str) -> int:
+    days = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(tokens.MAX_DAYS)) else 0
+    if not 0 < days <= tokens.MAX_DAYS:
+        raise Invalid(
+            "token.days",
+            _("“Expires after” is not a number of days that is allowed."),
+            field="days",
+            value=text,
+            remedy=_("Use a whole number of days from 1 to %(most)s.") % {"most": tokens.MAX_DAYS},
+        )
+    return days
+
+
 def make_token(request: PageRequest, user: User) -> tuple[ApiToken, str]:
     """Make a token from the form's name, scopes and days. The text is known only now."""
-    days = request.POST.get("days", "90")
-    expires_at = (
-        timezone.now() + timedelta(days=int(days)) if days.isdigit() and 0 < int(days) <= tokens.MAX_DAYS else None
-    )
+    expires_at = timezone.now() + timedelta(days=_days(request.POST.get("days", "90")))
     return tokens.create(
         actor=request.actor,
         user=user,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+from django.db.models import BigIntegerField
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.dateparse import parse_datetime
@@ -14,6 +16,7 @@ from django.utils.timezone import is_naive, make_aware
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.core import seal
+from tongchou.core.access import check
 from tongchou.core.models import Event, EventAbout, Seal, Segment
 from tongchou.core.refs import is_ref
 from tongchou.incidents import reads as incident_reads
@@ -63,9 +66,19 @@ def _filtered(request: PageRequest) -> dict[str, Any]:
     return {name: get.get(name, "").strip()[:200] for name in ("verb", "actor", "about", "since", "until")}
 
 
+def _moment(text: str) -> datetime | None:
+    """Return the time in UTC; None for nothing, for no time (month 13) and for one outside the calendar."""
+    try:
+        moment = parse_datetime(text)
+        return None if moment is None else (make_aware(moment) if is_naive(moment) else moment).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
 @page("ledger.view")
 def events(request: PageRequest) -> HttpResponse:
     """Who did what, when; newest first, paged by id so that the last page costs what the first does."""
+    check(request.actor, "ledger.view")  # the ledger has no owner: a team's role does not open it
     filters = _filtered(request)
     rows = Event.objects.order_by("-pk")
     if filters["verb"]:
@@ -75,9 +88,9 @@ def events(request: PageRequest) -> HttpResponse:
     if filters["about"] and is_ref(filters["about"]):
         rows = rows.filter(abouts__ref=filters["about"])
     for name, lookup in (("since", "at__gte"), ("until", "at__lte")):
-        moment = parse_datetime(filters[name]) if filters[name] else None
+        moment = _moment(filters[name])
         if moment is not None:
-            rows = rows.filter(**{lookup: make_aware(moment) if is_naive(moment) else moment})
+            rows = rows.filter(**{lookup: moment})
     before = request.GET.get("before", "")
     if before.isascii() and before.isdigit() and len(before) < 19:
         rows = rows.filter(pk__lt=int(before))
@@ -104,6 +117,8 @@ def events(request: PageRequest) -> HttpResponse:
 @page("ledger.view")
 def event_detail(request: PageRequest, number: int) -> HttpResponse:
     """One event with its payload, what it is about and its place in the chain; loaded under its row."""
+    check(request.actor, "ledger.view")
+    number = min(number, BigIntegerField.MAX_BIGINT)  # the database does not compare with more
     row = Event.objects.filter(pk=number).first()
     refs = list(EventAbout.objects.filter(event=number).values_list("ref", flat=True))
     context = {
