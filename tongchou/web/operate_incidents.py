@@ -29,6 +29,8 @@ from tongchou.web.review import TONES, Line
 PAGE = 50
 MOST_CHARTS = 4
 MOST_AFFECTED = 30
+# reasons that follow from the graph alone: a suspect with no other has nothing recorded against it
+NO_EVIDENCE = frozenset({"not_failing", "explains", "hop"})
 
 
 @page("incidents.view")
@@ -85,6 +87,7 @@ def _suspects(incident: Incident) -> list[dict[str, Any]]:
             "link": links[each.ref],
             "about": [links[about] for about in each.about[:4]],
             "kind": kinds.kind(each.resource_kind).title if each.resource_kind else _("Change"),
+            "bare": each.rank > 1 and NO_EVIDENCE.issuperset(reason.code for reason in each.reasons),
         }
         for each in found
     ]
@@ -98,6 +101,7 @@ def _room(request: PageRequest, incident: Incident) -> dict[str, Any]:
     alerts.sort(key=lambda alert: (alert.severity != "critical", alert.active_at))
     rules = {alert.rule_id: alert.rule for alert in alerts}
     may_request = allows_anywhere(request.actor, "runbooks.request")
+    suspects = _suspects(incident)
     suggestions = [
         {"suggestion": each, "title": localized(each.title, each.name), "targets": ",".join(each.target_names)}
         for each in (reads.suggested_procedures(links) if allows_anywhere(request.actor, "runbooks.view") else [])
@@ -106,7 +110,8 @@ def _room(request: PageRequest, incident: Incident) -> dict[str, Any]:
         "incident": incident,
         "ref": ref(incident),
         "lines": _lines(incident),
-        "suspects": _suspects(incident),
+        "suspects": [each for each in suspects if not each["bare"]],
+        "bare_suspects": [each for each in suspects if each["bare"]],
         "groups": [
             {"link": link, "title": group_title(link.group), "reason": reads.join_reason(link)} for link in links
         ],
