@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import ipaddress
 import socket
 import threading
 import time
@@ -104,6 +105,15 @@ def both(url: str, **more: Any) -> list[Any]:
         "http://2130706433/",
         "http://0x7f.1/",
         "http://224.0.0.1/",
+        "http://100.100.100.200/latest/meta-data/",
+        "http://192.0.0.192/opc/v2/instance/",
+        "http://168.63.129.16/machine/",
+        "http://[fd00:ec2::254]/latest/meta-data/",
+        "http://[::ffff:100.100.100.200]/",
+        "http://[2002:7f00:1::]/",  # 6to4 of 127.0.0.1
+        "http://[2002:a9fe:a9fe::1]/",  # 6to4 of 169.254.169.254
+        "http://[64:ff9b::7f00:1]/",  # NAT64 of 127.0.0.1
+        "http://[64:ff9b::a9fe:a9fe]/",  # NAT64 of 169.254.169.254
     ],
 )
 def test_addresses_of_this_host_and_of_the_cloud_are_refused_before_anything_is_sent(target: str) -> None:
@@ -191,3 +201,42 @@ def test_a_name_with_one_forbidden_address_among_others_is_refused(monkeypatch: 
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers)
     for result in both("http://rebinding.example/"):
         assert isinstance(result, http.Refused)
+
+
+def test_an_address_inside_another_is_judged_by_where_it_ends(settings: Any) -> None:
+    inside = [ipaddress.ip_address(each) for each in ("64:ff9b::c000:201", "2002:c000:201::1", "::ffff:192.0.2.1")]
+    assert [http.refusal("host", each) for each in inside] == [None, None, None]
+    settings.HTTP_DENY = ["192.0.2.0/24"]
+    assert all(http.refusal("host", each) for each in inside)
+    settings.HTTP_DENY, settings.HTTP_ALLOW = [], ["169.254.169.254"]
+    assert http.refusal("host", ipaddress.ip_address("64:ff9b::a9fe:a9fe")) is None
+
+
+def read(url: str, *, method: str = "GET", purpose: str = "scrape") -> Any:
+    async def run() -> Any:
+        try:
+            return await http.afetch(method, url, purpose=purpose)
+        finally:
+            await http.close_async_client()
+
+    try:
+        return asyncio.run(run())
+    except http.HttpError as error:
+        return error
+
+
+def test_only_a_scrape_reads_the_own_metrics_and_a_deny_entry_still_wins(url: str, settings: Any) -> None:
+    settings.PORT = int(url.rpartition(":")[2])
+    assert read(f"{url}/metrics").status == 200
+    for refused in (
+        read(f"{url}/metrics", purpose="runbook step"),
+        read(f"{url}/metrics", purpose="http_sd"),
+        read(f"{url}/metrics", method="POST"),
+        read(f"{url}/api/v1/me"),
+    ):
+        assert isinstance(refused, http.Refused), refused
+    with pytest.raises(http.Refused):
+        http.fetch("GET", f"{url}/metrics", purpose="runbook step")
+    settings.HTTP_DENY = ["127.0.0.0/8"]
+    assert isinstance(read(f"{url}/metrics"), http.Refused)
+    assert HITS == ["/metrics"]

@@ -26,6 +26,11 @@ MAX_REDIRECTS = 5
 USER_AGENT = "tongchou/0.1"
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 RETRY_STATUS = frozenset({429, 502, 503, 504})
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
+# Where clouds answer with credentials, outside 169.254.0.0/16: Alibaba, Oracle, Azure, AWS over IPv6.
+METADATA = frozenset(
+    ipaddress.ip_address(each) for each in ("100.100.100.200", "192.0.0.192", "168.63.129.16", "fd00:ec2::254")
+)
 
 
 class HttpError(Exception):
@@ -66,17 +71,33 @@ def _networks(entries: tuple[str, ...]) -> tuple[list[ipaddress.IPv4Network | ip
     return networks, names
 
 
+def _inner(address: Address) -> Address:
+    """The IPv4 address that packets to an IPv6 address end at, where one is written inside (RFC 4291, 3056, 6052)."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address
+
+
+def _listed(host: str, address: Address, entries: list[str]) -> bool:
+    networks, names = _networks(tuple(entries))
+    return host.lower() in names or any(each in network for network in networks for each in (address, _inner(address)))
+
+
+def _denial(host: str, address: Address) -> str | None:
+    listed = _listed(host, address, settings.HTTP_DENY)
+    return f"{host} ({address}) is listed in TONGCHOU_HTTP_DENY" if listed else None
+
+
 def refusal(host: str, address: Address) -> str | None:
     """Return why `address` may not be reached, or None. Pure but for the two settings HTTP_ALLOW and HTTP_DENY."""
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    deny_networks, deny_names = _networks(tuple(settings.HTTP_DENY))
-    if host.lower() in deny_names or any(address in network for network in deny_networks):
-        return f"{host} ({address}) is listed in TONGCHOU_HTTP_DENY"
-    allow_networks, allow_names = _networks(tuple(settings.HTTP_ALLOW))
-    if host.lower() in allow_names or any(address in network for network in allow_networks):
-        return None
+    denial = _denial(host, address)
+    if denial or _listed(host, address, settings.HTTP_ALLOW):
+        return denial
+    address = _inner(address)
     kinds = {
+        "cloud metadata": address in METADATA,
         "loopback": address.is_loopback,
         "link-local": address.is_link_local,
         "unspecified": address.is_unspecified,
@@ -89,14 +110,20 @@ def refusal(host: str, address: Address) -> str | None:
     return None
 
 
-def _check(url: httpx.URL, infos: list[str]) -> str:
+def _own_metrics(method: str, url: httpx.URL, purpose: str) -> bool:
+    """Whether this is the platform watching itself, the one request to this host that needs no permission."""
+    port = url.port or {"http": 80, "https": 443}[url.scheme]
+    wanted = ("GET", "http", "127.0.0.1", settings.PORT, "/metrics")
+    return purpose == "scrape" and (method.upper(), url.scheme, url.host, port, url.path) == wanted
+
+
+def _check(url: httpx.URL, infos: list[str], method: str, purpose: str) -> str:
     """Return the address to connect to; refuse when any of the name's addresses is refused."""
     if not infos:
         raise Failed("connect", f"{url.host} has no address")
-    if (url.host, url.port, url.path) == ("127.0.0.1", settings.PORT, "/metrics"):
-        return url.host  # the platform watches itself
+    forbids = _denial if _own_metrics(method, url, purpose) else refusal
     for info in infos:
-        why = refusal(url.host, ipaddress.ip_address(info.partition("%")[0]))
+        why = forbids(url.host, ipaddress.ip_address(info.partition("%")[0]))
         if why:
             raise Refused("refused", why)
     return infos[0]
@@ -122,20 +149,20 @@ def _pinned(url: httpx.URL, address: str) -> tuple[httpx.URL, dict[str, str], di
     return url.copy_with(host=address), {"Host": header}, {"sni_hostname": url.host}
 
 
-def _resolve(url: httpx.URL) -> str:
+def _resolve(url: httpx.URL, method: str, purpose: str) -> str:
     port = url.port or {"http": 80, "https": 443}[url.scheme]
     try:
         found = socket.getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise Failed("connect", f"{url.host} cannot be resolved: {error}") from error
-    return _check(url, [str(each[4][0]) for each in found])
+    return _check(url, [str(each[4][0]) for each in found], method, purpose)
 
 
-async def _aresolve(url: httpx.URL) -> str:
+async def _aresolve(url: httpx.URL, method: str, purpose: str) -> str:
     try:
-        return _check(url, [str(ipaddress.ip_address(url.host))])
+        return _check(url, [str(ipaddress.ip_address(url.host))], method, purpose)
     except ValueError:
-        return await asyncio.get_running_loop().run_in_executor(None, _resolve, url)
+        return await asyncio.get_running_loop().run_in_executor(None, _resolve, url, method, purpose)
 
 
 @cache
@@ -185,9 +212,9 @@ def _next_hop(url: httpx.URL, status: int, headers: Mapping[str, str], hops: int
 
 
 def _send_once(
-    method: str, url: httpx.URL, headers: Mapping[str, str], body: bytes | None, deadline: float, cap: int
+    method: str, url: httpx.URL, address: str, headers: Mapping[str, str], body: bytes | None, deadline: float, cap: int
 ) -> Response:
-    pinned, host, extensions = _pinned(url, _resolve(url))
+    pinned, host, extensions = _pinned(url, address)
     left = max(0.001, deadline - time.monotonic())
     given = {"headers": _headers(headers, host), "content": body, "extensions": extensions}
     return asyncio.run(_exchange(method, pinned, given, left, cap, str(url)))
@@ -231,14 +258,15 @@ def fetch(
     """Send one request and return the complete answer, whatever its status.
 
     `timeout_seconds` is the deadline of the whole exchange, retries and redirects included. `retries` repeats on
-    connection errors and 429/502/503/504: only for requests that may be repeated. `purpose` names the caller in errors.
-    Raises Refused (not sent) or Failed.
+    connection errors and 429/502/503/504: only for requests that may be repeated. `purpose` names the caller: "scrape"
+    may read this platform's own /metrics. Raises Refused (not sent) or Failed.
     """
     deadline = time.monotonic() + timeout_seconds
     target, hops, tries = _parse(url), 0, 0
     while True:
         try:
-            answer = _send_once(method, target, headers or {}, body, deadline, max_bytes)
+            address = _resolve(target, method, purpose)
+            answer = _send_once(method, target, address, headers or {}, body, deadline, max_bytes)
         except (httpx.HTTPError, OSError) as error:
             if tries >= retries or time.monotonic() >= deadline:
                 raise _failed(error, timeout_seconds) from error
@@ -267,7 +295,7 @@ async def afetch(
     target = _parse(url)
     try:
         async with asyncio.timeout(timeout_seconds):
-            pinned, host, extensions = _pinned(target, await _aresolve(target))
+            pinned, host, extensions = _pinned(target, await _aresolve(target, method, purpose))
             client = _async_client()
             request = client.build_request(
                 method,
