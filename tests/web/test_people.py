@@ -156,6 +156,22 @@ def test_settings_are_typed_and_their_history_is_in_the_ledger(browser: Any) -> 
     assert "execution.enabled" in client.get("/events?verb=setting.").content.decode()
 
 
+def test_a_list_of_texts_is_edited_one_a_line_and_a_changed_setting_is_marked(browser: Any) -> None:
+    client = browser(Role.ADMIN)
+    before = {row["setting"].key: row for row in client.get("/settings").context["rows"]}
+    assert not before["execution.targets"]["changed"]
+    sent = {"key": "execution.targets", "value": "orders-1\r\nkind=host,role=web\r\n\r\n"}
+    assert client.post("/settings", sent).status_code == 302
+    assert settings_store.get("execution.targets") == ["orders-1", "kind=host,role=web"]
+    after = {row["setting"].key: row for row in client.get("/settings").context["rows"]}
+    assert after["execution.targets"]["changed"]
+    assert after["execution.targets"]["text"] == "orders-1\nkind=host,role=web"
+    assert client.post("/settings", {"key": "execution.targets", "value": '["*"]'}).status_code == 302
+    assert settings_store.get("execution.targets") == ["*"]
+    assert client.post("/settings", {"key": "execution.targets", "value": ""}).status_code == 302
+    assert settings_store.get("execution.targets") == []
+
+
 def test_the_ledger_is_filtered_paged_and_shows_its_seals(browser: Any) -> None:
     client = browser(Role.VIEWER)
     for n in range(60):

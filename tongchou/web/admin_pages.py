@@ -207,7 +207,7 @@ def settings(request: PageRequest) -> HttpResponse:
     for each in settings_store.known():
         value = settings_store.get(each.key)
         newest = SettingChange.objects.filter(key=each.key).order_by("-pk").first()
-        text = tried.get(each.key, value if each.type is str else json.dumps(value, ensure_ascii=False, indent=2))
+        text = tried.get(each.key, _written(value))
         kind = (
             "bool"
             if each.type is bool
@@ -215,6 +215,8 @@ def settings(request: PageRequest) -> HttpResponse:
             if each.type in (int, float)
             else "text"
             if each.type is str
+            else "list"
+            if each.type is list
             else "json"
         )
         rows.append(
@@ -224,6 +226,8 @@ def settings(request: PageRequest) -> HttpResponse:
                 "text": text,
                 "kind": kind,
                 "newest": newest,
+                "changed": value != each.default,
+                "lines": min(12, max(2, text.count("\n") + 1)),
                 "room": each.key.partition(".")[0],
                 "failed": each.key in tried,
             }
@@ -232,12 +236,23 @@ def settings(request: PageRequest) -> HttpResponse:
     return render(request, "admin/settings.html", context, status=422 if problem else 200)
 
 
+def _written(value: Any) -> str:
+    """Write a value as people edit it: a text as it is, a list of texts one a line, the rest as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return "\n".join(value)
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
 def _value(key: str, text: str) -> Any:
     declared = next((each for each in settings_store.known() if each.key == key), None)
     if declared is None or declared.type is str:
         return text
     if declared.type is bool:
         return text == "true"
+    if declared.type is list and not text.lstrip().startswith("["):
+        return [line.strip() for line in text.splitlines() if line.strip()]
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
