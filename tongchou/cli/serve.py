@@ -9,6 +9,7 @@ import secrets
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -142,6 +143,8 @@ def serve(
 
         call_command("migrate", verbosity=0, interactive=False)
         url = settings.PUBLIC_URL
+        # WhiteNoise answers with files, which are read one after the other: Django says so on every static file
+        warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
         _run(settings.HOST, settings.PORT, url, token_file, started)
 
 
@@ -167,6 +170,8 @@ def _run(host: str, port: int, url: str, token_file: Path | None, started: float
         timeout_graceful_shutdown=5,
         h11_max_incomplete_event_size=65_536,
         server_header=False,
+        proxy_headers=bool(settings.TRUSTED_PROXIES),
+        forwarded_allow_ips=settings.TRUSTED_PROXIES,
     )
     workers = Workers(threads=settings.JOB_THREADS, alone=not settings.DATABASE_URL)
 
