@@ -61,9 +61,6 @@ def test_reads_every_field() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        "# nothing\n",
-        "groups:",
         "groups: []",
         "groups:\n- name: a",
         "groups:\n- name: a\n  rules: []",
@@ -78,6 +75,14 @@ def test_reads_every_field() -> None:
 )  # fmt: skip
 def test_takes_what_promtool_takes(text: str) -> None:
     read(text)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "null", "~", "{}", "groups:", "groups: null", "\n\n{}"])
+def test_a_file_that_says_nothing_is_refused_for_it_would_remove_every_rule(text: str) -> None:
+    with pytest.raises(Rejected) as refused:
+        read(text)
+    assert [mistake.code for mistake in refused.value.mistakes] == ["rule_file.empty"]
+    assert "groups: []" in str(refused.value.mistakes[0].remedy)
 
 
 @pytest.mark.parametrize(

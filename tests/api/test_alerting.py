@@ -204,3 +204,15 @@ def test_roles_and_scopes_are_held(
 def test_nobody_gets_nothing(db: None, client: Any) -> None:
     for path in ("rules", "alerts", "alert-groups", "rule-files", "channels", "notifications"):
         assert client.get(f"{BASE}/{path}").status_code == 401
+
+
+@pytest.mark.parametrize("text", ["", "null", "{}"])
+def test_an_empty_rule_file_is_refused_and_the_rules_stay(api: Any, text: str) -> None:
+    path = f"{BASE}/rule-files/empty"
+    kept = "groups:\n- name: a\n  rules:\n  - alert: A\n    expr: vector(1)\n"
+    assert api.put(path, kept, content_type="application/yaml").status_code in {200, 201}
+    response = api.put(path, text, content_type="application/yaml")
+    assert response.status_code == 422
+    assert response.json()["code"] == "rule_file.empty"
+    assert api.get(path).content.decode() == kept
+    assert api.put(path, "groups: []", content_type="application/yaml").status_code == 200

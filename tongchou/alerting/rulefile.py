@@ -218,13 +218,13 @@ class _Reading:
 
     def file(self, root: yaml.Node | None) -> list[GroupSpec]:
         if root is None or _null(root):
-            return []
+            return self.empty(1 if root is None else line_of(root))
         if not isinstance(root, yaml.MappingNode):
             self.wrong("type", "", root, _("expected a mapping with the field groups"), _shown(root))
             return []
         fields = self.mapping(root, "", ("groups",))
-        if "groups" not in fields:
-            return []
+        if "groups" not in fields or _null(fields["groups"][1]):
+            return [] if self.mistakes else self.empty(line_of(root))
         groups: list[GroupSpec] = []
         seen: set[str] = set()
         for number, node in enumerate(self.sequence(fields["groups"][1], "groups")):
@@ -244,6 +244,17 @@ class _Reading:
                 self.wrong("too_many_rules", "groups", node, _("more than %(most)s rules") % {"most": MAX_RULES})
                 break
         return groups
+
+    def empty(self, line: int) -> list[GroupSpec]:
+        """Refuse a file that says nothing: taken for no groups it would remove every rule of a file by accident."""
+        self.wrong(
+            "empty",
+            "groups",
+            line,
+            _("the file has no groups"),
+            remedy=_("Send “groups: []” to mean that the file has no rules."),
+        )
+        return []
 
     def group(self, node: yaml.Node, path: str) -> GroupSpec:
         fields = self.mapping(node, path, _GROUP_FIELDS)
