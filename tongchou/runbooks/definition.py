@@ -35,6 +35,11 @@ class Step:
     alters: bool = False
     repeatable: bool = True
 
+    @property
+    def secrets(self) -> list[str]:
+        """Names of the secrets the step sends, sorted."""
+        return sorted({name.name for name in template.names(self.body.get("headers", {})) if name.space == "secret"})
+
 
 @dataclass(frozen=True)
 class Precondition:
@@ -79,10 +84,12 @@ class Definition:
     @property
     def secrets(self) -> list[str]:
         """Names of the secrets any step uses, sorted."""
-        found: set[str] = set()
-        for step in self.steps:
-            found.update(name.name for name in template.names(step.body.get("headers", {})) if name.space == "secret")
-        return sorted(found)
+        return sorted({name for step in self.steps for name in step.secrets})
+
+
+def offered(secret: str) -> bool:
+    """Whether procedures may use the secret: one with a colon belongs to a room (channel:..., deployments:...)."""
+    return ":" not in secret
 
 
 def canonical_hash(value: Any) -> str:

@@ -11,7 +11,7 @@ from tongchou.core import secrets, settings_store
 from tongchou.core.registry import implementations
 from tongchou.inventory.models import Resource
 from tongchou.runbooks import observe, procedure, targets
-from tongchou.runbooks.definition import Definition
+from tongchou.runbooks.definition import Definition, offered
 from tongchou.runbooks.models import Procedure, ProcedureVersion
 from tongchou.runbooks.plan import Execution, Plan, Target, judge, make_plan, refused
 from tongchou.runbooks.ports import Runner
@@ -61,7 +61,7 @@ def prepare(
         targets=found,
         incident_number=incident_number,
         execution=execution(),
-        secret_names=secrets.names(),
+        secret_names=[name for name in secrets.names() if offered(name)],
         inspect={kind: runner.validate for kind, runner in runners().items()},
     )
     plan = refused(plan, judge(plan.checks, observe.answers(plan.checks)))

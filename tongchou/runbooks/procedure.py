@@ -29,6 +29,7 @@ from tongchou.runbooks.definition import (
     TargetsFrom,
     Text,
     canonical_hash,
+    offered,
 )
 from tongchou.runbooks.document import Defect, Document, MalformedError
 
@@ -257,7 +258,16 @@ class _Reader:
             if value is not None:
                 self.wrong("grade", _("A grade is read, reversible or irreversible."), "", value)
             return "irreversible"
-        altering = [step.name for step in steps if step.alters]
+        revealing = [step.name for step in steps if step.secrets]
+        if value == "read" and revealing:
+            self.wrong(
+                "grade",
+                _("A procedure of grade read runs without approval and cannot use a secret; these steps do: %(steps)s.")
+                % {"steps": ", ".join(revealing)},
+                _("Use grade reversible or irreversible, or remove the secret."),
+                value,
+            )
+        altering = [step.name for step in steps if step.alters and not step.secrets]
         if value == "read" and altering:
             self.wrong(
                 "grade",
@@ -435,7 +445,9 @@ class _Reader:
         }
         if "body" in data:
             body["body"] = data["body"]
-        return Step(name, "http", body, alters=method not in SAFE_METHODS, repeatable=bool(idempotent))
+        sends_secret = "secret" in {each.space for each in _names(body["headers"])}
+        # Where a secret goes matters as much as what is altered: such a step needs approval and execution too.
+        return Step(name, "http", body, alters=method not in SAFE_METHODS or sends_secret, repeatable=bool(idempotent))
 
     def headers(self, value: Any, path: str) -> dict[str, str]:
         out: dict[str, str] = {}
@@ -445,10 +457,21 @@ class _Reader:
                 self.wrong(here, _("This header cannot be set by a procedure."), _("Remove it."), name)
             elif not isinstance(item, str) or len(item) > 4000:
                 self.wrong(here, _("A header value is a string."), _("Put it in quotes."), item)
-            else:
-                self.template(item, "header", here)
+            elif self.template(item, "header", here):
+                self.offered(item, here)
                 out[name] = item
         return out
+
+    def offered(self, header: str, path: str) -> None:
+        for name in template.names(header):
+            if name.space == "secret" and not offered(name.name):
+                self.wrong(
+                    path,
+                    _("The secret %(name)s belongs to another part of the platform; a procedure cannot use it.")
+                    % {"name": name.name},
+                    _("Store a secret of its own for procedures, with a name without a colon."),
+                    header,
+                )
 
     def statuses(self, value: Any, path: str) -> list[int]:
         """The statuses that count as success; none named means any 2xx."""
@@ -467,7 +490,7 @@ def _join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def _names(text: str) -> list[template.Name]:
+def _names(text: Any) -> list[template.Name]:
     """Names of a text whose template may be broken; broken ones were reported already."""
     try:
         return list(template.names(text))
