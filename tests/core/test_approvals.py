@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -117,3 +118,15 @@ def test_of_two_deciders_at_once_one_wins(operator_actor: Actor, approver_actor:
     for each in threads:
         each.join()
     assert sorted(results) == ["lost", "won"]
+
+
+def test_a_token_that_only_reads_does_not_take_its_persons_request_back(operator_actor: Actor) -> None:
+    row = ask(operator_actor)
+    for scope in ("read", "ingest"):
+        with pytest.raises(AccessDenied):
+            approvals.cancel(actor=replace(operator_actor, kind="token", scopes=(scope,)), approval=row)
+    row.refresh_from_db()
+    assert row.state == ApprovalState.PENDING
+    approvals.cancel(actor=replace(operator_actor, kind="token", scopes=("write",)), approval=row)
+    row.refresh_from_db()
+    assert row.state == ApprovalState.CANCELLED

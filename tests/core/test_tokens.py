@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
@@ -14,6 +15,11 @@ from tongchou.core.models import ApiToken, Event, Membership, Role, User
 from tongchou.core.problems import AccessDenied, Conflict, Invalid, NotSignedIn
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
+
+
+@pytest.fixture(autouse=True)
+def _fresh_rate_limits() -> None:
+    cache.clear()
 
 
 def make(user: User, **more: Any) -> tuple[ApiToken, str]:
@@ -107,3 +113,42 @@ def test_failed_sign_ins_are_in_the_ledger_without_the_password_and_lock_the_nam
     failures = Event.objects.filter(verb="user.sign_in_failed")
     assert failures.count() >= settings.AXES_FAILURE_LIMIT
     assert all(typed not in str(each.payload) for each in failures)
+
+
+def test_one_name_is_tried_only_so_often_from_all_addresses_together(db: None, settings: Any) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # twenty slow ones take ten seconds
+    name = "tried-from-everywhere"
+    people.create_user(actor=system("tests"), username=name, password="correct horse battery", role=None)
+    for turn in range(20):
+        Client(REMOTE_ADDR=f"192.0.2.{turn}").post("/accounts/login/", {"login": name, "password": "wrong-91"})
+    body = {"login": name, "password": "correct horse battery"}
+    assert Client(REMOTE_ADDR="198.51.100.1").post("/accounts/login/", body).status_code != 302
+    cache.clear()
+    assert Client(REMOTE_ADDR="198.51.100.1").post("/accounts/login/", body).status_code == 302
+
+
+def test_a_narrow_token_ends_itself_but_no_other_token_of_its_person(admin_user: User) -> None:
+    other, _token = make(admin_user)
+    for scope in ("read", "ingest", "approve"):
+        row, _token = make(admin_user, scopes=[scope])
+        actor = actor_for_user(admin_user, token=row)
+        with pytest.raises(AccessDenied):
+            tokens.revoke(actor=actor, token=other)
+        tokens.revoke(actor=actor, token=row)
+        row.refresh_from_db()
+        assert row.revoked_at is not None
+    other.refresh_from_db()
+    assert other.revoked_at is None
+    wide, _token = make(admin_user, scopes=["write"])
+    tokens.revoke(actor=actor_for_user(admin_user, token=wide), token=other)
+    other.refresh_from_db()
+    assert other.revoked_at is not None
+
+
+def test_a_narrow_token_cannot_change_its_persons_preferences(admin_user: User) -> None:
+    row, _token = make(admin_user)
+    with pytest.raises(AccessDenied):
+        people.set_preferences(actor=actor_for_user(admin_user, token=row), user=admin_user, theme="dark")
+    wide, _token = make(admin_user, scopes=["write"])
+    for actor in (actor_for_user(admin_user, token=wide), actor_for_user(admin_user)):
+        people.set_preferences(actor=actor, user=admin_user, theme="light")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -445,3 +446,14 @@ def test_a_retry_after_the_approval_ended_asks_for_a_new_one(
     decide(approver_actor, run)
     assert work(run).state == "succeeded"
     assert effects.paths() == ["/promote", "/announce/1", "/announce/1"]
+
+
+def test_a_token_that_only_reads_does_not_cancel_its_persons_run(
+    operator_actor: Actor, promote: Procedure, execution_on: None
+) -> None:
+    run = ask(operator_actor, promote)
+    with pytest.raises(AccessDenied):
+        actions.cancel(actor=replace(operator_actor, kind="token", scopes=("read",)), run=run)
+    assert Run.objects.get(pk=run.pk).state == "awaiting_approval"
+    actions.cancel(actor=replace(operator_actor, kind="token", scopes=("write",)), run=run)
+    assert Run.objects.get(pk=run.pk).state == "cancelled"

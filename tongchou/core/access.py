@@ -66,6 +66,7 @@ class Actor:
     global_role: Role | None = None
     team_roles: dict[UUID, Role] = field(default_factory=dict, hash=False)
     scopes: tuple[str, ...] = ("all",)
+    token_id: UUID | None = None
 
 
 NOBODY = Actor("nobody", "anonymous", scopes=())
@@ -95,6 +96,7 @@ def actor_for_user(user: User, *, token: ApiToken | None = None) -> Actor:
         global_role=global_role,
         team_roles=team_roles,
         scopes=tuple(token.scopes) if token else ("all",),
+        token_id=token.pk if token else None,
     )
 
 
@@ -134,6 +136,16 @@ def check(actor: Actor, permission: str, *, team: Team | UUID | None = None) -> 
 def check_anywhere(actor: Actor, permission: str) -> None:
     """Raise AccessDenied unless `allows_anywhere`."""
     if not allows_anywhere(actor, permission):
+        raise denied(actor, permission)
+
+
+def check_own(actor: Actor, permission: str) -> None:
+    """Raise AccessDenied when a token is too narrow to change what belongs to its own person.
+
+    A person needs no role for what is theirs. Their token needs the scope write or all, or one that lets `permission`
+    through, which is what others would need.
+    """
+    if "write" not in actor.scopes and not _scope_allows(actor.scopes, permission):
         raise denied(actor, permission)
 
 

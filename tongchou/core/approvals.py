@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.core import ledger
-from tongchou.core.access import Actor, check, system
+from tongchou.core.access import Actor, check, check_own, system
 from tongchou.core.models import Approval, ApprovalState
 from tongchou.core.problems import AccessDenied, Conflict, Invalid
 from tongchou.core.refs import ref
@@ -119,6 +119,8 @@ def cancel(*, actor: Actor, approval: Approval, comment: str = "") -> Approval:
     """Take a pending request back: by the one who asked, or by somebody who may decide."""
     if actor.user_id is None or actor.user_id != approval.requested_by_id:
         check(actor, "approvals.decide")
+    else:
+        check_own(actor, "approvals.decide")
     return _decide(approval, ApprovalState.CANCELLED, actor, comment)
 
 

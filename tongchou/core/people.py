@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.core import ledger
-from tongchou.core.access import Actor, check
+from tongchou.core.access import Actor, check, check_own
 from tongchou.core.models import ApiToken, Membership, Role, Team, User
 from tongchou.core.problems import Conflict, Invalid
 from tongchou.core.refs import ref
@@ -163,6 +163,8 @@ def set_preferences(*, actor: Actor, user: User, **wanted: str) -> User:
     """Change display_name, language, time_zone or theme; what is not given stays. Event only when one changes."""
     if actor.user_id != user.pk:
         check(actor, "access.manage")
+    else:
+        check_own(actor, "access.manage")
     names = ("display_name", "language", "time_zone", "theme")
     changed = {
         name: value.strip() for name, value in wanted.items() if name in names and value.strip() != getattr(user, name)

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.core import ledger
-from tongchou.core.access import SCOPES, Actor, actor_for_user, check, denied
+from tongchou.core.access import SCOPES, Actor, actor_for_user, check, check_own, denied
 from tongchou.core.models import ApiToken, User
 from tongchou.core.problems import Invalid, NotSignedIn
 from tongchou.core.refs import ref
@@ -77,9 +77,11 @@ def create(
 
 
 def revoke(*, actor: Actor, token: ApiToken) -> None:
-    """End a token now. Its owner may, and an administrator."""
+    """End a token now. Its owner may, and an administrator; any token may end itself."""
     if actor.user_id != token.user_id:
         check(actor, "access.manage")
+    elif actor.token_id != token.pk:
+        check_own(actor, "access.manage")
     with transaction.atomic():
         if ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=timezone.now()):
             ledger.record(

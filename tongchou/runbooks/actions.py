@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.core import approvals, ledger
-from tongchou.core.access import Actor, check, check_anywhere, system
+from tongchou.core.access import Actor, check, check_anywhere, check_own, system
 from tongchou.core.models import Approval, ApprovalState
 from tongchou.core.problems import Conflict, Invalid
 from tongchou.core.refs import ref
@@ -306,6 +306,8 @@ def cancel(*, actor: Actor, run: Run, comment: str = "") -> Run:
     """
     if actor.user_id is None or actor.user_id != run.requested_by_id:
         _check_targets(actor, "runbooks.request", run)
+    else:
+        check_own(actor, "runbooks.request")
     reason = Reason("cancelled", {"by": actor.name, "comment": comment[:MAX_COMMENT]})
     with transaction.atomic():
         if not journal.end_run(run, RunState.CANCELLED, reason, actor=actor):
