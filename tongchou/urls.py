@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from allauth.account import views as account
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
@@ -14,7 +15,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("metrics", metrics, name="metrics"),
     path("api/v1/", api.urls),
     *[path(each.urls[0], include(each.urls[1])) for each in settings.INTEGRATIONS if each.urls],
-    path("accounts/", include("allauth.urls")),
+    # Of allauth only what is used: people are made, and passwords set, by an administrator or under /account.
+    path("accounts/login/", account.login, name="account_login"),
+    path("accounts/logout/", account.logout, name="account_logout"),
+    path("accounts/inactive/", account.account_inactive, name="account_inactive"),
+    path("accounts/reauthenticate/", account.reauthenticate, name="account_reauthenticate"),
+    path("accounts/2fa/", include("allauth.mfa.urls")),
     path("", include("tongchou.web.urls")),
 ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.test import Client, RequestFactory, override_settings
 
 from tests.web.conftest import HTML
@@ -62,6 +63,7 @@ def test_a_lockout_says_how_long_it_lasts(db: None) -> None:
 def test_too_many_wrong_passwords_lock_the_name_out(browser: Any) -> None:
     browser(Role.VIEWER)
     client = Client(headers=HTML)
+    cache.clear()  # the rate limits of other tests
     codes = [
         client.post("/accounts/login/", {"login": "viewer-0", "password": f"wrong {n}"}).status_code for n in range(12)
     ]
@@ -69,8 +71,35 @@ def test_too_many_wrong_passwords_lock_the_name_out(browser: Any) -> None:
     assert codes[-1] == 429
 
 
-def test_nobody_signs_up_by_themselves(db: None) -> None:
-    assert (
-        "administrator"
-        in Client(headers=HTML).get("/accounts/signup/", headers={"Cookie": "tongchou_language=en"}).content.decode()
-    )
+@pytest.mark.parametrize("signed_in", [False, True])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "signup/",
+        "email/",
+        "confirm-email/",
+        "confirm-email/key/",
+        "password/change/",
+        "password/set/",
+        "password/reset/",
+        "password/reset/done/",
+        "password/reset/key/1-set-password/",
+        "login/code/confirm/",
+    ],
+)
+def test_accounts_change_only_through_an_administrator_or_ones_own_page(
+    browser: Any, path: str, signed_in: bool
+) -> None:
+    client = browser(Role.VIEWER) if signed_in else Client(headers=HTML)
+    assert client.get(f"/accounts/{path}").status_code == 404
+    assert client.post(f"/accounts/{path}", {"email": "a@example.org"}).status_code == 404
+
+
+def test_signing_in_and_the_second_factor_stay(browser: Any) -> None:
+    assert Client(headers=HTML).get("/accounts/login/").status_code == 200
+    assert Client(headers=HTML).get("/accounts/inactive/").status_code == 200
+    client = browser(Role.VIEWER)
+    assert client.get("/accounts/logout/").status_code == 200
+    assert client.get("/accounts/reauthenticate/").status_code == 200
+    assert client.get("/accounts/2fa/").status_code == 200
+    assert client.get("/accounts/2fa/totp/activate/").headers["Location"].startswith("/accounts/reauthenticate/")
