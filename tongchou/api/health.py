@@ -22,6 +22,7 @@ from tongchou.middleware import problem_json
 from tongchou.telemetry.reads import store_stats
 
 STARTED = time.time()
+PROXY_HEADERS = ("forwarded", "x-forwarded-", "x-real-ip", "via")  # how the headers a reverse proxy adds begin
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -110,10 +111,16 @@ def _host() -> Iterable[str]:
         yield _line("node_network_transmit_bytes_total", network.bytes_sent, device="all")
 
 
+def _from_this_host(request: HttpRequest) -> bool:
+    """Whether the caller sits on this host: loopback, and no reverse proxy that speaks for somebody else."""
+    passed_on = any(name.lower().startswith(PROXY_HEADERS) for name in request.headers)
+    return request.META.get("REMOTE_ADDR") in ("127.0.0.1", "::1") and not passed_on
+
+
 def metrics(request: HttpRequest) -> HttpResponse:
-    """The platform's own metrics, as Prometheus text. Open on loopback; elsewhere it needs a token that may read."""
+    """The platform's own metrics, as Prometheus text. Open on this host; elsewhere it needs a token that may read."""
     try:
-        if request.META.get("REMOTE_ADDR") not in ("127.0.0.1", "::1"):
+        if not _from_this_host(request):
             actor = request.actor  # type: ignore[attr-defined]  # set by actor_middleware
             if actor.kind == "nobody":
                 raise NotSignedIn("metrics.not_signed_in", "Send Authorization: Bearer tc_...")
