@@ -390,6 +390,7 @@ WORDS: dict[str, str | Promise] = {
     "alerting": _("Alerting"),
     "web": _("Pages"),
     "telemetry": _("Telemetry"),
+    "logs": _("Logs"),
     "inventory": _("Inventory"),
     "runbooks": _("Procedures"),
     "usage": _("Usage and money"),
