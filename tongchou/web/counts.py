@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from tongchou.alerting.models import Alert, AlertStateChoice
+from tongchou.alerting import reads as alerting_reads
+from tongchou.alerting.models import AlertStateChoice
 from tongchou.core import approvals
-from tongchou.core.access import Actor, allows_anywhere
-from tongchou.incidents.models import Incident, IncidentState
-from tongchou.runbooks.models import Run, RunState
+from tongchou.core.access import Actor, allows, allows_anywhere
+from tongchou.incidents import reads as incident_reads
+from tongchou.runbooks import reads as run_reads
+from tongchou.runbooks.models import RunState
 
 
 def menu_counts(actor: Actor) -> dict[str, int]:
     """Return what this actor may see of open incidents, firing alerts, pending approvals and waiting runs."""
     counts: dict[str, int] = {}
-    if allows_anywhere(actor, "approvals.view"):
+    if allows(actor, "approvals.view"):  # approvals have no owner
         counts["approvals"] = approvals.pending().count()
     if allows_anywhere(actor, "incidents.view"):
-        counts["incidents"] = Incident.objects.exclude(state=IncidentState.RESOLVED).count()
+        counts["incidents"] = incident_reads.open_count(actor)
     if allows_anywhere(actor, "alerting.view"):
-        counts["alerts"] = Alert.objects.filter(state=AlertStateChoice.FIRING).count()
+        counts["alerts"] = alerting_reads.alerts(actor=actor, state=AlertStateChoice.FIRING).count()
     if allows_anywhere(actor, "runbooks.view"):
-        counts["runs"] = Run.objects.filter(state=RunState.WAITING).count()
+        counts["runs"] = run_reads.runs(actor, states=[RunState.WAITING]).count()
     return counts

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from tongchou.changes import reads
 from tongchou.core import approvals as consent
-from tongchou.core.access import allows, allows_anywhere
+from tongchou.core.access import allows, check
 from tongchou.core.models import Approval, ApprovalState
 from tongchou.core.problems import NotFound
 from tongchou.runbooks.models import Run
@@ -52,7 +52,7 @@ def _described(request: PageRequest, row: Approval) -> dict[str, Any]:
         "own": own,
         "subject": links[row.subject],
         "about": [links[each] for each in row.about if links[each].url],
-        "may_decide": allows_anywhere(request.actor, "approvals.decide"),
+        "may_decide": allows(request.actor, "approvals.decide"),
         "scope": sorted(row.scope.items()),
     }
 
@@ -60,6 +60,7 @@ def _described(request: PageRequest, row: Approval) -> dict[str, Any]:
 @page("approvals.view")
 def approvals(request: PageRequest) -> HttpResponse:
     """The inbox: what waits for a decision, and what was decided lately."""
+    check(request.actor, "approvals.view")  # approvals have no owner: a team's role does not open the inbox
     state = request.GET.get("state", "pending")
     if state == "decided":
         rows = Approval.objects.exclude(state=ApprovalState.PENDING).order_by("-decided_at", "-requested_at")

@@ -12,11 +12,13 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.functional import Promise
 
+from tongchou.core.access import Actor, allows
 from tongchou.inventory import kinds
 from tongchou.inventory.graph import Edge, Graph, Node, load_graph
 from tongchou.inventory.health import FAILING, ORDER, Status
 from tongchou.inventory.kinds import dependency
 from tongchou.inventory.layout import lay_out
+from tongchou.inventory.reads import VIEW, may_see
 from tongchou.web import health
 from tongchou.web.gate import PageRequest, page
 
@@ -211,26 +213,34 @@ def _curve(a: tuple[float, float], b: tuple[float, float]) -> str:
     return f"M{x1:.1f} {ay:.1f}C{out:.1f} {ay:.1f} {out:.1f} {by:.1f} {x2:.1f} {by:.1f}"
 
 
-def _drawing(*, everything: bool, most: int) -> Drawing:
-    graph = load_graph()
+def seen_by(actor: Actor, graph: Graph) -> Graph:
+    """Return what the actor may see of a graph: their teams' resources and the relations between them."""
+    if allows(actor, VIEW):
+        return graph
+    return Graph((node for node in graph.nodes.values() if may_see(actor, node.owner_id)), graph.edges)
+
+
+def _drawing(actor: Actor, *, everything: bool, most: int) -> Drawing:
+    whole = load_graph()
+    graph = seen_by(actor, whole)
     nodes, hidden = choose(graph, everything=everything, most=most)
     ids = {node.id for node in nodes}
     parts = [edge.from_id for edge in graph.edges if edge.type == "part_of" and edge.to_id in ids]
-    statuses = health.of_graph(graph, only=[*ids, *parts])
+    statuses = health.of_graph(whole, only=[*ids, *parts])  # of the whole: what fails elsewhere affects these too
     types = ALL_RELATIONS if everything else SERVICE_RELATIONS
     return replace(draw(graph, statuses, nodes, types), hidden=hidden)
 
 
-def small_map() -> Drawing:
+def small_map(actor: Actor) -> Drawing:
     """Return the services alone, for the cockpit."""
-    return _drawing(everything=False, most=MAX_SMALL)
+    return _drawing(actor, everything=False, most=MAX_SMALL)
 
 
 @page("inventory.view")
 def service_map(request: PageRequest) -> HttpResponse:
     """Who calls whom, and how each one is."""
     everything = request.GET.get("show") == "all"
-    drawing = _drawing(everything=everything, most=MAX_NODES)
+    drawing = _drawing(request.actor, everything=everything, most=MAX_NODES)
     counts: dict[str, int] = {}
     for box in drawing.boxes:
         counts[box.status] = counts.get(box.status, 0) + 1

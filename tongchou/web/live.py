@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.utils import timezone, translation
 
 from tongchou.core import ledger
-from tongchou.core.access import Actor, allows_anywhere
+from tongchou.core.access import Actor, allows, allows_anywhere
 from tongchou.core.models import Event, EventAbout
 from tongchou.core.refs import is_ref
 from tongchou.web.announce import announcement
@@ -120,8 +120,14 @@ def wanted(happening: Happening, about: str) -> bool:
 
 
 def message(happening: Happening, actor: Actor, language: str) -> str:
-    """Return the server-sent event for one happening: verb and subject, and a toast for what people wait for."""
+    """Return the server-sent event for one happening: verb and subject, and a toast for what people wait for.
+
+    Who may not read the whole ledger (a role in a team only) learns that something changed, and nothing of what: the
+    page then asks for its own part again, which is scoped.
+    """
     event = happening.event
+    if not allows(actor, "ledger.view"):
+        return f"id: {event.pk}\nevent: ledger\ndata: {json.dumps({'id': event.pk})}\n\n"
     body: dict[str, object] = {"id": event.pk, "verb": event.verb, "subject": event.subject}
     with translation.override(language):
         told = announcement(event, actor)

@@ -12,33 +12,39 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from tongchou.alerting.models import Alert, AlertStateChoice
+from tongchou.alerting import reads as alerting_reads
+from tongchou.alerting.models import AlertStateChoice
 from tongchou.core import approvals, ledger, settings_store
-from tongchou.core.access import Actor, allows, allows_anywhere
+from tongchou.core.access import Actor, allows, check
 from tongchou.core.problems import Invalid
 from tongchou.core.refs import is_ref
+from tongchou.incidents import reads as incident_reads
 from tongchou.incidents import severity
-from tongchou.incidents.models import Incident, IncidentState
-from tongchou.inventory.models import Resource, ResourceState
+from tongchou.incidents.models import IncidentState
+from tongchou.inventory.models import ResourceState
+from tongchou.inventory.reads import visible
 from tongchou.telemetry.promql.errors import QueryError
 from tongchou.web import panels, telemetry_reads
 from tongchou.web.design import small_map
 from tongchou.web.gate import PageRequest, page
 from tongchou.web.review import entries
 from tongchou.web.verbs import NEWS
+from tongchou.web.visibility import readable
 
 MAX_SPAN = timedelta(days=400)
+FEED = 14
+FEED_SCANNED = 300  # how many are looked through for those a role in a team may read
 CHANGE_VERBS = ("deployment.finished", "run.started", "incident.opened")
 
 
 def _figures(actor: Actor) -> dict[str, Any]:
-    firing = Counter(
-        severity.of_labels(labels)
-        for labels in Alert.objects.filter(state=AlertStateChoice.FIRING).values_list("labels", flat=True)
-    )
-    incidents = Counter(Incident.objects.exclude(state=IncidentState.RESOLVED).values_list("state", flat=True))
+    """What the actor may see of each; what has no owner (targets, approvals) counts for a global role alone."""
+    firing_alerts = alerting_reads.alerts(actor=actor, state=AlertStateChoice.FIRING)
+    firing = Counter(severity.of_labels(labels) for labels in firing_alerts.values_list("labels", flat=True))
+    unresolved = incident_reads.visible(actor).exclude(state=IncidentState.RESOLVED)
+    incidents = Counter(unresolved.values_list("state", flat=True))
     try:
-        up = telemetry_reads.instant("up")
+        up = telemetry_reads.instant("up") if allows(actor, "telemetry.view") else []
     except QueryError:
         up = []
     return {
@@ -47,12 +53,12 @@ def _figures(actor: Actor) -> dict[str, Any]:
         "incidents_mitigated": incidents[IncidentState.MITIGATED],
         "firing": firing.total(),
         "firing_by": [(name, firing[name]) for name in reversed(severity.ORDER) if firing[name]],
-        "pending_alerts": Alert.objects.filter(state=AlertStateChoice.PENDING).count(),
-        "resources": Resource.objects.filter(state=ResourceState.ACTIVE).count(),
+        "pending_alerts": alerting_reads.alerts(actor=actor, state=AlertStateChoice.PENDING).count(),
+        "resources": visible(actor).filter(state=ResourceState.ACTIVE).count(),
         "targets": len(up),
         "targets_up": sum(1 for sample in up if sample.value > 0),
         "targets_down": sum(1 for sample in up if sample.value == 0),
-        "approvals": approvals.pending().count() if allows_anywhere(actor, "approvals.view") else 0,
+        "approvals": approvals.pending().count() if allows(actor, "approvals.view") else 0,
     }
 
 
@@ -63,14 +69,16 @@ def _panels() -> list[panels.Panel]:
 @page("telemetry.view")
 def cockpit(request: PageRequest) -> HttpResponse:
     """How everything is, on one page."""
+    actor = request.actor
     since = timezone.now() - timedelta(hours=24)
+    told = ledger.events(since=since, verbs=NEWS, limit=FEED if allows(actor, "ledger.view") else FEED_SCANNED)
     context = {
-        "figures": _figures(request.actor),
-        "panels": _panels(),
-        "map": small_map(),
-        "entries": entries(ledger.events(since=since, verbs=NEWS, limit=14)),
-        "open_incidents": Incident.objects.exclude(state=IncidentState.RESOLVED).order_by("-number")[:4],
-        "may_edit": allows(request.actor, "settings.edit"),
+        "figures": _figures(actor),
+        "panels": _panels() if allows(actor, "telemetry.view") else [],
+        "map": small_map(actor),
+        "entries": entries(readable(actor, told)[:FEED]),
+        "open_incidents": incident_reads.visible(actor).exclude(state=IncidentState.RESOLVED)[:4],
+        "may_edit": allows(actor, "settings.edit"),
     }
     if request.GET.get("part") == "live":
         return render(request, "operate/cockpit_live.html", context)
@@ -80,6 +88,7 @@ def cockpit(request: PageRequest) -> HttpResponse:
 @page("settings.view")
 def panels_edit(request: PageRequest) -> HttpResponse:
     """Change the cockpit's panels, as JSON."""
+    check(request.actor, "settings.view")
     context: dict[str, Any] = {
         "text": json.dumps(panels.as_rows(_panels()), ensure_ascii=False, indent=2),
         "may_edit": allows(request.actor, "settings.edit"),
@@ -126,6 +135,7 @@ def _marks(about: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
 @page("telemetry.view")
 def panel_query(request: PageRequest) -> HttpResponse:
     """GET /panels/query?query=&start=&end=&points=&legend=&about=: a chart's columns; 4xx as problem+json."""
+    check(request.actor, "telemetry.view")  # metrics have no owner: a team's role does not open them
     query = request.GET.get("query", "").strip()
     if not query:
         raise Invalid("query.empty", _("Write a PromQL expression."), field="query")
@@ -144,6 +154,7 @@ def panel_query(request: PageRequest) -> HttpResponse:
 @page("telemetry.view")
 def explore(request: PageRequest) -> HttpResponse:
     """Write PromQL, see a chart and a table."""
+    check(request.actor, "telemetry.view")
     context = {
         "text": request.GET.get("query", ""),
         "names": telemetry_reads.metric_names(),

@@ -15,8 +15,9 @@ from tongchou.core import ledger
 from tongchou.core.access import allows, allows_anywhere
 from tongchou.core.problems import Conflict, Invalid, NotFound
 from tongchou.core.refs import is_ref, ref
+from tongchou.incidents import reads as incident_reads
 from tongchou.incidents.models import Incident
-from tongchou.runbooks import actions, procedure
+from tongchou.runbooks import actions, procedure, reads
 from tongchou.runbooks.definition import Definition
 from tongchou.runbooks.models import Procedure, Run, RunState, RunStep
 from tongchou.runbooks.prepare import definition_of, execution, prepare
@@ -24,6 +25,7 @@ from tongchou.runbooks.reasons import say
 from tongchou.web.gate import PageRequest, page
 from tongchou.web.links import localized, resolve
 from tongchou.web.review import entries
+from tongchou.web.visibility import readable, visible_refs
 
 PAGE = 50
 EXPIRY_SECONDS = (900, 3600, 14_400, 86_400)
@@ -105,10 +107,12 @@ def _number(text: str) -> int | float | str:
             return text
 
 
-def _incident(form: QueryDict) -> Incident | None:
+def _incident(request: PageRequest, form: QueryDict) -> Incident | None:
     number = form.get("incident", "")
     ok = number.isascii() and number.isdigit() and len(number) < 10
-    return Incident.objects.filter(number=int(number)).first() if ok else None
+    if not ok or not allows_anywhere(request.actor, "incidents.view"):
+        return None
+    return incident_reads.visible(request.actor).filter(number=int(number)).first()
 
 
 @page("runbooks.view")
@@ -130,9 +134,9 @@ def procedure_detail(request: PageRequest, name: str) -> HttpResponse:
         ],
         "parameters": _parameters(definition, request.GET),
         "targets": ", ".join(targets),
-        "incident": _incident(request.GET),
+        "incident": _incident(request, request.GET),
         "versions": row.versions.order_by("-number")[:10],
-        "runs": row.runs.order_by("-created_at")[:10],
+        "runs": reads.runs(request.actor, procedure=row.name)[:10],
         "execution": execution(),
         "expiries": EXPIRY_SECONDS,
         "may_request": allows_anywhere(request.actor, "runbooks.request"),
@@ -147,7 +151,7 @@ def procedure_plan(request: PageRequest, name: str) -> HttpResponse:
     """The dry run: every resolved step, every precondition as it is now, every reason against. Alters nothing."""
     row = _get(name)
     params, targets = _given(request, definition_of(row.text))
-    incident = _incident(request.POST)
+    incident = _incident(request, request.POST)
     try:
         found = prepare(row, params=params, target_names=targets, incident_number=incident.number if incident else None)
     except Invalid as problem:
@@ -176,7 +180,7 @@ def procedure_run(request: PageRequest, name: str) -> HttpResponse:
     """Ask for a run; one that alters anything waits for somebody else's approval."""
     row = _get(name)
     params, targets = _given(request, definition_of(row.text))
-    incident = _incident(request.POST)
+    incident = _incident(request, request.POST)
     expiry = request.POST.get("expires", "3600")
     run = actions.request_run(
         actor=request.actor,
@@ -232,7 +236,7 @@ def procedure_edit(request: PageRequest, name: str = "") -> HttpResponse:
 def runs(request: PageRequest) -> HttpResponse:
     """Runs: those under way first, then the newest."""
     state = request.GET.get("state", "")
-    rows = Run.objects.select_related("procedure").order_by("-created_at")
+    rows = reads.runs(request.actor)
     if state == "open":
         rows = rows.exclude(state__in=FINISHED)
     elif state in RunState.values:
@@ -248,7 +252,7 @@ def runs(request: PageRequest) -> HttpResponse:
             for row in shown
         ],
         "state": state,
-        "open": Run.objects.exclude(state__in=FINISHED).count(),
+        "open": reads.runs(request.actor).exclude(state__in=FINISHED).count(),
     }
     part = request.GET.get("part") == "live"
     return render(request, "operate/runs_live.html" if part else "operate/runs.html", context)
@@ -264,8 +268,13 @@ def _step(step: RunStep) -> dict[str, Any]:
     }
 
 
-def _get_run(run_id: UUID) -> Run:
-    row = Run.objects.select_related("procedure", "version", "approval", "requested_by").filter(pk=run_id).first()
+def _get_run(request: PageRequest, run_id: UUID) -> Run:
+    row = (
+        reads.runs(request.actor)
+        .select_related("procedure", "version", "approval", "requested_by")
+        .filter(pk=run_id)
+        .first()
+    )
     if row is None:
         raise NotFound("run.unknown", _("There is no such run."), remedy=_("Open the list of runs."))
     return row
@@ -274,10 +283,11 @@ def _get_run(run_id: UUID) -> Run:
 @page("runbooks.view")
 def run(request: PageRequest, run_id: UUID) -> HttpResponse:
     """One run, live: every step with its state and output, what it waits for, who may go on."""
-    row = _get_run(run_id)
+    row = _get_run(request, run_id)
     steps = [_step(step) for step in row.steps.order_by("position")]
     done = sum(1 for each in steps if each["step"].state in ("succeeded", "skipped"))
-    about = resolve([row.about_ref])[row.about_ref] if is_ref(row.about_ref) else None
+    known = is_ref(row.about_ref) and visible_refs(request.actor, {row.about_ref})
+    about = resolve([row.about_ref])[row.about_ref] if known else None
     target_links = resolve(target["ref"] for target in row.targets if target.get("ref"))
     approval = row.approval
     context = {
@@ -291,14 +301,14 @@ def run(request: PageRequest, run_id: UUID) -> HttpResponse:
         "targets": [
             {"name": target.get("name", ""), "link": target_links.get(target.get("ref", ""))} for target in row.targets
         ],
-        "entries": entries(ledger.events(about=ref(row), limit=60)),
+        "entries": entries(readable(request.actor, ledger.events(about=ref(row), limit=60))),
         "finished": row.state in FINISHED,
         "params": sorted(row.params.items()),
         "approval": approval,
         "own": row.requested_by_id is not None and row.requested_by_id == request.actor.user_id,
         "may_answer": allows_anywhere(request.actor, "runbooks.answer"),
         "may_cancel": allows_anywhere(request.actor, "runbooks.request"),
-        "may_decide": allows_anywhere(request.actor, "approvals.decide"),
+        "may_decide": allows(request.actor, "approvals.decide"),
     }
     part = request.GET.get("part") == "live"
     return render(request, "operate/run_live.html" if part else "operate/run.html", context)
@@ -308,7 +318,7 @@ def run(request: PageRequest, run_id: UUID) -> HttpResponse:
 @require_POST
 def run_act(request: PageRequest, run_id: UUID, act: str) -> HttpResponse:
     """Cancel, answer or retry."""
-    row = _get_run(run_id)
+    row = _get_run(request, run_id)
     comment = request.POST.get("comment", "").strip()
     if act == "cancel":
         actions.cancel(actor=request.actor, run=row, comment=comment)

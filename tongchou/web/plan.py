@@ -25,8 +25,10 @@ from tongchou.inventory import actions, kinds, reads
 from tongchou.inventory.graph import load_graph
 from tongchou.inventory.models import Resource, ResourceState
 from tongchou.web import health, panels, telemetry_reads
+from tongchou.web.design import seen_by
 from tongchou.web.gate import PageRequest, page
 from tongchou.web.review import entries
+from tongchou.web.visibility import readable
 
 PAGE = 50
 COUNT_LIMIT = 10_000  # counting stops here: nobody reads the difference between 10,000 and 100,000
@@ -191,6 +193,8 @@ def resource(request: PageRequest, resource_id: UUID) -> HttpResponse:
     for each in detail.relations:
         out = each.from_resource_id == row.pk
         other = each.to_resource if out else each.from_resource
+        if not reads.may_see(request.actor, other.owner_id):
+            continue
         known = kinds.RELATION_TYPES.get(each.type)
         words = (known.title if out else known.reverse_title) if known else each.type
         relations.append(
@@ -202,6 +206,7 @@ def resource(request: PageRequest, resource_id: UUID) -> HttpResponse:
                 "status": statuses.get(other.pk, "unknown"),
             }
         )
+    seen = seen_by(request.actor, graph)
     context = {
         "row": row,
         "ref": ref(row),
@@ -209,11 +214,11 @@ def resource(request: PageRequest, resource_id: UUID) -> HttpResponse:
         "detail": detail,
         "status": "tombstone" if row.gone_at else statuses.get(row.pk, "unknown"),
         "relations": relations,
-        "needs": len(graph.downstream(row.pk)),
-        "needed_by": len(graph.upstream(row.pk)),
+        "needs": len(seen.downstream(row.pk)),
+        "needed_by": len(seen.upstream(row.pk)),
         "alerts": alerts_of_resource(row.pk, limit=20),
-        "entries": entries(ledger.events(about=ref(row), limit=30)),
-        "panels": _charts(detail),
+        "entries": entries(readable(request.actor, ledger.events(about=ref(row), limit=30))),
+        "panels": _charts(detail) if allows(request.actor, "telemetry.view") else [],
         "may_edit": allows(request.actor, "inventory.edit", team=row.owner_id),
     }
     return render(request, "plan/resource.html", context)

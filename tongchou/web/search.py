@@ -11,8 +11,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from tongchou.alerting.models import Rule
-from tongchou.core.access import Actor, allows_anywhere
-from tongchou.incidents.models import Incident
+from tongchou.core.access import Actor, allows, allows_anywhere
+from tongchou.incidents import reads as incident_reads
 from tongchou.inventory import kinds
 from tongchou.inventory.models import ResourceState
 from tongchou.inventory.reads import visible
@@ -54,7 +54,7 @@ def _incidents(actor: Actor, word: str) -> list[Item]:
     digits = word.lower().removeprefix("inc-")
     if digits.isascii() and digits.isdigit() and len(digits) < 9:
         match |= Q(number=int(digits))
-    rows = Incident.objects.filter(match).order_by("-number")[:EACH]
+    rows = incident_reads.visible(actor).filter(match)[:EACH]
     return [
         {"title": str(row), "url": reverse("web:incident", args=[row.number]), "hint": row.get_state_display()}
         for row in rows
@@ -85,6 +85,8 @@ def _rules(actor: Actor, word: str) -> list[Item]:
 
 
 def _metrics(actor: Actor, word: str) -> list[Item]:
+    if not allows(actor, "telemetry.view"):  # metrics have no owner
+        return []
     names = [name for name in metric_names() if word.lower() in name.lower()][:EACH]
     return [{"title": name, "url": f"{reverse('web:explore')}?query={name}", "hint": _("Metric")} for name in names]
 
