@@ -9,8 +9,13 @@ from django.test import Client
 from django.urls import URLPattern, reverse
 
 from tests.web.conftest import HTML
-from tongchou.core.access import PERMISSIONS, RANK
-from tongchou.core.models import Role
+from tests.web.foreign import MARKER, SYSTEM, Foreign, member_of, plant
+from tongchou.core import people
+from tongchou.core.access import PERMISSIONS, RANK, actor_for_user
+from tongchou.core.models import Event, Role
+from tongchou.core.refs import ref
+from tongchou.inventory import actions as inventory
+from tongchou.web.counts import menu_counts
 from tongchou.web.urls import urlpatterns
 
 UUID = "00000000-0000-4000-8000-000000000001"
@@ -89,3 +94,86 @@ def test_a_post_without_the_csrf_token_is_refused_with_a_remedy(browser: Any) ->
     strict.cookies = client.cookies
     response = strict.post("/account", {"language": "en"})
     assert response.status_code == 403
+
+
+# --- a role in a team opens what the team owns, and nothing else ----------------------------------------------------
+
+
+def addresses(foreign: Foreign) -> list[str]:
+    """Every address of the app: with the foreign team's ids wherever one is wanted, and in each of its forms."""
+    ids = {
+        "resource_id": foreign.resource.pk,
+        "group_id": foreign.group.pk,
+        "approval_id": foreign.approval.pk,
+        "run_id": foreign.run.pk,
+        "number": foreign.incident.number,
+        "name": "restart",
+    }
+    found = ["/shell/counts"]
+    for pattern in urlpatterns:
+        if pattern.name in PUBLIC or pattern.name in ("live", "event"):
+            continue
+        kwargs = kwargs_of(pattern)
+        found.append(reverse(f"web:{pattern.name}", kwargs={name: ids.get(name, kwargs[name]) for name in kwargs}))
+    found += [reverse("web:event", args=[each]) for each in Event.objects.values_list("pk", flat=True)]
+    words = f"q=zanzi&incident=7&id={foreign.approval.pk}&about={ref(foreign.resource)}"
+    forms = ["part=live", f"show=all&state=open&{words}", "part=timeline&state=decided", "format=csv&state=all"]
+    return [f"{each}{form}" for each in found for form in ("", *(f"?{form}" for form in forms))]
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR, Role.APPROVER])
+def test_a_member_of_a_team_that_owns_nothing_never_reads_of_another_team(role: Role, browser: Any) -> None:
+    foreign = plant()
+    ours = people.create_team(actor=SYSTEM, name="ours")
+    client = browser(member_of(ours, role))
+    told = []
+    for each in addresses(foreign):
+        response = client.get(each)
+        if MARKER in response.content.decode() + response.headers.get("Location", ""):
+            told.append(each)
+    for each in sorted({each.partition("?")[0] for each in addresses(foreign)}):
+        if not each.startswith("/account"):
+            response = client.post(each, {"incident": "7", "targets": "", "text": "name: x", "do": "approve"})
+            if MARKER in response.content.decode():
+                told.append(f"POST {each}")
+    assert told == []
+    assert client.get("/").status_code == 200
+    assert client.get("/shell/counts").status_code == 200
+
+
+def test_the_word_is_read_by_those_who_may(browser: Any) -> None:
+    """Without this the test above could pass because nothing was planted."""
+    foreign = plant()
+    event = Event.objects.get(verb="run.failed")
+    paths = ["/", "/map?show=all", "/resources", f"/resources/{foreign.resource.pk}", "/incidents", "/incidents/7"]
+    paths += ["/runs", f"/runs/{foreign.run.pk}", "/search?q=zanzi", "/deployments"]
+    paths += ["/alerts", f"/alerts/groups/{foreign.group.pk}"]
+    ledger_pages = ["/events", f"/events/{event.pk}", "/approvals"]
+    for who in (Role.VIEWER, member_of(foreign.team, Role.VIEWER, "owner")):
+        client = browser(who)
+        silent = [path for path in paths if MARKER not in client.get(path).content.decode()]
+        assert silent == []
+        shut = [path for path in ledger_pages if client.get(path).status_code == 403]
+        assert shut == ([] if who is Role.VIEWER else ledger_pages)
+
+
+def test_a_relation_to_another_teams_resource_is_not_told(browser: Any) -> None:
+    foreign = plant()
+    ours = people.create_team(actor=SYSTEM, name="ours")
+    own = inventory.create_resource(actor=SYSTEM, kind="service", name="harbour", owner=ours)
+    inventory.relate(actor=SYSTEM, from_resource=own, to_resource=foreign.service, type="calls")
+    client = browser(member_of(ours, Role.VIEWER))
+    for path in (f"/resources/{own.pk}", "/map", "/map?show=all", "/", "/search?q=harbour"):
+        text = client.get(path).content.decode()
+        assert MARKER not in text, path
+        assert "harbour" in text or path == "/map?show=all", path
+    assert MARKER in browser(Role.VIEWER).get(f"/resources/{own.pk}").content.decode()
+
+
+def test_the_menu_counts_what_its_reader_may_see(browser: Any) -> None:
+    foreign = plant()
+    ours = people.create_team(actor=SYSTEM, name="ours")
+    stranger, owner = member_of(ours, Role.OPERATOR), member_of(foreign.team, Role.OPERATOR, "owner")
+    assert menu_counts(actor_for_user(stranger)) == {"incidents": 0, "alerts": 0, "runs": 0}
+    assert menu_counts(actor_for_user(owner)) == {"incidents": 1, "alerts": 1, "runs": 1}
+    assert menu_counts(SYSTEM) == {"approvals": 1, "incidents": 1, "alerts": 1, "runs": 1}

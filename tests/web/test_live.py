@@ -11,10 +11,12 @@ from django.test import AsyncClient
 from django.utils import timezone
 
 from tests.web.conftest import BACKEND
-from tongchou.core import ledger
-from tongchou.core.access import NOBODY, system
+from tests.web.foreign import member_of
+from tongchou.core import ledger, people
+from tongchou.core.access import NOBODY, actor_for_user, system
 from tongchou.core.models import Event, Role, User
 from tongchou.web import live
+from tongchou.web.announce import announcement
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -66,6 +68,38 @@ def test_a_message_carries_no_payload_and_a_toast_only_for_who_may_see() -> None
     assert "Checkout fails" in told
     assert "secret_thing" not in told
     assert "Checkout fails" not in live.message(happening, NOBODY, "en")
+
+
+def test_a_role_in_a_team_learns_that_something_changed_and_nothing_of_what() -> None:
+    team = people.create_team(actor=system("tests"), name="ours")
+    for role in (Role.VIEWER, Role.APPROVER):
+        actor = actor_for_user(member_of(team, role))
+        for verb in ("incident.opened", "approval.requested", "run.failed"):
+            event = write(verb, payload={"number": 7, "title": "Checkout fails", "procedure": "Checkout restart"})
+            told = live.message(live.Happening(event, frozenset({"inventory.resource:1"})), actor, "en")
+            assert told == f'id: {event.pk}\nevent: ledger\ndata: {{"id": {event.pk}}}\n\n'
+            assert announcement(event, actor) is None
+
+
+def test_the_stream_of_a_foreign_viewer_carries_no_titles() -> None:
+    async def story() -> str:
+        from asgiref.sync import sync_to_async
+
+        team = await sync_to_async(people.create_team)(actor=system("tests"), name="ours")
+        client = AsyncClient()
+        await client.aforce_login(await sync_to_async(member_of)(team, Role.VIEWER), backend=BACKEND)
+        response = await client.get("/live/events")
+        reading = asyncio.ensure_future(_read(response, "event: ledger"))
+        await asyncio.sleep(live.POLL_SECONDS * 2)
+        await sync_to_async(write)(payload={"number": 7, "title": "Checkout fails"})
+        text = await asyncio.wait_for(reading, 20)
+        response.close()
+        return text
+
+    text = asyncio.run(story())
+    assert "event: ledger" in text
+    assert "incident" not in text
+    assert "Checkout" not in text
 
 
 async def _client(role: Role) -> AsyncClient:

@@ -1,0 +1,141 @@
+"""What belongs to a team, with a word planted in all of it: nobody of another team may ever read that word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from tests.conftest import make_user
+from tongchou.alerting import actions as alerting
+from tongchou.alerting.models import Alert, AlertGroup, AlertResource, Rule
+from tongchou.changes.models import Deployment
+from tongchou.core import approvals, ledger, people
+from tongchou.core.access import system
+from tongchou.core.models import Approval, Membership, Role, Team, User
+from tongchou.core.refs import ref
+from tongchou.incidents.models import AffectedResource, Incident, IncidentGroup, Suspect
+from tongchou.inventory import actions as inventory
+from tongchou.inventory.models import Resource
+from tongchou.runbooks import actions as runbooks
+from tongchou.runbooks.models import Procedure, Run, RunStep, RunTarget
+
+MARKER = "zanzibar"
+SYSTEM = system("tests")
+RULES = """groups:
+  - name: g
+    rules:
+      - alert: TargetDown
+        expr: up == 0
+"""
+PROCEDURE = """name: restart
+title: {en: Restart, zh: 重启}
+grade: reversible
+max_targets: 1
+steps:
+  - name: call
+    http: {method: POST, url: "${target.control_url}/restart", expect_status: [200], idempotent: true}
+"""
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """The other team's nouns."""
+
+    team: Team
+    resource: Resource
+    service: Resource
+    group: AlertGroup
+    incident: Incident
+    approval: Approval
+    run: Run
+
+
+def member_of(team: Team, role: Role, name: str = "member") -> User:
+    """Create a person whose only role is in this team."""
+    user = make_user(f"{name}-{role.value}", None)
+    Membership.objects.create(user=user, team=team, role=role)
+    return user
+
+
+def plant() -> Foreign:
+    """Create a team that owns two resources, and an outage, a release, a run and an approval about them."""
+    now = timezone.now()
+    team = people.create_team(actor=SYSTEM, name="theirs")
+    url = {"control_url": f"http://127.0.0.1:9/{MARKER}"}
+    resource = inventory.create_resource(
+        actor=SYSTEM, kind="host", name=f"{MARKER}-host", owner=team, attributes=url, labels={"where": MARKER}
+    )
+    service = inventory.create_resource(actor=SYSTEM, kind="service", name=f"{MARKER}-service", owner=team)
+    inventory.relate(actor=SYSTEM, from_resource=service, to_resource=resource, type="runs_on")
+    group = _outage(team, resource, now)
+    incident = Incident.objects.create(number=7, title=f"{MARKER} is down", severity="critical", started_at=now)
+    IncidentGroup.objects.create(incident=incident, group=group, started_at=now, reason_code="opened")
+    AffectedResource.objects.create(incident=incident, resource=resource, role="cause")
+    Suspect.objects.create(
+        incident=incident, rank=1, ref=ref(resource), kind="resource", title=resource.name, score=1.0, reasons=[]
+    )
+    Deployment.objects.create(
+        source="ci", delivery_id="1", service=service, service_name=service.name, version=MARKER, started_at=now
+    )
+    run = _run(resource, incident)
+    with transaction.atomic():
+        approval = approvals.request(
+            actor=SYSTEM,
+            subject=ref(run),
+            action="runbooks.run",
+            content_hash="0" * 64,
+            scope={"procedure": "restart", "targets": [resource.name]},
+            reason=f"because of {MARKER}",
+            expires_at=now + timedelta(hours=1),
+            about=[ref(resource)],
+        )
+        payload: dict[str, Any] = {"number": 7, "title": incident.title, "procedure": MARKER, "name": MARKER}
+        for verb, subject in (("incident.opened", incident), ("run.failed", run), ("resource.gone", resource)):
+            ledger.record(actor=SYSTEM, verb=verb, subject=ref(subject), about=[ref(resource)], payload=payload)
+    Run.objects.filter(pk=run.pk).update(approval=approval)
+    return Foreign(team, resource, service, group, incident, approval, run)
+
+
+def _outage(team: Team, resource: Resource, now: Any) -> AlertGroup:
+    alerting.put_rule_file(actor=SYSTEM, name="g.yml", text=RULES)
+    labels = {"alertname": "TargetDown", "service": MARKER}
+    group = AlertGroup.objects.create(key=MARKER, labels=labels, severity="critical", started_at=now, team=team)
+    alert = Alert.objects.create(
+        rule=Rule.objects.get(),
+        group=group,
+        fingerprint="0" * 16,
+        name="TargetDown",
+        severity="critical",
+        state="firing",
+        active_at=now,
+        labels=labels,
+        annotations={"summary": f"{MARKER} is down"},
+    )
+    AlertResource.objects.create(alert=alert, resource=resource)
+    return group
+
+
+def _run(resource: Resource, incident: Incident) -> Run:
+    runbooks.put_procedure(actor=SYSTEM, name="restart", text=PROCEDURE)
+    procedure = Procedure.objects.get()
+    run = Run.objects.create(
+        procedure=procedure,
+        version=procedure.versions.get(),
+        grade="reversible",
+        content_hash="0" * 64,
+        state="waiting",
+        reason=f"because of {MARKER}",
+        about_ref=ref(incident),
+        incident_number=incident.number,
+        requested_by_name="tests",
+        params={"what": MARKER},
+        targets=[{"ref": ref(resource), "name": resource.name}],
+    )
+    RunTarget.objects.create(run=run, procedure=procedure, resource=resource)
+    call = {"method": "POST", "url": f"http://127.0.0.1:9/{MARKER}", "expect_status": [200], "timeout_seconds": 10}
+    RunStep.objects.create(run=run, position=0, name="call", kind="http", state="pending", input=call)
+    return run
