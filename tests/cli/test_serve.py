@@ -57,6 +57,18 @@ def test_its_own_metrics_are_prometheus_text(served: Served) -> None:
         assert re.match(r"^(# |[a-z_:0-9]+(\{[^}]*\})? [-+0-9.eEinfNa]+$)", line, re.IGNORECASE), line
 
 
+def test_a_client_cannot_write_its_own_address(served: Served) -> None:
+    assert httpx.get(f"{served.url}/metrics", headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 401
+    with httpx.Client(base_url=served.url) as client:
+        client.get("/accounts/login/")
+        codes = []
+        for turn in range(8):
+            headers = {"X-Forwarded-For": f"192.0.2.{turn}", "X-CSRFToken": client.cookies["csrftoken"]}
+            body = {"login": "admin", "password": "wrong-91"}
+            codes.append(client.post("/accounts/login/", data=body, headers=headers).status_code)
+    assert codes == [200] * 7 + [429], "each guess counts for the one address they all come from"
+
+
 def test_after_kill_9_nothing_acknowledged_is_lost(served: Served) -> None:
     for round_ in range(3):
         with served.client() as client:
