@@ -5,7 +5,8 @@ A record is on its way to disk when `append` returns: it survives a killed proce
 up again. A record that was cut off was never acknowledged; everything before it was.
 
 Record: magic, kind, size of the payload, its CRC-32 begun with the kind, payload. Kinds: series (JSON
-[[sid, [[name, value], ...]], ...]) and samples (three arrays of equal length: sid int64, ts int64 ms, v float64, little endian).
+[[sid, [[name, value], ...]], ...]) and samples (three arrays of equal length: sid int64, ts int64 ms, v float64,
+little endian).
 """
 
 from __future__ import annotations
