@@ -16,6 +16,7 @@ from tongchou.core.models import Event, Role
 from tongchou.core.refs import ref
 from tongchou.inventory import actions as inventory
 from tongchou.web.counts import menu_counts
+from tongchou.web.shell import menu
 from tongchou.web.urls import urlpatterns
 
 UUID = "00000000-0000-4000-8000-000000000001"
@@ -139,6 +140,8 @@ def test_a_member_of_a_team_that_owns_nothing_never_reads_of_another_team(role: 
     assert told == []
     assert client.get("/").status_code == 200
     assert client.get("/shell/counts").status_code == 200
+    shown = {each["name"] for stage in menu(actor_for_user(client.user)) for each in stage["entries"]}
+    assert not shown & {"approvals", "explore", "logs", "events"}
 
 
 def test_the_word_is_read_by_those_who_may(browser: Any) -> None:

@@ -32,6 +32,7 @@ from tongchou.incidents.models import IncidentGroup
 from tongchou.web.gate import PageRequest, page
 from tongchou.web.links import group_title
 from tongchou.web.review import entries
+from tongchou.web.visibility import readable
 
 PAGE = 100
 MAX_RULE_FILE_BYTES = 2_000_000
@@ -153,7 +154,7 @@ def alert_group(request: PageRequest, group_id: UUID) -> HttpResponse:
         "ref": ref(group),
         "rules": list(rules.values())[:6],
         "notifications": reads.notifications(actor=request.actor, group=group.pk)[:50],
-        "entries": entries(ledger.events(about=ref(group), limit=60)),
+        "entries": entries(readable(request.actor, ledger.events(about=ref(group), limit=60))),
         "may_respond": allows(request.actor, "alerting.respond", team=group.team_id),
         "matchers": text_of(for_labels(group.labels)),
         "explained": tell.explained_by(group),

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from tongchou.core import people
-from tongchou.core.access import NOBODY, Actor, actor_for_user, allows_anywhere
+from tongchou.core.access import NOBODY, Actor, actor_for_user, allows, allows_anywhere
 from tongchou.core.models import User
 from tongchou.web.counts import menu_counts
 from tongchou.web.gate import ANY_PERSON, PageRequest, page, public
@@ -81,6 +81,9 @@ ADMIN = Stage(
     ),
 )
 
+# pages of what no team owns: they want a global role
+UNOWNED = frozenset({"approvals", "explore", "logs", "events"})
+
 
 def menu(actor: Actor) -> list[dict[str, Any]]:
     """Return the stages with the pages this actor may open; empty stages are left out."""
@@ -96,7 +99,7 @@ def menu(actor: Actor) -> list[dict[str, Any]]:
                 "count": each.count,
             }
             for each in stage.entries
-            if allows_anywhere(actor, each.permission)
+            if (allows if each.url_name in UNOWNED else allows_anywhere)(actor, each.permission)
         ]
         if entries:
             shown.append({"name": stage.name, "title": stage.title, "entries": entries})
