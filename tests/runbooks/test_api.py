@@ -200,10 +200,11 @@ def test_a_parameter_of_any_name_or_value_is_refused_in_words(
 ) -> None:
     for params in ({name: 1}, {"count": name}, {"count": {name: [name]}}):
         problem = body(api.post("/api/v1/procedures/promote/runs", {"targets": ["db-b"], "params": params}), 422)
-        assert problem["code"] == "run.refused"
+        assert problem["code"] == ("api.text" if name in ("\x00", "\ud800") else "run.refused")
 
 
 def test_a_name_no_database_keeps_is_refused(api: Api) -> None:
-    assert api.get("/api/v1/procedures/a%00b").status_code == 422
-    assert api.get("/api/v1/runs", procedure="a\x00").status_code == 422
-    assert api.get("/api/v1/runs", state="\x00").status_code == 422
+    for path in ("/api/v1/procedures/a%00b", "/api/v1/runs?procedure=a%00", "/api/v1/runs?state=%00"):
+        answer = api.get(path)
+        assert answer.status_code in (400, 422), path
+        assert answer.json()["code"] == "api.text", path
