@@ -207,4 +207,4 @@ def test_a_name_no_database_keeps_is_refused(api: Api) -> None:
     for path in ("/api/v1/procedures/a%00b", "/api/v1/runs?procedure=a%00", "/api/v1/runs?state=%00"):
         answer = api.get(path)
         assert answer.status_code in (400, 422), path
-        assert answer.json()["code"] == "api.text", path
+        assert answer.json()["code"].endswith(".text"), path
