@@ -38,6 +38,7 @@ EDGES = st.sampled_from(
         "P9999999999D", "1s", "99999999999999h", "a" * 5000, "統" * 300, "up", '{job="shop"}', "Asia", "pending",
     ]
 )  # fmt: skip
+TIMES = st.sampled_from(["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-01T00:00:00Z"])
 NUMBERS = st.sampled_from([0, 1, -1, 2**31, 2**63 - 1, 2**63, -(2**63) - 1, 10**400, 0.5, -0.0, 1e308])
 LEAVES = st.none() | st.booleans() | NUMBERS | EDGES | st.just(NAME)
 ANY = st.recursive(
@@ -83,7 +84,7 @@ def _text(schema: dict[str, Any]) -> st.SearchStrategy[str]:
     if schema.get("format") == "uuid":
         return st.sampled_from(IDS)
     if schema.get("format") == "date-time":
-        return st.datetimes().map(lambda each: each.isoformat() + "Z") | EDGES
+        return st.datetimes().map(lambda each: each.isoformat() + "Z") | TIMES | EDGES
     return st.just(NAME) | st.text(max_size=20) | EDGES
 
 
