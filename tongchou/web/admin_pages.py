@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST
 
 from tongchou.core import people as writes
 from tongchou.core import settings_store, tokens
-from tongchou.core.access import SCOPES, allows
+from tongchou.core.access import SCOPES, allows, check
 from tongchou.core.models import ApiToken, Membership, Role, SettingChange, Team, User
 from tongchou.core.problems import Conflict, Invalid, NotFound
 from tongchou.web.gate import PageRequest, page
@@ -194,6 +194,7 @@ def people_token_revoke(request: PageRequest, token_id: UUID) -> HttpResponse:
 @page("settings.view")
 def settings(request: PageRequest) -> HttpResponse:
     """The settings an operator may change while the platform runs, with who changed them last."""
+    check(request.actor, "settings.view")  # settings have no owner: a team's role does not open them
     problem, tried = None, {}
     if request.method == "POST":
         key, text = request.POST.get("key", ""), request.POST.get("value", "")

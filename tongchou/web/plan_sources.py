@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
-from tongchou.core.access import allows
+from tongchou.core.access import allows, check
 from tongchou.core.problems import Invalid, Problem
 from tongchou.inventory import sources
 from tongchou.inventory.models import SourceConfig
@@ -36,6 +36,7 @@ def _context(request: PageRequest, **more: Any) -> dict[str, Any]:
 @page("inventory.view")
 def resource_sources(request: PageRequest) -> HttpResponse:
     """The sources; POST adds or changes one."""
+    check(request.actor, "inventory.view")  # a source has no owner: a team's role does not open it
     if request.method != "POST":
         return render(request, "plan/sources.html", _context(request))
     post = request.POST

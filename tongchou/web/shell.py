@@ -82,7 +82,7 @@ ADMIN = Stage(
 )
 
 # pages of what no team owns: they want a global role
-UNOWNED = frozenset({"approvals", "explore", "logs", "events"})
+UNOWNED = frozenset({"approvals", "explore", "logs", "events", "settings"})
 
 
 def menu(actor: Actor) -> list[dict[str, Any]]:
