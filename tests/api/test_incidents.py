@@ -71,6 +71,7 @@ def test_the_detail_speaks_the_callers_language(api: Any, incident: Incident) ->
         return str(response.json()["suspects"][0]["reasons"][0]["text"])
 
     assert said("en") == "A release was rolled out."
+    assert said("zh-hans") == "进行了一次发布。"
 
 
 def test_the_detail_costs_the_same_queries_whatever_its_size(

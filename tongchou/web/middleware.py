@@ -45,7 +45,12 @@ POLICY = "; ".join(
 
 
 def language_of(request: HttpRequest, user: object) -> str:
-    """Return the language code to speak: the person's, else the cookie's, else the default of this installation."""
+    """Return the language code to speak: the person's, else the cookie's, else the default of this installation.
+
+    A program says what it wants by Accept-Language; a browser's header would win over the choice made here.
+    """
+    if request.actor.kind == "token" and request.headers.get("Accept-Language"):  # type: ignore[attr-defined]  # set by actor_middleware
+        return translation.get_language_from_request(request)
     known = {code for code, _name in settings.LANGUAGES}
     wanted = user.language if isinstance(user, User) else request.COOKIES.get(LANGUAGE_COOKIE, "")
     return wanted if wanted in known else settings.LANGUAGE_CODE
@@ -71,7 +76,7 @@ def person_middleware(get_response: GetResponse) -> GetResponse:
             request.LANGUAGE_CODE = language
             response = get_response(request)
         response.headers.setdefault("Content-Language", language)
-        patch_vary_headers(response, ("Cookie",))
+        patch_vary_headers(response, ("Accept-Language", "Cookie"))
         return response
 
     return middleware
