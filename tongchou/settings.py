@@ -68,8 +68,6 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_htmx",
-    "django_tables2",
-    "django_filters",
     "lucide",
     "ninja",  # so that its docs page loads nothing from a CDN
     "axes",
