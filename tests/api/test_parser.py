@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,7 +86,10 @@ def test_numbers_that_are_not_finite_are_refused(api: Any) -> None:
     ],
 )
 def test_times_and_ids_out_of_range_are_the_callers_mistake(api: Any, query: dict[str, str]) -> None:
-    assert api.get("/api/v1/events", **query).status_code == 422
+    status = api.get("/api/v1/events", **query).status_code
+    # PostgreSQL knows these moments, SQLite (Python's calendar) does not; neither may be a server's error.
+    in_range = connection.vendor == "postgresql" and not {"verb", "about"} & set(query)
+    assert status == (200 if in_range else 422)
 
 
 def test_nul_in_the_address_is_refused(api: Any) -> None:
