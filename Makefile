@@ -3,10 +3,11 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+TOOLS := .venv-tools
 export DJANGO_SETTINGS_MODULE := tongchou.settings
 SCRATCH = $$(mktemp -d -t tongchou-test-XXXXXX)
 
-.PHONY: help demo serve setup dev test check format bench soak clean
+.PHONY: help demo serve setup tools dev ldap test check format bench soak bundle clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -27,7 +28,22 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
 setup: $(VENV)/.runtime ## Prepare .venv with the tongchou command in it
 	@$(BIN)/tongchou setup
 
-dev: $(VENV)/.dev setup
+# ansible-core is GPL: in an environment of its own, run as a process, never imported
+$(TOOLS)/.installed: requirements-tools.txt
+	@test -x $(TOOLS)/bin/python || $(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-tools.txt
+	@touch $@
+
+tools: $(TOOLS)/.installed ## Install ansible-runner for ansible steps, in .venv-tools
+
+dev: $(VENV)/.dev tools setup
+
+# python-ldap is compiled: only where its headers are (bin/apt-packages brings them)
+$(VENV)/.ldap: $(VENV)/.runtime requirements-ldap.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-ldap.txt
+	@touch $@
+
+ldap: $(VENV)/.ldap ## Install what LDAP and AD sign-in needs (libldap2-dev, libsasl2-dev and a compiler)
 
 demo: setup ## Start the platform and a small shop of real processes (port 8420, data in ./data)
 	@$(BIN)/tongchou demo
@@ -37,6 +53,7 @@ serve: setup ## Start the platform without the shop
 
 test: dev ## Set up and pass every test once
 	@bash bin/apt-packages
+	@test ! -e /usr/include/ldap.h || $(MAKE) --no-print-directory ldap
 	@scratch=$(SCRATCH); trap 'rm -rf "$$scratch"' EXIT; \
 	TONGCHOU_DATA=$$scratch bash bin/test
 
@@ -54,5 +71,8 @@ soak: dev ## The long ones: kill rounds, repeats of the scenarios
 	@scratch=$(SCRATCH); trap 'rm -rf "$$scratch"' EXIT; \
 	TONGCHOU_DATA=$$scratch bash bin/soak
 
+bundle: setup ## Make the offline bundle in dist/: all wheels and install.sh (one archive, no network needed to install it)
+	@bash bin/bundle
+
 clean: ## Remove .venv and caches (not data)
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(TOOLS) .mypy_cache .ruff_cache .hypothesis

@@ -10,7 +10,9 @@ from pathlib import Path
 
 def main() -> int:
     """Run each in a process of its own, so that one's memory is not another's."""
-    known = sorted(each.name for each in pkgutil.iter_modules([str(Path(__file__).parent)]) if not each.name.startswith("_"))
+    known = sorted(
+        each.name for each in pkgutil.iter_modules([str(Path(__file__).parent)]) if not each.name.startswith("_")
+    )
     wanted = sys.argv[1:] or known
     unknown = [name for name in wanted if name not in known]
     if unknown:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +28,36 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Served:
-    """`tongchou serve` on a free port; `start` waits until it is ready, `kill` is kill -9."""
+@cache
+def migrated() -> Path:
+    """Return a database with all tables and no rows, made once a process: half of what a start takes."""
+    folder = Path(tempfile.mkdtemp(prefix="tongchou-prepared-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("TONGCHOU_")}
+    environment |= {"TONGCHOU_DATA": str(folder), "DJANGO_SETTINGS_MODULE": "tongchou.settings"}
+    subprocess.run([sys.executable, "-m", "django", "migrate", "-v0"], env=environment, check=True, timeout=300)
+    return folder / "tongchou.sqlite3"
 
-    def __init__(self, data: Path, *, prefix: list[str] | None = None, **environment: str) -> None:
+
+class Served:
+    """`tongchou serve` on a free port; `start` waits until it is ready, `kill` is kill -9.
+
+    A folder that is not there gets a prepared database, unless `prepared` is False or the database is a server's.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        *,
+        prefix: list[str] | None = None,
+        arguments: list[str] | None = None,
+        prepared: bool = True,
+        **environment: str,
+    ) -> None:
         self.data = data
+        self._prepared = prepared
         self._prefix = prefix or []
+        self._arguments = arguments or []
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = data.with_name(f"{data.name}.log")
@@ -40,6 +68,7 @@ class Served:
             "TONGCHOU_HTTP_ALLOW": "127.0.0.0/8",
             **environment,
         }
+        self.start_seconds = START_SECONDS
         self.process: subprocess.Popen[bytes] | None = None
         self.token = ""
 
@@ -47,9 +76,13 @@ class Served:
         """Start the process and return at once."""
         token_file = self.data.with_name(f"{self.data.name}.token")
         token_file.unlink(missing_ok=True)
+        if self._prepared and not self.data.exists() and "TONGCHOU_DATABASE_URL" not in self._environment:
+            self.data.mkdir(mode=0o700)
+            shutil.copyfile(migrated(), self.data / "tongchou.sqlite3")
+        program = [sys.executable, "-m", "tongchou.cli.main"]
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                [*self._prefix, sys.executable, "-m", "tongchou.cli.main", "serve", "--token-file", str(token_file)],
+                [*self._prefix, *program, "serve", "--token-file", str(token_file), *self._arguments],
                 env=self._environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -59,7 +92,7 @@ class Served:
         """Start and wait until it is ready; fail with its log when it is not."""
         token_file = self.data.with_name(f"{self.data.name}.token")
         self.process = self.spawn()
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + self.start_seconds
         while not token_file.exists():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"the server did not start:\n{self.log.read_text()[-4000:]}")

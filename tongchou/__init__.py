@@ -3,4 +3,4 @@
 The rooms and the direction of imports are in ARCHITECTURE.md; CI holds them.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -50,5 +50,30 @@ class ThreadReusingHandler(ASGIHandler):
                     executor.shutdown(wait=False)
 
 
+class OnlyHealth:
+    """Answers for itself and its metrics, and for nothing else: a worker has no pages and no API."""
+
+    PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+
+    def __init__(self, inner: ThreadReusingHandler) -> None:
+        self._inner = inner
+
+    async def __call__(
+        self,
+        scope: dict[str, Any],
+        receive: Callable[[], Awaitable[Mapping[str, Any]]],
+        send: Callable[[Mapping[str, Any]], Awaitable[None]],
+    ) -> None:
+        """Answer one HTTP request."""
+        if scope["type"] == "http" and scope["path"] not in self.PATHS:
+            body = b"This node is a worker: it has no pages and no API. Ask a node of the role web or all.\n"
+            headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+            await send({"type": "http.response.start", "status": 404, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+            return
+        await self._inner(scope, receive, send)
+
+
 django.setup(set_prefix=False)
 application = ThreadReusingHandler()
+worker_application = OnlyHealth(application)

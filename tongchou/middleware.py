@@ -1,22 +1,87 @@
-"""What pages and API share about a request: who acts, and how a refusal is told to a machine."""
+"""What pages and API share about a request: its line in the log, who acts, how a refusal is told to a machine."""
 
 from __future__ import annotations
 
+import logging
+import re
+import secrets
+import shutil
+import time
 from collections.abc import Callable
 
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.db import OperationalError
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.utils.decorators import sync_only_middleware
 from django.utils.translation import gettext_lazy as _
 
+from tongchou.core import log_lines, meters
 from tongchou.core.access import NOBODY, Actor, actor_for_user
+from tongchou.core.lists.export import IN_MEMORY_BYTES, File
 from tongchou.core.models import User
 from tongchou.core.problems import Invalid, Problem, StorageFull, Unavailable
 from tongchou.core.tokens import actor_for_authorization
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
+LITTLE_ROOM_BYTES = 16_000_000  # SQLite's write-ahead log may need as much to take one more commit
 TOKEN_PREFIXES = ("/api/", "/prometheus/", "/alertmanager/", "/loki/", "/otlp/", "/metrics", "/live/")
+
+
+access_log = logging.getLogger("tongchou.access")
+REQUEST_ID_HEADER = "X-Request-ID"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,80}")
+QUIET = (
+    "/static/",
+    "/assets/",
+    "/healthz",
+    "/readyz",
+    "/favicon.ico",
+    "/shell/counts",
+)  # logged at DEBUG when all is well
+
+
+@sync_only_middleware
+def request_middleware(get_response: GetResponse) -> GetResponse:
+    """Give the request an id (the caller's when it fits, answered in X-Request-ID) and one line in the access log.
+
+    The duration of a stream is the time until it began. The path is logged without its query, which may hold secrets.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        given = request.headers.get(REQUEST_ID_HEADER, "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        started = time.monotonic()
+        with log_lines.about(request_id=request_id, path=request.path):
+            response = get_response(request)
+            response.headers[REQUEST_ID_HEADER] = request_id
+            seconds = time.monotonic() - started
+            meters.REQUESTS.observe(_part(request.path), f"{response.status_code // 100}xx", seconds=seconds)
+            _log_access(request, response.status_code, seconds)
+        return response
+
+    return middleware
+
+
+def _part(path: str) -> str:
+    """The part of the platform a path belongs to: few values, whatever paths people try."""
+    first = path.split("/", 2)[1] if path.startswith("/") else ""
+    known = ("api", "prometheus", "alertmanager", "loki", "otlp", "hooks", "live", "metrics", "static", "accounts")
+    return first if first in known else "checks" if first in ("healthz", "readyz") else "pages"
+
+
+def _log_access(request: HttpRequest, status: int, seconds: float) -> None:
+    quiet = status < 400 and request.path.startswith(QUIET)
+    level = logging.ERROR if status >= 500 else logging.DEBUG if quiet else logging.INFO
+    if not access_log.isEnabledFor(level):
+        return
+    actor = getattr(request, "actor", NOBODY)
+    fields = {"method": request.method, "status": status, "duration_seconds": round(seconds, 4)}
+    if actor.user_id is not None:
+        fields["actor_id"] = str(actor.user_id)
+    who = actor.name if actor.kind != "nobody" else "-"
+    text = "%s %s %s %.4fs %s"
+    access_log.log(level, text, request.method, request.path[:500], status, seconds, who, extra=fields)
 
 
 @sync_only_middleware
@@ -67,19 +132,36 @@ def problem_of_value(error: Exception) -> Problem:
 
 
 def problem_of_database(error: OperationalError) -> Problem:
-    """Return what a person can do about a database that refuses: make room, or wait."""
+    """Return what a person can do about a database that refuses: make room, wait, or look at the disk.
+
+    SQLite says "disk I/O error" for a full disk as well as for a failing one: the room that is left tells them apart.
+    """
     told = str(error).lower()
-    if "full" in told or "no space" in told or "disk i/o" in told:
+    failed = "disk i/o" in told
+    if "disk is full" in told or "no space" in told or (failed and _is_full()):
         return StorageFull(
             "database.full",
             _("The disk of the database is full. Nothing that was accepted before is lost."),
             remedy=_("Make room on the disk of the data folder and repeat the request; no restart is needed."),
+        )
+    if failed:
+        return Unavailable(
+            "database.disk",
+            _("The database could not read or write its files: %(error)s.") % {"error": error},
+            remedy=_("Look at the system log of this host for errors of its disk, then repeat the request."),
         )
     return Unavailable(
         "database.unavailable",
         _("The database does not answer in time."),
         remedy=_("Repeat the request; /readyz says when it answers again."),
     )
+
+
+def _is_full() -> bool:
+    try:
+        return shutil.disk_usage(settings.DATA).free < LITTLE_ROOM_BYTES
+    except OSError:
+        return False
 
 
 def problem_json(problem: Problem) -> HttpResponse:
@@ -90,3 +172,12 @@ def problem_json(problem: Problem) -> HttpResponse:
     if problem.status in (429, 503, 507):
         response["Retry-After"] = "5"
     return response
+
+
+def file_response(file: File) -> HttpResponseBase:
+    """Return an exported file as a download: from memory when it is small, piece by piece from the disk when not."""
+    headers = {"Content-Disposition": f'attachment; filename="{file.name}"', "Cache-Control": "no-store"}
+    if file.size <= IN_MEMORY_BYTES:
+        with file.body as body:
+            return HttpResponse(body.read(), content_type=file.content_type, headers=headers)
+    return FileResponse(file.body, content_type=file.content_type, headers=headers)

@@ -7,10 +7,16 @@ Every variable here is documented in docs/en/settings.md and docs/zh/settings.md
 from __future__ import annotations
 
 import os
+import platform
+import sys
+from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
 
 from tongchou.core.keys import load_or_create_key
+from tongchou.core.log_lines import configuration, levels
 from tongchou.core.registry import integrations
 
 
@@ -22,10 +28,24 @@ def _list(name: str, default: str = "") -> list[str]:
     return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
 
 
+def _path(name: str) -> Path | None:
+    return Path(os.environ[name]) if os.environ.get(name) else None
+
+
 # --- where things are ---------------------------------------------------------------------------------------------
 PACKAGE = Path(__file__).resolve().parent
+DOCS = next(  # the user pages: of the checkout, or of the wheel
+    (
+        each
+        for each in (PACKAGE.parent / "docs", Path(sys.prefix) / "share" / "doc" / "tongchou")
+        if (each / "en").is_dir()
+    ),
+    PACKAGE.parent / "docs",
+)
 DATA = Path(os.environ.get("TONGCHOU_DATA", "data")).resolve()
 DATA.mkdir(mode=0o700, parents=True, exist_ok=True)  # keys and both stores: for the owner only
+BACKUP_FOLDER = Path(os.environ.get("TONGCHOU_BACKUP_FOLDER", DATA / "backups")).resolve()
+FILES_PATH = Path(os.environ.get("TONGCHOU_FILES_PATH", DATA / "files"))  # of several processes: one shared folder
 PORT = int(os.environ.get("TONGCHOU_PORT", "8420"))
 HOST = os.environ.get("TONGCHOU_HOST", "127.0.0.1")
 PUBLIC_URL = os.environ.get("TONGCHOU_PUBLIC_URL", f"http://127.0.0.1:{PORT}").rstrip("/")
@@ -74,6 +94,9 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "tongchou.core",
     "tongchou.inventory",
     "tongchou.telemetry",
@@ -86,6 +109,7 @@ INSTALLED_APPS = [
     "tongchou.web",
 ]
 MIDDLEWARE = [
+    "tongchou.middleware.request_middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -95,6 +119,7 @@ MIDDLEWARE = [
     "tongchou.middleware.actor_middleware",
     "tongchou.web.middleware.person_middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "tongchou.web.session_gate.session_middleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -122,18 +147,29 @@ TEMPLATES = [
 
 # --- databases ----------------------------------------------------------------------------------------------------
 DATABASE_URL = os.environ.get("TONGCHOU_DATABASE_URL", "")
+DATABASE_TIMEOUT_SECONDS = float(os.environ.get("TONGCHOU_DATABASE_TIMEOUT_SECONDS", "20"))
+POSTGRES_OPTIONS = {"sslmode", "sslrootcert", "sslcert", "sslkey", "application_name", "target_session_attrs"}
 if DATABASE_URL:
     _url = urlsplit(DATABASE_URL)
     DATABASES = {
         "default": {
-            "ENGINE": "django.db.backends.postgresql",
+            "ENGINE": "tongchou.core.postgres",
             "NAME": _url.path.lstrip("/"),
             "USER": unquote(_url.username or ""),
             "PASSWORD": unquote(_url.password or ""),
             "HOST": _url.hostname or "",
             "PORT": str(_url.port or ""),
             "CONN_MAX_AGE": 60,  # requests take turns on kept threads (tongchou.asgi), so a connection is used again
-            "OPTIONS": {"connect_timeout": 10},
+            "OPTIONS": {
+                "connect_timeout": 5,
+                # a host that vanished is noticed on both sides, and holds no lock for longer
+                "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
+                "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+                " -c idle_in_transaction_session_timeout=60000",
+                **{name: value for name, value in parse_qsl(_url.query) if name in POSTGRES_OPTIONS},
+            },
         }
     }
 else:
@@ -145,8 +181,10 @@ else:
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
+                "cached_statements": 64,  # of each of some forty connections; 128, Python's default, came to 50 MB
                 "init_command": (
-                    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000; "
+                    # the cache is of each of some forty connections; what is read is mapped, once for all
+                    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-4000; "
                     "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=134217728;"
                 ),
             },
@@ -170,6 +208,23 @@ TELEMETRY_MAX_SAMPLES = int(os.environ.get("TONGCHOU_TELEMETRY_MAX_SAMPLES", "50
 TELEMETRY_MAX_SERIES = int(os.environ.get("TONGCHOU_TELEMETRY_MAX_SERIES", "2000000"))
 SCRAPE_INTERVAL_SECONDS = float(os.environ.get("TONGCHOU_SCRAPE_INTERVAL_SECONDS", "15"))
 
+# A ClickHouse server instead of the embedded store; with PostgreSQL it lets many processes be one platform.
+CLICKHOUSE_URL = os.environ.get("TONGCHOU_CLICKHOUSE_URL", "")
+CLICKHOUSE_CA_FILE = _path("TONGCHOU_CLICKHOUSE_CA_FILE")
+CLICKHOUSE_CERTIFICATE_FILE = _path("TONGCHOU_CLICKHOUSE_CERTIFICATE_FILE")
+CLICKHOUSE_KEY_FILE = _path("TONGCHOU_CLICKHOUSE_KEY_FILE")
+CLICKHOUSE_VERIFY = _flag("TONGCHOU_CLICKHOUSE_VERIFY", True)
+CLICKHOUSE_LINGER_SECONDS = float(os.environ.get("TONGCHOU_CLICKHOUSE_LINGER_SECONDS", "0.2"))
+
+# --- processes beside us ------------------------------------------------------------------------------------------
+# ansible-core is GPL: in an environment of its own (make tools), run as a process, never imported.
+ANSIBLE_RUNNER = Path(
+    os.environ.get("TONGCHOU_ANSIBLE_RUNNER", PACKAGE.parent / ".venv-tools" / "bin" / "ansible-runner")
+)
+
+# --- nodes --------------------------------------------------------------------------------------------------------
+NODE_NAME = os.environ.get("TONGCHOU_NODE", "") or f"{platform.node()}-{PORT}"
+
 # --- jobs ---------------------------------------------------------------------------------------------------------
 JOB_THREADS = int(os.environ.get("TONGCHOU_JOB_THREADS", "4"))
 
@@ -178,8 +233,9 @@ AUTH_USER_MODEL = "core.User"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "allauth.account.auth_backends.AuthenticationBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "tongchou.core.password_policy.LengthValidator"},
+    {"NAME": "tongchou.core.password_policy.CommonValidator"},
+    {"NAME": "tongchou.core.password_policy.ReuseValidator"},
 ]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
@@ -189,9 +245,44 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = LOGIN_URL
 ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_REAUTHENTICATION_REQUIRED = True  # before what guards an account is changed
 ACCOUNT_RATE_LIMITS = {"login": "60/m/ip", "login_failed": "20/m/ip,20/5m/key"}  # key: the name, from anywhere
-MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+SOCIALACCOUNT_ADAPTER = "tongchou.integrations.oidc.adapter.SocialAdapter"
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # an address of mail proves nothing: accounts are connected by hand
+SOCIALACCOUNT_STORE_TOKENS = False
+# A directory: where it is. The password of the bind stands in a file, which the environment only names.
+LDAP = {
+    "uri": os.environ.get("TONGCHOU_LDAP_URI", ""),
+    "start_tls": _flag("TONGCHOU_LDAP_START_TLS", os.environ.get("TONGCHOU_LDAP_URI", "").startswith("ldap://")),
+    "ca_file": os.environ.get("TONGCHOU_LDAP_CA_FILE", ""),
+    "bind_dn": os.environ.get("TONGCHOU_LDAP_BIND_DN", ""),
+    "bind_password_file": os.environ.get("TONGCHOU_LDAP_BIND_PASSWORD_FILE", ""),
+    "user_base": os.environ.get("TONGCHOU_LDAP_USER_BASE", ""),
+    "user_filter": os.environ.get("TONGCHOU_LDAP_USER_FILTER", "(uid=%(user)s)"),
+    "username_attribute": os.environ.get("TONGCHOU_LDAP_USERNAME_ATTRIBUTE", "uid"),
+    "group_base": os.environ.get("TONGCHOU_LDAP_GROUP_BASE", ""),
+    "group_filter": os.environ.get("TONGCHOU_LDAP_GROUP_FILTER", "(objectClass=groupOfNames)"),
+    "group_type": os.environ.get("TONGCHOU_LDAP_GROUP_TYPE", "member"),
+    "timeout_seconds": float(os.environ.get("TONGCHOU_LDAP_TIMEOUT_SECONDS", "5")),
+}
+if LDAP["uri"]:
+    if find_spec("django_auth_ldap") is None:
+        raise ImproperlyConfigured(
+            "TONGCHOU_LDAP_URI is set, but the libraries of the directory are not installed:"
+            " pip install --require-hashes -r requirements-ldap.txt (it needs libldap2-dev and libsasl2-dev to build),"
+            " or unset TONGCHOU_LDAP_URI"
+        )
+    AUTHENTICATION_BACKENDS.append("tongchou.integrations.ldap.backend.LdapBackend")  # after the local accounts
+OIDC_CLIENT_SECRET = os.environ.get("TONGCHOU_OIDC_CLIENT_SECRET", "")
+MFA_ADAPTER = "tongchou.web.sign_in.MfaAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+# A browser offers passkeys only over https:// and on localhost; without TLS that leaves localhost.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
 MFA_TOTP_ISSUER = "Tongchou"
+MFA_TOTP_TOLERANCE = 1  # of 30 s each: clocks of phones differ
 AXES_FAILURE_LIMIT = int(os.environ.get("TONGCHOU_LOGIN_FAILURE_LIMIT", "8"))
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -219,11 +310,9 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
 # --- logs ---------------------------------------------------------------------------------------------------------
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": os.environ.get("TONGCHOU_LOG_LEVEL", "WARNING")},
-    "loggers": {"tongchou": {"level": os.environ.get("TONGCHOU_LOG_LEVEL", "INFO")}},
-}
+LOGGING = configuration(
+    form=os.environ.get("TONGCHOU_LOG_FORMAT", "line"),
+    level=os.environ.get("TONGCHOU_LOG_LEVEL", "INFO").upper(),
+    root_level=os.environ.get("TONGCHOU_LOG_LEVEL", "WARNING").upper(),
+    of_loggers=levels(os.environ.get("TONGCHOU_LOG_LEVELS", "")),
+)

@@ -335,6 +335,53 @@ def test_reminders_until_somebody_has_seen_it(operator_actor: Actor) -> None:
     assert len(told()) == 2
 
 
+def test_an_acknowledgement_for_a_time_ends_and_reminders_go_on(operator_actor: Actor) -> None:
+    fire("orders")
+    settle.settle(NOW)
+    group = AlertGroup.objects.get()
+    actions.acknowledge_group(actor=operator_actor, group_id=group.pk, for_seconds=20_000)
+    settle.settle(later(19_999))
+    group.refresh_from_db()
+    assert (len(told()), group.acknowledged_by_name) == (1, "operator")
+    settle.settle(later(20_001))
+    group.refresh_from_db()
+    assert told() == [("firing", "opened"), ("firing", "repeat")]
+    assert (group.acknowledged_at, group.acknowledged_until, group.acknowledged_by_name) == (None, None, "")
+    ended = Event.objects.get(verb="alert.group_unacknowledged")
+    assert ended.payload == {"key": group.key, "of": "operator", "expired": True}
+    settle.settle(later(20_002))
+    assert Event.objects.filter(verb="alert.group_unacknowledged").count() == 1
+
+
+def test_an_acknowledgement_is_taken_back_and_given_again(operator_actor: Actor, viewer_actor: Actor) -> None:
+    fire("orders")
+    settle.settle(NOW)
+    key = AlertGroup.objects.get().pk
+    actions.acknowledge_group(actor=operator_actor, group_id=key)
+    settle.settle(later(20_000))
+    assert len(told()) == 1
+    with pytest.raises(Problem):
+        actions.unacknowledge_group(actor=viewer_actor, group_id=key)
+    for _time in range(2):
+        actions.unacknowledge_group(actor=operator_actor, group_id=key)
+    settle.settle(later(20_001))
+    assert told()[-1] == ("firing", "repeat")
+    with time_machine.travel(later(20_010), tick=False):
+        actions.acknowledge_group(actor=operator_actor, group_id=key, note="again")
+    settle.settle(later(60_000))
+    assert len(told()) == 2
+    verbs = [row.verb for row in Event.objects.filter(verb__contains="acknowledged").order_by("at", "id")]
+    assert sorted(verbs) == ["alert.group_acknowledged"] * 2 + ["alert.group_unacknowledged"]
+
+
+@pytest.mark.parametrize("seconds", [0, 59, float("inf"), float("nan"), 3e6])
+def test_a_time_of_an_acknowledgement_that_does_not_fit_is_refused(operator_actor: Actor, seconds: float) -> None:
+    fire("orders")
+    with pytest.raises(Problem) as caught:
+        actions.acknowledge_group(actor=operator_actor, group_id=AlertGroup.objects.get().pk, for_seconds=seconds)
+    assert caught.value.field == "for_seconds"
+
+
 def test_an_alert_that_joins_is_told_at_the_interval() -> None:
     fire("orders", "One")
     settle.settle(NOW)

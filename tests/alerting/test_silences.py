@@ -11,10 +11,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from tests.alerting.test_settle import fire
+from tests.alerting.test_settle import end, fire
 from tongchou.alerting import settle, silences
 from tongchou.alerting.matchers import parse
-from tongchou.alerting.models import Silence
+from tongchou.alerting.models import Alert, Silence
 from tongchou.core.access import Actor
 from tongchou.core.models import Event
 from tongchou.core.problems import AccessDenied, Conflict, Invalid, NotFound
@@ -99,6 +99,28 @@ def test_the_preview_counts_all_and_lists_some(operator_actor: Actor) -> None:
     found = silences.preview(actor=operator_actor, matchers=parse('service=~"ord.*"'), limit=2)
     assert (found.count, len(found.alerts)) == (5, 2)
     assert silences.preview(actor=operator_actor, matchers=parse("alertname=A3")).count == 1
+
+
+def test_the_preview_looks_back_a_day(operator_actor: Actor) -> None:
+    """What flapped at night is matched too, by name, the most first; what ended before is not."""
+    rows = [fire("orders", name) for name in ("Flaps", "Flaps", "Once", "Old")]
+    other = fire("catalogue")
+    end(*rows, other)
+    Alert.objects.filter(name="Old").update(resolved_at=timezone.now() - dt.timedelta(hours=25))
+    Alert.objects.exclude(name="Old").update(resolved_at=timezone.now() - dt.timedelta(hours=23))
+    found = silences.preview(actor=operator_actor, matchers=parse("service=orders"))
+    assert (found.count, found.ended, found.ended_count, found.looked_back) == (0, {"Flaps": 2, "Once": 1}, 3, True)
+    assert list(found.ended) == ["Flaps", "Once"]
+
+
+def test_a_silence_says_how_many_alerts_it_holds(operator_actor: Actor, django_assert_num_queries: Any) -> None:
+    fire("orders", "One")
+    fire("orders", "Two")
+    fire("catalogue")
+    rows = [make(operator_actor), make(operator_actor)]
+    settle.settle(timezone.now())
+    with django_assert_num_queries(1):
+        assert list(silences.held_by(rows).values()) == [2, 2]
 
 
 def test_extending_and_its_natural_end_at_once_give_one_end(operator_actor: Actor) -> None:

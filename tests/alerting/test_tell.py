@@ -52,7 +52,7 @@ def decide() -> None:
     Job.objects.filter(name=tell.SETTLE_JOB).delete()
 
 
-def channel(actor: Actor, receiver: Receiver, name: str = "ops", timeout: float = 0.3) -> Channel:
+def channel(actor: Actor, receiver: Receiver, name: str = "ops", timeout: float = 10.0) -> Channel:
     return actions.put_channel(
         actor=actor,
         name=name,
@@ -141,7 +141,7 @@ def test_a_receiver_that_hangs_does_not_keep_the_others_waiting(
     operator_actor: Actor, firing: Callable[[bool], None]
 ) -> None:
     with receiving(None) as sick, receiving() as well:
-        channel(operator_actor, sick, "sick")
+        channel(operator_actor, sick, "sick", timeout=0.3)
         channel(operator_actor, well, "well")
         firing(False)
         jobs.run_due()
@@ -159,7 +159,7 @@ def test_one_worker_at_most_waits_for_a_channel(operator_actor: Actor, firing: C
         assert tell.take_channel(one.pk, now) is not None
         assert tell.take_channel(one.pk, now) is None
         firing(False)
-        jobs.run_due(limit=5)
+        jobs.run_due(limit=50)
         assert receiver.got == []
         held = Job.objects.get(name=tell.JOB, state="queued")
         assert held.run_at > now

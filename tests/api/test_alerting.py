@@ -12,6 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from tests.alerting.conftest import Evaluations, Store, evaluations, rules, store
 from tests.alerting.receiver import receiving
 from tests.conftest import Api
+from tongchou.alerting.models import Channel
+from tongchou.api.alerting import ALERTS_SHOWN
 from tongchou.core.access import Actor
 from tongchou.core.models import Event
 
@@ -123,6 +125,23 @@ def test_rules_alerts_and_groups_are_listed(
     assert api.get(f"{BASE}/alert-groups/{one.replace(one[0], 'f' if one[0] != 'f' else '0')}").status_code == 404
 
 
+def test_a_list_of_groups_holds_the_first_alerts_of_each_and_one_group_all(
+    api: Api, rules: Callable[..., str], store: Store, evaluations: Evaluations
+) -> None:
+    api.put(f"{BASE}/rule-files/f", rules(RULE), YAML)
+    store.answers["up == 0"] = [up("orders", f"i:{number}") for number in range(9)] + [up("cache", "c:1")]
+    evaluations.at(0)
+    store.answers["up == 0"] = [up("orders", f"i:{number}") for number in range(6, 9)]
+    evaluations.at(60)
+    groups = {each["key"]: each for each in api.get(f"{BASE}/alert-groups").json()["items"]}
+    orders, cache = groups['{service="orders"}'], groups['{service="cache"}']
+    assert (orders["firing"], orders["alert_count"], len(orders["alerts"])) == (3, 9, ALERTS_SHOWN)
+    assert [each["state"] for each in orders["alerts"]][:4] == ["firing", "firing", "firing", "resolved"]
+    assert (cache["firing"], cache["alert_count"], len(cache["alerts"])) == (0, 1, 1)
+    whole = api.get(f"{BASE}/alert-groups/{orders['id']}").json()
+    assert (whole["firing"], whole["alert_count"], len(whole["alerts"])) == (3, 9, 9)
+
+
 def test_lists_take_the_same_number_of_queries_however_many_rows(
     api: Api, rules: Callable[..., str], store: Store, evaluations: Evaluations
 ) -> None:
@@ -157,6 +176,10 @@ def test_acknowledging_says_who_and_counts_once(
     assert api.post(f"{BASE}/alerts/{alert}/acknowledge").json()["acknowledged_by"] == "admin"
     assert Event.objects.filter(verb="alert.group_acknowledged").count() == 1
     assert Event.objects.get(verb="alert.acknowledged").payload["alertname"] == "Down"
+    assert api.delete(f"{BASE}/alert-groups/{group['id']}/acknowledge").json()["acknowledged_at"] is None
+    answer = api.post(f"{BASE}/alert-groups/{group['id']}/acknowledge", {"for_seconds": 3600})
+    assert answer.json()["acknowledged_until"] is not None
+    assert api.post(f"{BASE}/alert-groups/{group['id']}/acknowledge", {"for_seconds": 1}).status_code == 422
     store.answers["up == 0"] = []
     evaluations.at(1)
     assert api.post(f"{BASE}/alert-groups/{group['id']}/acknowledge").status_code == 409
@@ -178,7 +201,25 @@ def test_channels_are_kept_and_tested(api: Api, settings: Any) -> None:
         assert api.post(f"{BASE}/channels/ops/test").json()["delivered"] is False
         changed = api.put(f"{BASE}/channels/ops", {"settings": {"url": receiver.url}, "enabled": False})
         assert (changed.json()["enabled"], changed.json()["has_secret"]) == (False, True)
+        moved = api.put(f"{BASE}/channels/ops", {"settings": {"url": receiver.url + "x"}})
+        assert moved.json()["has_secret"] is False
+        event = Event.objects.filter(verb="alerting.channel_changed").latest("pk")
+        assert (event.payload["secret_dropped"], event.payload["secret_changed"]) == (True, False)
+        given = {"settings": {"url": receiver.url}, "secret": "another-of-test", "enabled": False}
+        assert api.put(f"{BASE}/channels/ops", given).json()["has_secret"] is True
+        event = Event.objects.filter(verb="alerting.channel_changed").latest("pk")
+        assert event.payload["secret_dropped"] is False
     assert [row["name"] for row in api.get(f"{BASE}/channels").json()["items"]] == ["ops"]
+    keyed = {"url": "https://hooks.example.org/send?access_token=sesame", "headers": {"X-Token": "t0"}}
+    api.put(f"{BASE}/channels/chat", {"settings": keyed})
+    shown = api.get(f"{BASE}/channels/chat").json()["settings"]
+    assert "sesame" not in str(shown)
+    assert api.put(f"{BASE}/channels/chat", {"settings": shown | {"timeout_seconds": 9}}).status_code == 200
+    kept = Channel.objects.get(name="chat").settings
+    assert (kept["url"], kept["headers"], kept["timeout_seconds"]) == (keyed["url"], {"X-Token": "t0"}, 9.0)
+    other = shown | {"url": shown["url"].replace("hooks", "other")}
+    assert api.put(f"{BASE}/channels/chat", {"settings": other}).status_code == 422
+    api.delete(f"{BASE}/channels/chat")
     assert api.get(f"{BASE}/channels/ops").json()["settings"]["timeout_seconds"] == 5.0
     assert api.delete(f"{BASE}/channels/ops").status_code == 204
     assert api.get(f"{BASE}/channels/ops").status_code == 404

@@ -145,3 +145,36 @@ def test_a_viewer_reads_and_may_not_act_and_nobody_sees_nothing(
         assert viewer.post(path(incident, rest)).status_code == 403
     assert viewer.post(path(incident, "notes"), {"text": "x"}).status_code == 403
     assert client.get(path(incident)).status_code == 401
+
+
+def test_why_suspects_rank_where_they_do(api: Any, incident: Incident) -> None:
+    told = api.get(path(incident, "suspects")).json()
+    first, second = told["suspects"][:2]
+    assert (first["rank"], first["name"]) == (1, "orders 1 → 2")
+    assert first["score"] == pytest.approx(sum(reason["weight"] for reason in first["reasons"]), abs=0.06)
+    assert first["lead"] == pytest.approx(first["score"] - second["score"], abs=0.06)
+    assert second["behind"] == first["lead"]
+    assert told["facts"] is True
+    assert told["looked"]["changes"] == 1
+    assert [each["name"] for each in told["baselines"]["latest_change"]] == ["orders 1 → 2"]
+    detail = api.get(path(incident)).json()
+    assert detail["baselines"] == told["baselines"]
+
+
+def test_the_way_of_the_harm_is_named(api: Any, shop: Shop) -> None:
+    now = timezone.now()
+    scene.opened("TargetDown", shop.primary, shop.database, at=now - timedelta(seconds=30))
+    scene.opened("ErrorRatioHigh", shop.storefront, at=now - timedelta(seconds=24))
+    scene.run_jobs()
+    (first, *_rest) = api.get(path(scene.only_incident(), "suspects")).json()["suspects"]
+    assert (first["name"], first["path"]) == (
+        "database-primary",
+        ["storefront", "orders", "database", "database-primary"],
+    )
+
+
+def test_a_person_takes_command_over_the_api(api: Any, incident: Incident) -> None:
+    answer = api.post(path(incident, "command"))
+    assert answer.status_code == 200
+    assert answer.json()["commander"]
+    assert api.post(path(incident, "command")).status_code == 409

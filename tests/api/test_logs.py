@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
+from tongchou.core import people
+from tongchou.core.access import actor_for_user, system
+from tongchou.core.models import Membership, Role, User
+from tongchou.telemetry import log_reads
 from tongchou.wire.log_stream import Entry, Stream
 
 pytestmark = pytest.mark.django_db
@@ -108,3 +113,59 @@ def test_searches_are_saved_listed_changed_and_removed(api, api_as, viewer_actor
     assert api_as(viewer_actor).put(url, {"query": "x"}).status_code == 403
     assert api.delete(url).status_code == 204
     assert api.delete(url).status_code == 404
+
+
+def test_facets_say_what_a_search_holds(api, lines):
+    found = api.get(f"{LOGS}/facets").json()
+    assert [each["name"] for each in found["labels"]] == ["level", "service"]
+    assert found["labels"][1]["values"] == [{"value": "shop", "lines": 3}]
+    assert found["fields"] == [{"name": "status", "distinct": 1, "values": [{"value": "500", "lines": 1}]}]
+    assert found["sampled"] == 3
+    assert api.get(f"{LOGS}/facets", query="refused").json()["labels"][0]["values"] == [{"value": "error", "lines": 1}]
+    assert api.get(f"{LOGS}/facets", query="(").status_code == 422
+
+
+def test_a_download_goes_on_where_it_ended_and_is_whole(api, lines, monkeypatch):
+    monkeypatch.setattr(log_reads, "FILE_PAGE", 2)
+    lines("=cmd|' /C calc'!A0", "x" * 20_000)
+    answer = api.get(f"{LOGS}/download", limit="3")
+    assert answer["Content-Type"] == "application/x-ndjson"
+    assert "attachment" in answer["Content-Disposition"]
+    rest = api.get(f"{LOGS}/download", limit="3", cursor=answer["X-Next-Cursor"])
+    assert "X-Next-Cursor" not in rest
+    rows = [json.loads(each) for each in (answer.content + rest.content).splitlines()]
+    assert (answer["X-Lines"], rest["X-Lines"], len(rows)) == ("3", "2", 5)
+    assert [row["body"] for row in rows if row["body"].startswith("x")] == ["x" * 20_000]
+    sheet = api.get(f"{LOGS}/download", format="csv").content.decode()
+    assert sheet.count("time,level,resource") == 1
+    assert "'=cmd" in sheet
+    assert api.get(f"{LOGS}/download", format="xlsx").status_code == 422
+    assert api.get(f"{LOGS}/download", limit="50001").status_code == 422
+
+
+def test_a_download_stops_at_its_size_and_says_where(api, lines, monkeypatch):
+    monkeypatch.setattr(log_reads, "FILE_PAGE", 1)
+    monkeypatch.setattr(log_reads, "MAX_FILE_BYTES", 10)
+    answer = api.get(f"{LOGS}/download")
+    assert answer["X-Lines"] == "1"
+    assert answer["X-Next-Cursor"]
+
+
+def test_a_download_of_long_lines_reads_few_at_a_time(api, lines, monkeypatch):
+    monkeypatch.setattr(log_reads, "FIRST_PAGE", 2)
+    monkeypatch.setattr(log_reads, "MAX_FILE_BYTES", 100_000)
+    lines(*(f"{number} " + "x" * 20_000 for number in range(12)))
+    answer = api.get(f"{LOGS}/download")
+    assert len(answer.content) < 2 * 100_000
+    assert answer["X-Next-Cursor"]
+
+
+def test_only_who_sees_all_telemetry_downloads_logs(api_as, lines):
+    member = User.objects.create(username="member")
+    team = people.create_team(actor=system("tests"), name="ours")
+    Membership.objects.create(user=member, team=team, role=Role.ADMIN)
+    api = api_as(actor_for_user(member))
+    assert {api.get(f"{LOGS}/{path}").status_code for path in ("", "facets", "download", "tail", "labels")} <= {
+        403,
+        404,
+    }

@@ -42,7 +42,9 @@ def test_create_list_extend_expire(api: Api) -> None:
 
 
 def test_the_preview_creates_nothing(api: Api) -> None:
-    assert body_of(api.post("/api/v1/silences/preview", {"matchers": MATCHERS})) == {"count": 0, "items": []}
+    assert body_of(api.post("/api/v1/silences/preview", {"matchers": MATCHERS})) == {
+        "count": 0, "items": [], "ended_count": 0, "ended": {}, "looked_back": True,
+    }  # fmt: skip
     assert body_of(api.get("/api/v1/silences"))["count"] == 0
     refused = api.post("/api/v1/silences/preview", {"matchers": [{"name": "a", "op": "=~", "value": "("}]})
     assert (refused.status_code, body_of(refused)["code"]) == (422, "matchers.syntax")

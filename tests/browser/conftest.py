@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import shutil
 import struct
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import cramjam
+import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
@@ -30,6 +33,7 @@ FLAGS = [
     "--disable-sync",
 ]
 SCREENSHOTS = Path(__file__).parent / "screenshots"
+START_SECONDS = 180  # a machine busy with other tests takes long to import
 PASSWORD = "correct horse battery"
 ENVIRONMENT = {"TONGCHOU_ADMIN_PASSWORD": PASSWORD, "TONGCHOU_SCRAPE_INTERVAL_SECONDS": "1"}
 RULES = """groups:
@@ -88,11 +92,34 @@ def send(served: Served, name: str, labels: dict[str, str], samples: list[tuple[
         client.post("/prometheus/api/v1/write", content=body, headers=headers).raise_for_status()
 
 
+@contextmanager
+def failing_on(served: Served) -> Iterator[None]:
+    """Keep the checkout failing while the tests run: without news its alert would end after five minutes."""
+    over = threading.Event()
+
+    def go_on() -> None:
+        while not over.wait(15):
+            with suppress(httpx.HTTPError):  # a late answer of a busy server is not what is tested
+                now = int(time.time() * 1000)
+                for service, errors in (("checkout", 0.4), ("search", 0.01)):
+                    send(served, "checkout_error_ratio", {"service": service}, [(now, errors)])
+
+    thread = threading.Thread(target=go_on, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(30)
+
+
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A platform where the checkout fails: an hour of metrics, a firing rule, an incident, a procedure that fits."""
-    served = Served(tmp_path_factory.mktemp("browser") / "data", **ENVIRONMENT).start()
+    served = Served(tmp_path_factory.mktemp("browser") / "data", **ENVIRONMENT)
+    served.start_seconds = START_SECONDS
     try:
+        served.start()
         now = int(time.time() * 1000)
         for service, errors in (("checkout", 0.4), ("search", 0.01)):
             past = [(now - 1000 * second, errors if second < 120 else 0.01) for second in range(3600, -1, -15)]
@@ -101,11 +128,18 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             for name, role in (("operator", "operator"), ("approver", "approver"), ("viewer", "viewer")):
                 body = {"username": name, "password": PASSWORD, "role": role}
                 client.post("/api/v1/users", json=body).raise_for_status()
+            made = [
+                client.post("/api/v1/resources", json={"kind": "service", "name": name}).raise_for_status().json()["id"]
+                for name in ("checkout", "payments")
+            ]
+            relation = {"from_id": made[0], "to_id": made[1], "type": "calls"}
+            client.post("/api/v1/relations", json=relation).raise_for_status()
             yaml = {"Content-Type": "application/yaml"}
             client.put("/api/v1/rule-files/shop.yml", content=RULES, headers=yaml).raise_for_status()
             client.put("/api/v1/procedures/look-and-ask", content=PROCEDURE, headers=yaml).raise_for_status()
             served.wait(lambda: client.get("/api/v1/incidents").json()["items"], seconds=60, what="the incident")
-        yield served
+        with failing_on(served):
+            yield served
     finally:
         served.stop()
 

@@ -240,3 +240,15 @@ def test_only_a_scrape_reads_the_own_metrics_and_a_deny_entry_still_wins(url: st
     settings.HTTP_DENY = ["127.0.0.0/8"]
     assert isinstance(read(f"{url}/metrics"), http.Refused)
     assert HITS == ["/metrics"]
+
+
+def test_another_protocol_gets_the_addresses_the_guard_lets_through(settings: Any) -> None:
+    with pytest.raises(http.Refused, match="loopback"):
+        http.permitted("localhost", 9999)
+    settings.HTTP_ALLOW = ["127.0.0.0/8", "::1"]
+    assert set(http.permitted("localhost", 9999)) <= {"127.0.0.1", "::1"}
+    settings.HTTP_DENY = ["localhost"]
+    with pytest.raises(http.Refused, match="DENY"):
+        http.permitted("localhost", 9999)
+    with pytest.raises(http.Failed):
+        http.permitted("no-such-host.invalid", 9999)

@@ -41,3 +41,11 @@ def test_an_unknown_key_is_refused(admin_actor: Actor) -> None:
 def test_only_an_administrator_changes_settings(operator_actor: Actor) -> None:
     with pytest.raises(AccessDenied):
         settings_store.put(actor=operator_actor, key="test.flag", value=True)
+
+
+def test_a_setting_with_an_action_of_its_own_is_changed_by_that_action_only(admin_actor: Actor) -> None:
+    with pytest.raises(Invalid) as refused:
+        settings_store.put(actor=admin_actor, key="execution.stopped", value=True)
+    assert refused.value.code == "setting.elsewhere"
+    assert "/api/v1/execution/stop" in str(refused.value.remedy)
+    assert settings_store.get("execution.stopped") is False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import cramjam
@@ -26,6 +27,27 @@ def test_three_days_end_where_live_scraping_begins_in_even_steps() -> None:
         assert times[-1] == 1_800_000_000_000
         assert len(times) == 3 * 3600 / 15
         assert {later - earlier for earlier, later in itertools.pairwise(times)} == {15_000}
+
+
+def test_the_end_may_be_as_dense_as_live_scraping_at_the_same_rate() -> None:
+    plan = dataclasses.replace(PLAN, dense_seconds=600.0, dense_step_seconds=1.0)
+    samples = next(
+        list(samples)
+        for labels, samples in Generator(plan).lines()
+        if dict(labels)["__name__"] == "shop_revenue_cny_total"
+    )
+    times = [at for at, _value in samples]
+    steps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert times[-1] == 1_800_000_000_000
+    assert set(steps[-600:]) == {1000}
+    assert set(steps[:-600]) == {15_000}
+    at = dict(samples)
+    dense, sparse = at[times[-1]] - at[times[-601]], at[times[-601]] - at[times[-641]]
+    expected = [
+        sum(shape(phase_at(t / 1000, 3600.0, PLAN.noon)) for t in part) / len(part)
+        for part in (times[-600:], times[-641:-601])
+    ]
+    assert dense / sparse == pytest.approx(expected[0] / expected[1], rel=0.2)
 
 
 def test_counters_only_grow() -> None:

@@ -13,6 +13,8 @@ import yaml
 from tongchou.demo.rules import PROCEDURES, procedure, quick_rule_file, rule_file
 from tongchou.runbooks.procedure import parse
 
+BY_HAND = ("scale-in-storefront",)  # nobody needs to be woken because there is too much of something
+
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 @pytest.mark.parametrize("text", [rule_file(), quick_rule_file()], ids=["shipped", "quick"])
@@ -45,13 +47,13 @@ def test_procedures_parse_and_answer_to_an_alert_of_the_rule_file(name: str) -> 
     assert definition.grade == "reversible"
     assert definition.max_targets == 1
     wanted = {one for match in definition.matches for one in match["alertname"]}
-    assert wanted
+    assert wanted or name in BY_HAND
     assert wanted <= alerts
-    assert definition.secrets == ["shop-control"]
+    assert set(definition.secrets) <= {"shop-control"}
     assert all(definition.title[language] for language in ("en", "zh"))
 
 
 def test_every_runbook_url_leads_to_a_procedure_that_is_shipped() -> None:
     rules = [rule for group in yaml.safe_load(rule_file())["groups"] for rule in group["rules"]]
     urls = [rule["annotations"]["runbook_url"] for rule in rules if "runbook_url" in rule.get("annotations", {})]
-    assert sorted(urls) == sorted(f"/procedures/{name}" for name in PROCEDURES)
+    assert sorted(set(urls)) == sorted(f"/procedures/{name}" for name in PROCEDURES if name not in BY_HAND)

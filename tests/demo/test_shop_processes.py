@@ -18,6 +18,7 @@ import pytest
 from tongchou.demo import haproxy
 from tongchou.demo.control import Shop, ShopError
 from tongchou.demo.history import FLOWS, Generator, Plan
+from tongchou.demo.shop.stateless import RENDER_QUEUE, RENDERERS
 from tongchou.demo.supervisor import Options
 from tongchou.demo.topology import SHOP
 
@@ -129,12 +130,85 @@ def test_the_balancers_switches_take_a_server_out_and_in(shop: Shop) -> None:
     eventually(lambda: answered("storefront-1") > drained)
     shop.command(supervisor, "/balancer/servers", {"name": "storefront-3", "address": shop.address("storefront-2")})
     eventually(lambda: status("storefront-3") == "UP")
+    shop.command(supervisor, "/balancer/servers/storefront-3", {"state": "maint"})
+    again = {"name": "storefront-3", "address": shop.address("storefront-2")}
+    shop.command(supervisor, "/balancer/servers", again)  # put back, though it is known
+    eventually(lambda: status("storefront-3") == "UP")
     with pytest.raises(ShopError, match="409"):
         shop.command(supervisor, "/balancer/servers", {"name": "storefront-3", "address": "127.0.0.1:1"})
+    with pytest.raises(ShopError, match="502"):
+        shop.command(supervisor, "/balancer/servers", {**again, "name": "storefront-4", "backend": "warehouse"})
     with pytest.raises(ShopError, match="422"):
         shop.command(supervisor, "/balancer/servers/storefront-1", {"state": "upside-down"})
     with pytest.raises(ShopError, match="404"):
         shop.command(supervisor, "/balancer/servers/storefront-9", {"state": "ready"})
+
+
+@pytest.mark.parametrize("shop", BALANCERS, indirect=True)
+def test_a_slow_payments_process_costs_orders_until_it_is_drained(shop: Shop) -> None:
+    def answered(outcome: str) -> float:
+        text = httpx.get(f"http://{shop.address('customers-1')}/metrics", trust_env=False).text
+        name = f'shop_customer_requests_total{{action="checkout",outcome="{outcome}"}}'
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name))
+
+    eventually(lambda: answered("ok") >= 3)
+    shop.command(shop.address("payments-2"), "/switches", {"delay_seconds": 1.5})
+    eventually(lambda: answered("error") >= 2)
+    shop.command(shop.facts["supervisor"], "/balancer/servers/payments-2", {"state": "drain"})
+    time.sleep(1.5)  # what was under way when it was drained
+    failed, went_well = answered("error"), answered("ok")
+    eventually(lambda: answered("ok") >= went_well + 8)
+    assert answered("error") == failed
+    shop.command(shop.facts["supervisor"], "/balancer/servers/payments-1", {"state": "maint"})
+    eventually(lambda: answered("error") > failed)  # nobody is left: the balancer says so, nobody goes around it
+
+
+@pytest.mark.parametrize("shop", BALANCERS, indirect=True)
+def test_the_spare_storefront_is_unknown_until_it_is_started(shop: Shop) -> None:
+    def names() -> set[str]:
+        groups = shop.read(shop.facts["supervisor"], "/targets")
+        return {group["labels"]["__meta_tongchou_name"] for group in groups}
+
+    assert "storefront-3" not in names()
+    balancer = next(
+        group["labels"]
+        for group in shop.read(shop.facts["supervisor"], "/targets")
+        if group["labels"]["__meta_tongchou_name"] == "load-balancer-1"
+    )
+    shop.supervise("storefront-3", "start")
+    assert "storefront-3" in names()
+    address = balancer["__meta_tongchou_attr_spare_address"]
+    shop.command(shop.facts["supervisor"], "/balancer/servers", {"name": "storefront-3", "address": address})
+
+    def served() -> bool:
+        text = httpx.get(f"http://{address}/metrics", trust_env=False).text
+        return 'http_requests_total{method="GET",route="/",code="200"}' in text
+
+    eventually(served)
+    shop.command(shop.facts["supervisor"], "/balancer/servers/storefront-3", {"state": "maint"})
+    shop.supervise("storefront-3", "unlist")
+    assert "storefront-3" not in names()
+    assert served()  # it still runs: nobody watches it any more, so its end is no outage
+    shop.supervise("storefront-3", "stop")
+    shop.supervise("storefront-3", "start")
+    assert "storefront-3" in names()
+    shop.supervise("storefront-3", "stop")
+    assert "storefront-3" not in names()
+
+
+def test_a_surge_beyond_the_storefronts_limit_is_refused_in_part_and_not_kept_waiting(shop: Shop) -> None:
+    def figure(name: str) -> float:
+        text = httpx.get(f"http://{shop.address('storefront-1')}/metrics", trust_env=False).text
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name))
+
+    eventually(lambda: orders(shop) >= 2)
+    assert figure("http_requests_limit") == RENDERERS
+    shop.command(shop.address("customers-1"), "/multiplier", {"value": 6})
+    eventually(lambda: figure("http_requests_queued") == RENDER_QUEUE)
+    eventually(lambda: figure('http_requests_total{method="GET",route="/",code="503"}') > 5)
+    assert figure("http_requests_in_flight") == RENDERERS
+    before = orders(shop)
+    eventually(lambda: orders(shop) > before + 3)  # what is taken is served
 
 
 def test_an_ordinary_release_fails_no_order_and_a_rollback_restores_the_version(shop: Shop) -> None:

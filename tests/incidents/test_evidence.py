@@ -17,12 +17,15 @@ from tests.incidents.scene import Shop
 from tongchou.core import ledger
 from tongchou.core.access import system
 from tongchou.core.refs import ref
+from tongchou.incidents import measured
 from tongchou.incidents.evidence import Case, gather, outages_in
 from tongchou.incidents.models import Incident, Suspect
 from tongchou.inventory import actions as inventory
 from tongchou.telemetry import actions as telemetry
 from tongchou.telemetry.backend import Telemetry
+from tongchou.telemetry.log_reads import at_ns
 from tongchou.telemetry.series import SeriesBlock
+from tongchou.wire.log_stream import Entry, Stream
 
 pytestmark = pytest.mark.both_databases
 START = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
@@ -186,3 +189,47 @@ def test_telemetry_that_is_not_open_is_done_without(shop: Shop) -> None:
     labels = {"job": "shop", "instance": "x:1"}
     inventory.register_endpoint(actor=TESTS, resource=shop.orders, url="http://x/metrics", labels=labels)
     assert case_of(opened(shop, timezone.now())).evidence.outages == []
+
+
+def series(name: str, target: str, values: list[float], end: datetime, **labels: str) -> SeriesBlock:
+    """A series of a target, one sample every ten seconds, the last one at `end`."""
+    last_ms = int(end.timestamp() * 1000)
+    times = np.arange(last_ms - 10_000 * (len(values) - 1), last_ms + 1, 10_000, dtype=np.int64)
+    pairs = tuple(sorted({"__name__": name, "instance": target, "job": "shop", **labels}.items()))
+    return SeriesBlock([pairs], np.array([0, len(values)], np.int64), times, np.array(values, np.float64))
+
+
+def test_a_shift_a_log_line_and_the_baselines_reach_the_ranking(shop: Shop, telemetry_db: Telemetry) -> None:
+    now = timezone.now().replace(microsecond=0)
+    labels = {"job": "shop", "instance": "orders:1"}
+    inventory.register_endpoint(actor=TESTS, resource=shop.orders_1, url="http://x/metrics", labels=labels)
+    noise = [0.5 * ((7 * i) % 11) for i in range(280)]
+    memory = [60e6 + 1e5 * each for each in noise[:260]] + [400e6] * 20
+    telemetry.append(series("process_resident_memory_bytes", "orders:1", memory, now), actor=TESTS)
+    telemetry.append(series("process_open_fds", "orders:1", noise, now), actor=TESTS)
+    for at, level, text in ((now - timedelta(minutes=20), "info", "stored"), (now, "error", "out of memory")):
+        body = f'{{"level": "{level}", "msg": "{text}"}}'.encode()
+        _rows, done = telemetry_db.logs.take([Stream([("instance", "orders:1")], [Entry(at_ns(at), body)])])
+        done.result(60)
+    incident = opened(shop, now - timedelta(seconds=100))
+    found = gather(incident, look_back=timedelta(hours=1), now=now + timedelta(seconds=1))
+    (shift,) = found.evidence.shifts
+    assert (shift.resource, shift.kind, shift.unit) == (shop.orders_1.pk, "memory", "bytes")
+    assert shift.facts["query"].startswith("process_resident_memory_bytes{")
+    (pattern,) = found.evidence.patterns
+    assert (pattern.resource, pattern.template, pattern.new) == (shop.orders_1.pk, "out of memory", True)
+    assert found.baselines["largest_z"][0]["name"] == "orders-1"
+    assert found.looked["metrics"]["series"] == 2
+    assert found.looked["logs"]["lines"] == 1
+
+
+def test_the_nearest_targets_are_looked_at_first_and_the_rest_is_said(
+    shop: Shop, telemetry_db: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measured, "MAX_TARGETS", 1)
+    for each in (shop.orders_1, shop.primary, shop.standby):
+        labels = {"job": "shop", "instance": f"{each.name}:1"}
+        inventory.register_endpoint(actor=TESTS, resource=each, url=f"http://{each.name}/metrics", labels=labels)
+    now = timezone.now()
+    looked = gather(opened(shop, now), look_back=timedelta(hours=1), now=now).looked["metrics"]
+    assert (looked["targets"], looked["targets_known"]) == (1, 3)

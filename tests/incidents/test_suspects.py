@@ -6,12 +6,13 @@ from typing import TypeVar
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.incidents import corpus
 from tests.incidents.corpus import START
-from tongchou.incidents.suspects import WEIGHTS, Change, Evidence, Outage, Ranked, Symptom, rank
+from tongchou.incidents.scoring import rank
+from tongchou.incidents.suspects import WEIGHTS, Change, Evidence, Outage, Ranked, Symptom
 
 T = TypeVar("T")
 DATABASE, PRIMARY, STANDBY, ORDERS, PAYMENTS, STOREFRONT, SEARCH = (UUID(int=n) for n in range(1, 8))
@@ -50,6 +51,7 @@ def codes(suspect: Ranked) -> set[str]:
 
 
 @given(st.sampled_from(sorted(corpus.KINDS)), st.integers(0, 10**9))
+@settings(deadline=None)
 def test_the_true_cause_is_among_the_first_three(kind: str, seed: int) -> None:
     incident = corpus.KINDS[kind](seed)
     assert {suspect.key for suspect in rank(incident.evidence)[:3]} & incident.causes
@@ -68,6 +70,7 @@ def test_the_ranking_beats_both_baselines(kind: str) -> None:
 
 
 @given(evidences, st.randoms(use_true_random=False))
+@settings(deadline=None)
 def test_the_order_of_the_evidence_does_not_matter(evidence: Evidence, shuffle: random.Random) -> None:
     def mixed(rows: list[T]) -> list[T]:
         return shuffle.sample(rows, len(rows))
@@ -83,6 +86,7 @@ def test_the_order_of_the_evidence_does_not_matter(evidence: Evidence, shuffle: 
 
 
 @given(evidences)
+@settings(deadline=None)
 def test_scores_fall_and_are_the_sum_of_the_printed_points(evidence: Evidence) -> None:
     ranked = rank(evidence)
     assert [suspect.score for suspect in ranked] == sorted((suspect.score for suspect in ranked), reverse=True)
@@ -93,6 +97,7 @@ def test_scores_fall_and_are_the_sum_of_the_printed_points(evidence: Evidence) -
 
 
 @given(evidences, st.floats(60, 86_400))
+@settings(deadline=None)
 def test_a_change_after_every_symptom_is_no_suspect(evidence: Evidence, seconds: float) -> None:
     last = max(symptom.active_at for symptom in evidence.symptoms)
     late = Change(
@@ -103,6 +108,7 @@ def test_a_change_after_every_symptom_is_no_suspect(evidence: Evidence, seconds:
 
 
 @given(evidences)
+@settings(deadline=None)
 def test_a_healthy_stranger_changes_nothing(evidence: Evidence) -> None:
     stranger = UUID(int=0)
     needs = {**evidence.needs, stranger: {evidence.symptoms[0].resource: 1}}
@@ -114,6 +120,7 @@ def test_a_healthy_stranger_changes_nothing(evidence: Evidence) -> None:
     st.dictionaries(st.integers(1, 8), st.dictionaries(st.integers(1, 8), st.integers(1, 5))),
     st.lists(st.integers(1, 8), min_size=1),
 )
+@settings(deadline=None)
 def test_circles_of_dependencies_are_survived(needs: dict[int, dict[int, int]], failing: list[int]) -> None:
     graph = {UUID(int=a): {UUID(int=b): hops for b, hops in row.items() if a != b} for a, row in needs.items()}
     symptoms = [Symptom(UUID(int=each), "X", START) for each in failing]

@@ -238,6 +238,46 @@ def test_of_two_jobs_for_one_run_exactly_one_moves_it(
     assert journal.claim(run.pk, "second", seconds=60), "a claim that has run out is free"
 
 
+def test_a_job_that_finds_the_run_taken_comes_back_when_it_is_let_go_and_not_each_second(
+    operator_actor: Actor, approver_actor: Actor, promote: Procedure, execution_on: None, effects: Effects
+) -> None:
+    run = started(operator_actor, approver_actor, promote)
+    Run.objects.filter(pk=run.pk).update(state="running")
+    Job.objects.filter(name="runbooks.advance").delete()
+    assert journal.claim(run.pk, "long", seconds=3600)
+    before = timezone.now()
+    advance.advance(run.pk, "again")
+    waits = Job.objects.get(name="runbooks.advance", state="queued")
+    assert 14 < (waits.run_at - before).total_seconds() < 20
+    advance.advance(run.pk, "again")
+    assert Job.objects.get(name="runbooks.advance", state="queued").pk == waits.pk
+    journal.release(run.pk, "somebody else")
+    waits.refresh_from_db()
+    assert waits.run_at > timezone.now()
+    journal.release(run.pk, "long")
+    waits.refresh_from_db()
+    assert waits.run_at <= timezone.now(), "a hand-over waits for nothing"
+    jobs.run_due()
+    run.refresh_from_db()
+    assert run.state == "succeeded"
+
+
+def test_a_job_comes_back_at_the_end_of_a_short_claim(
+    operator_actor: Actor, approver_actor: Actor, promote: Procedure, execution_on: None
+) -> None:
+    run = started(operator_actor, approver_actor, promote)
+    Run.objects.filter(pk=run.pk).update(state="running")
+    Job.objects.filter(name="runbooks.advance").delete()
+    assert journal.claim(run.pk, "dead", seconds=5)
+    advance.advance(run.pk, "again")
+    run.refresh_from_db()
+    assert Job.objects.get(name="runbooks.advance", state="queued").run_at == run.claimed_until
+    Run.objects.filter(pk=run.pk).update(state="cancelled")
+    Job.objects.filter(name="runbooks.advance").delete()
+    advance.advance(run.pk, "again")
+    assert not Job.objects.filter(name="runbooks.advance", state="queued").exists()
+
+
 def test_who_has_lost_the_claim_begins_no_step_and_ends_no_run(
     operator_actor: Actor, approver_actor: Actor, promote: Procedure, execution_on: None
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from uuid import uuid4
 
@@ -151,13 +152,66 @@ def test_a_team_acts_on_and_sees_what_it_owns(
     settings_store.put(actor=TESTS, key="execution.targets", value=["*"])
     Resource.objects.filter(name="db-o").update(owner=own)
     Resource.objects.filter(name="db-b").update(owner=other)
-    assert teamster.post("/api/v1/procedures/promote/runs", {"targets": ["db-b"]}).status_code == 403
+    assert teamster.post("/api/v1/procedures/promote/runs", {"targets": ["db-b"]}).status_code == 422
     mine = body(teamster.post("/api/v1/procedures/promote/runs", {"targets": ["db-o"]}), 201)
     theirs = body(api_as(operator_actor).post("/api/v1/procedures/promote/runs", {"targets": ["db-b"]}), 201)
     assert [run["id"] for run in body(teamster.get("/api/v1/runs"))["items"]] == [mine["id"]]
     assert teamster.get(f"/api/v1/runs/{theirs['id']}").status_code == 404
     assert teamster.post(f"/api/v1/runs/{theirs['id']}/cancel", {}).status_code == 404
     assert body(teamster.post(f"/api/v1/runs/{mine['id']}/cancel", {"comment": "no"}))["state"] == "cancelled"
+
+
+@pytest.fixture
+def teamster(api_as: Any, execution_on: None) -> Api:
+    """An operator of the team own, which owns db-o."""
+    own = Team.objects.create(name="own")
+    user = create_user(actor=TESTS, username="teamster", password="correct horse battery", role=None)
+    Membership.objects.create(user=user, team=own, role=Role.OPERATOR)
+    Resource.objects.filter(pk=make_resource("db-o", control_url="http://127.0.0.1:1").pk).update(owner=own)
+    settings_store.put(actor=TESTS, key="execution.targets", value=["*"])
+    return api_as(actor_for_user(user))  # type: ignore[no-any-return]  # the fixture says what it is
+
+
+@pytest.mark.parametrize("path", ["plan", "runs"])
+def test_what_one_may_not_see_is_answered_like_what_is_not_there(
+    path: str, teamster: Api, api: Api, promote: Procedure, execution_on: None, standby: Resource
+) -> None:
+    text = (
+        "{name: pick, title: P, grade: read, max_targets: 0, parameters: {host: {type: resource}}, "
+        "steps: [{name: a, ask: {question: '${params.host}'}}]}"
+    )
+    body(api.put("/api/v1/procedures/pick", text, YAML))
+    for foreign in (standby.name, str(standby.pk), f"inventory.resource:{standby.pk}"):
+        absent = foreign.replace(str(standby.pk), str(uuid4())) if foreign != standby.name else "db-z"
+        for name, given in (("promote", "targets"), ("pick", "params")):
+            answers = []
+            for each in (foreign, absent):
+                asked = {"targets": [each]} if given == "targets" else {"params": {"host": each}, "targets": []}
+                answer = teamster.post(f"/api/v1/procedures/{name}/{path}", asked)
+                answers.append((answer.status_code, unnamed(answer.content.decode().replace(each, "NAME"))))
+            assert answers[0] == answers[1]
+            assert "db-b" not in answers[0][1]
+    assert teamster.post(f"/api/v1/procedures/promote/{path}", {"targets": ["db-o"]}).status_code in (200, 201)
+
+
+def unnamed(text: str) -> str:
+    """The answer without the hash, which is over the name that was given too."""
+    return re.sub(r'"content_hash": *"[^"]*"', "", text)
+
+
+def test_who_holds_a_lock_is_named_to_those_who_may_see_that_run(
+    teamster: Api, api: Api, execution_on: None, standby: Resource
+) -> None:
+    text = "{name: l, title: L, grade: reversible, lock: shared, steps: [{name: a, ask: {question: 'ok?'}}]}"
+    body(api.put("/api/v1/procedures/l", text, YAML))
+    theirs = body(api.post("/api/v1/procedures/l/runs", {"targets": ["db-b"]}), 201)["id"]
+    mine = body(teamster.post("/api/v1/procedures/l/runs", {"targets": ["db-o"]}), 201)["id"]
+    Run.objects.filter(pk=theirs).update(state="running")
+    Run.objects.filter(pk=mine).update(state="queued")
+    seen = body(teamster.get(f"/api/v1/runs/{mine}"))
+    assert (seen["lock_held"], seen["lock_holder"]) == (True, None)
+    seen = body(api.get(f"/api/v1/runs/{mine}"))
+    assert (seen["lock_held"], seen["lock_holder"]) == (True, theirs)
 
 
 def test_a_question_is_answered_over_the_api(api: Api) -> None:

@@ -222,3 +222,63 @@ def test_a_wait_keeps_its_deadline_over_a_kill(
     assert deadline is not None
     assert step.finished_at >= deadline
     assert states(run) == ["succeeded", "succeeded", "failed", "skipped", "skipped", "skipped"]
+
+
+BRANCHED = """
+name: branched
+title: Branched
+grade: reversible
+lock: true
+steps:
+  - name: both
+    parallel:
+      left:
+        - {name: l0, http: {method: PUT, url: "${target.control_url}/l0"}}
+        - {name: l1, http: {method: PUT, url: "${target.control_url}/l1"}}
+      right:
+        - {name: r0, http: {method: PUT, url: "${target.control_url}/r0"}}
+        - name: bad
+          http: {method: PUT, url: "${target.control_url}/bad"}
+          on_failure: [{name: undo, http: {method: PUT, url: "${target.control_url}/undo"}}]
+          then: continue
+        - {name: r1, http: {method: PUT, url: "${target.control_url}/r1"}}
+  - {name: after, http: {method: PUT, url: "${target.control_url}/after"}}
+"""
+ENDS = dict.fromkeys(("both", "l0", "l1", "r0", "undo", "r1", "after"), "succeeded") | {"bad": "failed"}
+
+
+@pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=pytest.mark.soak)])
+def test_branches_whose_worker_is_killed_go_on_from_their_own_journals(
+    rounds: int, worker: Worker, operator_actor: Actor, approver_actor: Actor, execution_on: None, effects: Effects
+) -> None:
+    seed = int(os.environ.get("TONGCHOU_KILL_SEED", "0")) or random.SystemRandom().randrange(1, 10**6)
+    print(f"TONGCHOU_KILL_SEED={seed}")
+    rng = random.Random(seed)
+
+    def slow(handler: BaseHTTPRequestHandler, request: Request) -> None:
+        time.sleep(0.3)  # so that a kill finds both branches in the middle of a step
+        reply(handler, 500 if request.path == "/bad" else 200)
+
+    effects.answers = {f"/{name}": slow for name in ENDS}
+    row = actions.put_procedure(actor=TESTS, name="branched", text=BRANCHED)
+    left = rounds
+    while left > 0:
+        run = ask(operator_actor, row)
+        decide(approver_actor, run)
+        kills = _kill_through(worker, run, min(left, rng.randint(2, 4)), rng)
+        left -= kills
+        assert dict(run.steps.values_list("name", "state")) == ENDS
+        _check_branches(run, effects, kills)
+        effects.seen.clear()
+
+
+def _check_branches(run: Run, effects: Effects, kills: int) -> None:
+    paths = effects.paths()
+    for line in (["/l0", "/l1", "/after"], ["/r0", "/bad", "/undo", "/r1", "/after"]):
+        mine = [path for path in paths if path in line]
+        assert mine == sorted(mine, key=line.index), "a step was done again after a later one of its branch had begun"
+    for path in set(paths):
+        assert len({request.key for request in effects.seen if request.path == path}) == 1
+        assert paths.count(path) <= 1 + kills
+    told = Event.objects.filter(subject=ref(run), verb="run.step_finished")
+    assert sorted(event.payload["step"] for event in told) == sorted(ENDS), "what came of a step was told twice"

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tests.runbooks.test_procedure import GOOD, dump
 from tongchou.runbooks import procedure
-from tongchou.runbooks.plan import Execution, Plan, Target, judge, make_plan
+from tongchou.runbooks.plan import Execution, Plan, judge, make_plan
+from tongchou.runbooks.planned import Target
 
 A = Target("inventory.resource:a", "database", "db-a", {"role": "standby"}, {"control_url": "http://a:1"})
 B = replace(A, ref="inventory.resource:b", name="db-b", attributes={"control_url": "http://b:2/"})

@@ -81,7 +81,7 @@ def test_a_good_text_becomes_a_definition() -> None:
     assert found.matches == [{"alertname": ["PrimaryDown"], "env": ["prod", "stage"]}]
 
 
-@pytest.mark.parametrize("name", ["switch-to-standby", "roll-back-release"])
+@pytest.mark.parametrize("name", ["switch-to-standby", "roll-back-release", "free-spool", "scale-out-storefront"])
 def test_the_procedures_the_shop_ships_are_good(name: str) -> None:
     assert procedure.parse((SHOP / f"{name}.yml").read_text()).name == name
 

@@ -11,9 +11,17 @@ import pytest
 
 KEYS = [
     "scenario", "injected_at", "detected_seconds", "incident_id", "top_suspects", "true_cause_rank", "runbook",
-    "requested_by", "approved_by", "recovered_seconds", "orders_lost", "ok",
+    "requested_by", "approved_by", "recovered_seconds", "orders_lost", "revenue_lost_cny",
+    "slo_before", "slo_after", "notices_sent", "ok",
 ]  # fmt: skip
-SCENARIOS = [("primary-down", "switch-to-standby", 3), ("bad-release", "roll-back-release", 1)]
+SCENARIOS = [
+    ("primary-down", "switch-to-standby", 3),
+    ("bad-release", "roll-back-release", 1),
+    ("traffic-surge", "scale-out-storefront", 3),
+    ("memory-leak", "restart-leaking-process", 3),
+    ("slow-dependency", "drain-slow-instance", 3),
+    ("disk-fill", "free-spool", 3),
+]
 
 
 def play(name: str, seed: int) -> dict[str, Any]:
@@ -35,6 +43,11 @@ def check(result: dict[str, Any], name: str, runbook: str, worst_rank: int) -> N
     assert 0 < result["detected_seconds"] < result["recovered_seconds"]
     assert result["requested_by"] != result["approved_by"]
     assert result["orders_lost"] == 0
+    assert result["slo_before"]
+    assert set(result["slo_before"]) == set(result["slo_after"])
+    assert result["notices_sent"] >= 2  # at least one group was told, and its end
+    cost = result["revenue_lost_cny"]
+    assert "not_computable" in cost or cost["low"] <= cost["value"] <= cost["high"]
 
 
 @pytest.mark.slice
@@ -52,6 +65,16 @@ def test_a_fault_is_detected_explained_and_repaired_by_an_approved_run(
 def test_three_runs_in_a_row_pass(name: str, runbook: str, worst_rank: int) -> None:
     for seed in (2, 3, 4):
         check(play(name, seed=seed), name, runbook, worst_rank)
+
+
+@pytest.mark.slice
+@pytest.mark.timeout(300)
+def test_two_faults_at_once_are_both_explained_and_both_repaired() -> None:
+    result = play("slow-dependency+memory-leak", seed=1)
+    assert set(result["true_cause_rank"]) == {"slow-dependency", "memory-leak"}
+    assert all(1 <= rank <= 3 for rank in result["true_cause_rank"].values())
+    assert set(result["runbook"].split("+")) == {"drain-slow-instance", "restart-leaking-process"}
+    assert result["orders_lost"] == 0
 
 
 def test_an_unknown_scenario_is_refused_with_the_known_ones() -> None:

@@ -13,6 +13,7 @@ from tongchou.telemetry.ports import Backend, Limits
 from tongchou.telemetry.series import STALE_NAN, Matcher, SeriesBlock, is_stale, labels_of
 
 WRITER = system("tests")
+pytestmark = pytest.mark.both_stores
 MINUTE = 60_000
 ALL = [Matcher("__name__", "!=", "")]
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tongchou.telemetry.decode import decode_columns
-from tongchou.wire.remote_write import MalformedError, decode, encode, encode_labels, encode_series
+from tongchou.wire.protobuf import MalformedError
+from tongchou.wire.remote_write import decode, encode, encode_labels, encode_series
 
 NOW = 1_790_000_000_000
 

@@ -5,6 +5,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from tongchou.alerting import actions as alerting
+from tongchou.alerting.duties import GroupMemory, evaluate_group, load_groups
+from tongchou.alerting.models import Alert
 from tongchou.core import ledger, settings_store
 from tongchou.core.jobs import run_due
 from tongchou.core.problems import Conflict
@@ -58,6 +61,63 @@ def test_a_search_that_is_off_or_wrong_does_not_stop_the_others(telemetry_db, op
     assert saved_searches.count_new() == 1
     assert (totals(), totals("off")) == ({"": 0.0, "shop": 1.0}, {})
     assert "logs.bad_query" in SavedSearch.objects.get(name="broken").last_error
+
+
+def increase(window, at=None):
+    query = f'sum by (service) (increase(log_search_lines_total{{search="refusals"}}[{window}]))'
+    found = reads.instant_vector(query, at or timezone.now() + timedelta(seconds=1))
+    return {sample.labels.get("service", ""): sample.value for sample in found}
+
+
+def test_the_first_lines_of_a_service_are_an_increase(telemetry_db, operator_actor):
+    """A counter that is born at five has no increase in PromQL: the alert on a service's first errors would be lost."""
+    saved_searches.save(actor=operator_actor, name="refusals", query="refused")
+    SavedSearch.objects.update(created_at=timezone.now() - timedelta(hours=1))
+    saved_searches.count_new()
+    put(telemetry_db, *["refused"] * 5)
+    saved_searches.count_new()
+    assert increase("5m")["shop"] == pytest.approx(5, rel=0.1)
+    assert increase("30s")["shop"] >= 5
+    assert reads.instant_vector('resets(log_search_lines_total{search="refusals"}[5m]) > 0', timezone.now()) == []
+
+
+def test_a_rule_on_a_search_fires_when_lines_come(telemetry_db, operator_actor):
+    """The documented example, end to end: lines pushed, counted, the rule file's alert about the service that logs."""
+    rules = """
+groups:
+  - name: logs
+    rules:
+      - alert: PaymentsRefused
+        expr: sum by (service) (increase(log_search_lines_total{search="refusals"}[5m])) > 3
+        labels: {severity: warning}
+"""
+    saved_searches.save(actor=operator_actor, name="refusals", query="refused level:error")
+    SavedSearch.objects.update(created_at=timezone.now() - timedelta(hours=1))
+    alerting.put_rule_file(actor=operator_actor, name="logs.yml", text=rules)
+    (group,) = load_groups()
+    put(telemetry_db, *["level=error refused"] * 2, "level=info refused", service="payments")
+    saved_searches.count_new()
+    evaluate_group(group, GroupMemory(), timezone.now().timestamp() + 1)
+    assert not Alert.objects.filter(state="firing").exists()
+    put(telemetry_db, *["level=error refused"] * 4, service="payments")
+    saved_searches.count_new()
+    evaluate_group(group, GroupMemory(), timezone.now().timestamp() + 2)
+    assert [alert.labels["service"] for alert in Alert.objects.filter(state="firing")] == ["payments"]
+
+
+def test_a_search_that_ends_ends_its_series_at_once(telemetry_db, operator_actor):
+    saved_searches.save(actor=operator_actor, name="refusals", query="refused")
+    put(telemetry_db, "refused")
+    saved_searches.count_new()
+    assert totals() == {"": 0.0, "shop": 1.0}
+    saved_searches.save(actor=operator_actor, name="refusals", query="refused", enabled=False)
+    assert totals() == {}
+    put(telemetry_db, "refused while it is off")
+    saved_searches.save(actor=operator_actor, name="refusals", query="refused")
+    saved_searches.count_new()
+    assert totals() == {"": 0.0, "shop": 1.0}
+    saved_searches.delete(actor=operator_actor, name="refusals")
+    assert totals() == {}
 
 
 def test_services_without_end_are_bounded(telemetry_db, operator_actor, monkeypatch):

@@ -70,6 +70,24 @@ def test_an_outage_costs_what_was_not_earned(earn: Earn) -> None:
     assert words.sentences(row)["zh"].startswith("约损失收入 24,")
 
 
+@pytest.mark.parametrize(("every", "step"), [(15, 60), (30, 60), (60, 120), (120, 300)])
+def test_a_slow_scrape_makes_a_longer_step_and_not_a_missing_history(
+    telemetry_db: Telemetry, admin_actor: Actor, every: int, step: int
+) -> None:
+    """A counter scraped once a minute has no rate over a minute: that is no reason to say there is no history."""
+    settings_store.put(actor=admin_actor, key=REVENUE, value=METRIC | {"day_seconds": 14_400})
+    end, total, times, values = NOW.timestamp(), 0.0, [], []
+    for at in range(-int(3.5 * 14_400), 1, every):
+        total += every * (20.0 if -3600 < at <= -1800 else 100.0)
+        times.append(int((end + at) * 1000))
+        values.append(total)
+    rows = [(labels_of({"__name__": "revenue_cny_total"}), times, values)]
+    append(SeriesBlock.build(rows), actor=system("tests"))
+    row = computed(minutes_ago=60, length=30)
+    assert (row.reason, row.inputs["series"]["step_seconds"]) == ("", step)
+    assert float(row.lost or 0) == pytest.approx(80 * 1800, rel=0.1)
+
+
 def test_what_is_kept_gives_the_same_figure_again(earn: Earn, operator_actor: Actor) -> None:
     earn(3.5, outage)
     kept = actions.keep(actor=operator_actor, computed=computed())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.test import Client
 
 from tests.conftest import make_user
 from tongchou.core.models import Role, User
+from tongchou.web.session_gate import CHECKED
 
 BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 HTML = {"Accept": "text/html"}
@@ -23,6 +25,9 @@ def browser(db: None) -> Any:
         User.objects.filter(pk=user.pk).update(language=language)
         client = Client(headers=HTML)
         client.force_login(user, backend=BACKEND)
+        session = client.session
+        session[CHECKED] = time.time()  # as after its first page: what a session owes is looked up once a minute
+        session.save()
         client.user = User.objects.get(pk=user.pk)
         return client
 

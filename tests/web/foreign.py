@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -13,11 +13,20 @@ from tests.conftest import make_user
 from tongchou.alerting import actions as alerting
 from tongchou.alerting.models import Alert, AlertGroup, AlertResource, Rule
 from tongchou.changes.models import Deployment
-from tongchou.core import approvals, ledger, people
+from tongchou.core import approvals, ledger, people, search
 from tongchou.core.access import system
 from tongchou.core.models import Approval, Membership, Role, Team, User
 from tongchou.core.refs import ref
-from tongchou.incidents.models import AffectedResource, Incident, IncidentGroup, Suspect
+from tongchou.incidents import postmortem_prefill
+from tongchou.incidents.models import (
+    AffectedResource,
+    Cause,
+    Improvement,
+    Incident,
+    IncidentGroup,
+    Postmortem,
+    Suspect,
+)
 from tongchou.inventory import actions as inventory
 from tongchou.inventory.models import Resource
 from tongchou.runbooks import actions as runbooks
@@ -82,6 +91,7 @@ def plant() -> Foreign:
         source="ci", delivery_id="1", service=service, service_name=service.name, version=MARKER, started_at=now
     )
     run = _run(resource, incident)
+    _postmortem(incident, resource, team, now)
     with transaction.atomic():
         approval = approvals.request(
             actor=SYSTEM,
@@ -97,7 +107,35 @@ def plant() -> Foreign:
         for verb, subject in (("incident.opened", incident), ("run.failed", run), ("resource.gone", resource)):
             ledger.record(actor=SYSTEM, verb=verb, subject=ref(subject), about=[ref(resource)], payload=payload)
     Run.objects.filter(pk=run.pk).update(approval=approval)
+    while not search.go_on():
+        continue
     return Foreign(team, resource, service, group, incident, approval, run)
+
+
+def _postmortem(incident: Incident, resource: Resource, team: Team, now: datetime) -> None:
+    row = Postmortem.objects.create(
+        incident=incident,
+        facts=postmortem_prefill.gather(incident, now=now),
+        facts_at=now,
+        summary=f"{MARKER} stopped",
+        created_by_name="tests",
+        updated_by_name="tests",
+    )
+    cause = Cause.objects.create(
+        postmortem=row, position=1, kind="trigger", description=f"{MARKER} was full", ref=ref(resource)
+    )
+    Improvement.objects.create(
+        number=incident.number,
+        postmortem=row,
+        cause=cause,
+        resource=resource,
+        title=f"watch {MARKER}",
+        kind="detect",
+        due_on=now.date() - timedelta(days=3),
+        owner_team=team,
+        no_check_reason=f"{MARKER} has no metric",
+        created_by_name="tests",
+    )
 
 
 def _outage(team: Team, resource: Resource, now: Any) -> AlertGroup:

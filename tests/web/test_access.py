@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import URLPattern, reverse
+from django.utils import timezone
 
 from tests.web.conftest import HTML
 from tests.web.foreign import MARKER, SYSTEM, Foreign, member_of, plant
-from tongchou.core import people
+from tongchou.core import people, search
 from tongchou.core.access import PERMISSIONS, RANK, actor_for_user
 from tongchou.core.models import Event, Role
 from tongchou.core.refs import ref
+from tongchou.incidents.models import AffectedResource, Incident, Recurrence
 from tongchou.inventory import actions as inventory
 from tongchou.web.counts import menu_counts
 from tongchou.web.shell import menu
@@ -149,13 +151,16 @@ def test_the_word_is_read_by_those_who_may(browser: Any) -> None:
     foreign = plant()
     event = Event.objects.get(verb="run.failed")
     paths = ["/", "/map?show=all", "/resources", f"/resources/{foreign.resource.pk}", "/incidents", "/incidents/7"]
+    paths += ["/postmortems?state=draft", "/postmortems/7", "/improvements", "/improvements/7"]
     paths += ["/runs", f"/runs/{foreign.run.pk}", "/search?q=zanzi", "/deployments"]
     paths += ["/alerts", f"/alerts/groups/{foreign.group.pk}"]
-    ledger_pages = ["/events", f"/events/{event.pk}", "/approvals"]
+    ledger_pages = ["/events", f"/events/{event.pk}"]
     for who in (Role.VIEWER, member_of(foreign.team, Role.VIEWER, "owner")):
         client = browser(who)
         silent = [path for path in paths if MARKER not in client.get(path).content.decode()]
         assert silent == []
+        inbox = client.get("/approvals").content.decode()
+        assert (MARKER in inbox) == (who is Role.VIEWER)  # a role in a team: what was asked by oneself or asks the team
         shut = [path for path in ledger_pages if client.get(path).status_code == 403]
         assert shut == ([] if who is Role.VIEWER else ledger_pages)
 
@@ -165,6 +170,7 @@ def test_a_relation_to_another_teams_resource_is_not_told(browser: Any) -> None:
     ours = people.create_team(actor=SYSTEM, name="ours")
     own = inventory.create_resource(actor=SYSTEM, kind="service", name="harbour", owner=ours)
     inventory.relate(actor=SYSTEM, from_resource=own, to_resource=foreign.service, type="calls")
+    search.follow()
     client = browser(member_of(ours, Role.VIEWER))
     for path in (f"/resources/{own.pk}", "/map", "/map?show=all", "/", "/search?q=harbour"):
         text = client.get(path).content.decode()
@@ -173,10 +179,27 @@ def test_a_relation_to_another_teams_resource_is_not_told(browser: Any) -> None:
     assert MARKER in browser(Role.VIEWER).get(f"/resources/{own.pk}").content.decode()
 
 
+def test_the_room_names_no_earlier_incident_of_another_team(browser: Any) -> None:
+    earlier = plant().incident
+    ours = people.create_team(actor=SYSTEM, name="ours")
+    own = inventory.create_resource(actor=SYSTEM, kind="service", name="harbour", owner=ours)
+    later = Incident.objects.create(number=4711, title="again", severity="major", started_at=timezone.now())
+    AffectedResource.objects.create(incident=later, resource=own, role="symptom")
+    Recurrence.objects.create(incident=later, earlier=earlier, reason_code="same_chain", reopened=["IMP-77"])
+    path = f"/incidents/{later.number}?part=postmortem"
+    seen = browser(Role.VIEWER).get(path).content.decode()
+    assert earlier.name in seen
+    assert "IMP-77" in seen
+    page = browser(member_of(ours, Role.OPERATOR)).get(path)
+    assert page.status_code == 200
+    assert earlier.name not in page.content.decode()
+    assert "IMP-77" not in page.content.decode()
+
+
 def test_the_menu_counts_what_its_reader_may_see(browser: Any) -> None:
     foreign = plant()
     ours = people.create_team(actor=SYSTEM, name="ours")
     stranger, owner = member_of(ours, Role.OPERATOR), member_of(foreign.team, Role.OPERATOR, "owner")
-    assert menu_counts(actor_for_user(stranger)) == {"incidents": 0, "alerts": 0, "runs": 0}
-    assert menu_counts(actor_for_user(owner)) == {"incidents": 1, "alerts": 1, "runs": 1}
-    assert menu_counts(SYSTEM) == {"approvals": 1, "incidents": 1, "alerts": 1, "runs": 1}
+    assert menu_counts(actor_for_user(stranger)) == {"incidents": 0, "improvements": 0, "alerts": 0, "runs": 0}
+    assert menu_counts(actor_for_user(owner)) == {"incidents": 1, "improvements": 1, "alerts": 1, "runs": 1}
+    assert menu_counts(SYSTEM) == {"approvals": 1, "incidents": 1, "improvements": 1, "alerts": 1, "runs": 1}

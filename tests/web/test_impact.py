@@ -26,7 +26,7 @@ def incident(telemetry_db: Telemetry, admin_actor: Actor) -> Incident:
 @pytest.mark.parametrize(("language", "word"), [("en", "Inputs and arithmetic"), ("zh-hans", "输入与算式")])
 def test_the_room_shows_what_it_cost(browser: Any, incident: Incident, language: str, word: str) -> None:
     client = browser(Role.VIEWER, language)
-    assert "?part=impact" in client.get(f"/incidents/{incident.number}").content.decode()
+    assert 'data-part="impact"' in client.get(f"/incidents/{incident.number}").content.decode()
     part = client.get(f"/incidents/{incident.number}?part=impact").content.decode()
     assert word in part
     assert METRIC["query"] in part

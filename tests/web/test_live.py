@@ -152,3 +152,28 @@ def test_a_bad_ref_and_a_stranger_are_refused() -> None:
         return bad.status_code, stranger.status_code
 
     assert asyncio.run(story()) == (400, 401)
+
+
+@pytest.mark.parametrize("ticks", range(4))
+def test_a_page_that_goes_in_the_moment_that_news_come_ends_its_stream(
+    ticks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "news", lambda _seen: [])
+    monkeypatch.setattr(live, "deliveries", lambda _boxes: [])
+
+    async def listen() -> None:
+        async for _part in live._stream(system("tests"), "en", "", None):
+            pass
+
+    async def leave() -> bool:
+        page = asyncio.ensure_future(listen())
+        await asyncio.sleep(0.05)
+        for queue in live.feed().listeners:
+            queue.put_nowait(live.Happening(Event(verb="team.created", subject="core.team:1", pk=1), frozenset()))
+        for _tick in range(ticks):
+            await asyncio.sleep(0)
+        page.cancel()
+        await asyncio.wait({page}, timeout=5)
+        return page.done()
+
+    assert asyncio.run(leave())

@@ -8,12 +8,16 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
+from tests.web.foreign import member_of
 from tongchou.alerting import actions as alerting
 from tongchou.alerting.models import Alert, AlertGroup, AlertResource, Rule, RuleFile
+from tongchou.core import ledger, people
 from tongchou.core.access import actor_for_user, system
 from tongchou.core.models import Approval, Event, Role
-from tongchou.incidents.models import Incident, IncidentGroup
+from tongchou.core.refs import ref
+from tongchou.incidents.models import AffectedResource, Incident, IncidentGroup
 from tongchou.inventory import actions as inventory
+from tongchou.inventory.models import Resource
 from tongchou.runbooks import actions as runbooks
 from tongchou.runbooks.models import Procedure, Run
 
@@ -109,6 +113,12 @@ def test_a_group_is_acknowledged_once(browser: Any, outage: Incident) -> None:
     group.refresh_from_db()
     assert group.acknowledged_by_name == client.user.username
     assert browser(Role.VIEWER).post(f"/alerts/groups/{group.pk}/acknowledge").status_code == 403
+    client.post(f"/alerts/groups/{group.pk}/acknowledge", {"undo": "1"})
+    group.refresh_from_db()
+    assert group.acknowledged_at is None
+    client.post(f"/alerts/groups/{group.pk}/acknowledge", {"hours": "4"})
+    group.refresh_from_db()
+    assert (group.acknowledged_until - group.acknowledged_at).total_seconds() == 4 * 3600
 
 
 def test_a_rule_file_with_a_mistake_is_shown_at_its_line_and_changes_nothing(browser: Any, outage: Incident) -> None:
@@ -161,12 +171,8 @@ def test_the_room_goes_through_its_states(browser: Any, outage: Incident) -> Non
     assert "TargetDown" in client.get("/incidents?state=resolved").content.decode()
 
 
-def test_a_note_is_on_the_timeline_and_an_empty_one_is_refused(browser: Any, outage: Incident) -> None:
+def test_an_act_or_a_number_nobody_knows_is_not_found(browser: Any, outage: Incident) -> None:
     client = browser(Role.OPERATOR)
-    client.post("/incidents/1/note", {"text": "seen <b>it</b>"})
-    text = client.get("/incidents/1?part=timeline").content.decode()
-    assert "seen &lt;b&gt;it&lt;/b&gt;" in text
-    assert client.post("/incidents/1/note", {"text": "  "}).status_code == 422
     assert client.post("/incidents/1/dance").status_code == 404
     assert client.get("/incidents/99").status_code == 404
     assert client.get("/incidents/99999999999999999999").status_code == 404
@@ -181,12 +187,93 @@ def test_a_viewer_sees_the_room_and_no_button(browser: Any, outage: Incident) ->
     assert outage.state == "open"
 
 
+def part_of(client: Any, name: str, number: int = 1) -> str:
+    """One part of the room, as its script asks for it."""
+    answer = client.get(f"/incidents/{number}?part={name}", headers={"HX-Request": "true"})
+    assert answer.status_code == 200
+    text: str = answer.content.decode()
+    return text
+
+
 def test_the_room_offers_the_procedure_that_fits(browser: Any, outage: Incident) -> None:
     runbooks.put_procedure(actor=SYSTEM, name="look", text=READ)
-    text = browser(Role.OPERATOR).get("/incidents/1").content.decode()
+    text = part_of(browser(Role.OPERATOR), "procedures")
     assert "/procedures/look?incident=1" in text
-    assert "Prepare" in text
-    assert "Prepare" not in browser(Role.VIEWER).get("/incidents/1").content.decode()
+    assert "because TargetDown fires" in text
+    assert "/procedures/look/plan" in text
+    assert "/procedures/look/plan" not in part_of(browser(Role.VIEWER), "procedures")
+
+
+def test_a_part_that_reads_as_before_is_not_sent_again(browser: Any, outage: Incident) -> None:
+    client = browser(Role.VIEWER)
+    first = client.get("/incidents/1?part=alerts")
+    again = client.get("/incidents/1", {"part": "alerts", "seen": first.headers["X-Part"]})
+    assert again.status_code == 204
+    Alert.objects.update(state="resolved", resolved_at=timezone.now())
+    changed = client.get("/incidents/1", {"part": "alerts", "seen": first.headers["X-Part"]})
+    assert changed.status_code == 200
+    assert "0 firing" in changed.content.decode()
+
+
+def test_what_has_no_owner_is_shut_for_a_role_in_a_team_and_says_so(browser: Any, outage: Incident) -> None:
+    ours = people.create_team(actor=SYSTEM, name="ours")
+    resource = Resource.objects.get(name="web-1")
+    Resource.objects.filter(pk=resource.pk).update(owner=ours)
+    AffectedResource.objects.create(incident=outage, resource=resource, role="symptom", distance=0)
+    client = browser(member_of(ours, Role.VIEWER))
+    for name in ("metrics", "logs"):
+        assert "not limited to a team" in part_of(client, name)
+    assert "web-1" in part_of(client, "map")
+    assert "TargetDown" in part_of(client, "alerts")
+
+
+def test_a_part_that_cannot_be_read_says_why_and_the_others_are_there(browser: Any, outage: Incident) -> None:
+    client = browser(Role.VIEWER)  # no telemetry store in this test
+    assert "data-part-again" in part_of(client, "logs")
+    assert "TargetDown" in part_of(client, "metrics")
+
+
+def test_the_room_tells_what_an_alert_explains_and_what_is_silenced(browser: Any, outage: Incident) -> None:
+    group = AlertGroup.objects.get()
+    other = AlertGroup.objects.create(
+        key="k2", labels={"alertname": "Slow"}, severity="warning", started_at=outage.started_at
+    )
+    AlertGroup.objects.filter(pk=group.pk).update(explains=1)
+    own = Alert.objects.get()
+    Alert.objects.create(
+        rule=own.rule, group=other, fingerprint="1" * 16, name="Slow", severity="warning", state="firing",
+        active_at=own.active_at, labels={}, annotations={}, suppressed="explained", suppressed_by=[ref(group)],
+    )  # fmt: skip
+    Alert.objects.filter(pk=own.pk).update(suppressed="silenced")
+    text = part_of(browser(Role.VIEWER), "alerts")
+    assert "1 alert explained by TargetDown" in text
+    assert "1 alert is told to nobody" in text
+
+
+def test_command_is_taken_by_a_person_and_once(browser: Any, outage: Incident) -> None:
+    client = browser(Role.OPERATOR)
+    assert "/incidents/1/command" in client.get("/incidents/1").content.decode()
+    client.post("/incidents/1/command")
+    outage.refresh_from_db()
+    assert outage.commander == client.user
+    assert Event.objects.filter(verb="incident.commander_changed").count() == 1
+    assert "/incidents/1/command" not in client.get("/incidents/1").content.decode()
+    assert client.post("/incidents/1/command").status_code == 409
+    assert browser(Role.VIEWER).post("/incidents/1/command").status_code == 403
+
+
+def test_marks_are_of_the_affected_resources_and_the_incident(browser: Any, outage: Incident) -> None:
+    resource = Resource.objects.get(name="web-1")
+    AffectedResource.objects.create(incident=outage, resource=resource, role="symptom", distance=0)
+    for about, version in ((resource, "1.4.2"), (outage, "none of it")):
+        ledger.record(
+            actor=SYSTEM, verb="deployment.finished", subject=f"changes.deployment:{uuid4()}",
+            about=[ref(about)] if about is resource else [], payload={"version": version},
+        )  # fmt: skip
+    at = round(timezone.now().timestamp() * 1000)
+    asked = {"part": "marks", "start": str(at - 60_000), "end": str(at + 60_000)}
+    found = browser(Role.VIEWER).get("/incidents/1", asked).json()["marks"]
+    assert [mark["title"] for mark in found] == ["1.4.2"]
 
 
 # --- procedures and runs ------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from tongchou.core.problems import Invalid
 from tongchou.telemetry.reads import Line
 from tongchou.web import panels, telemetry_reads
 from tongchou.web.expressions import measured_part
-from tongchou.web.plan import _escape
+from tongchou.web.plan import escaped
 
 NAMES = [
     "http_requests_total",
@@ -162,4 +162,4 @@ def test_a_chart_of_an_alert_shows_what_it_measures(expression: str, measured: s
 
 @given(st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=30))
 def test_an_instance_name_cannot_break_out_of_its_query(name: str) -> None:
-    promql_parser.parse(f'up{{instance=~"{_escape(name)}"}}')
+    promql_parser.parse(f'up{{instance=~"{escaped(name)}"}}')

@@ -12,10 +12,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tongchou.core.access import system
+from tongchou.core.lists.export import guarded
 from tongchou.core.models import Event, Membership, Role
 from tongchou.inventory import actions
 from tongchou.inventory.models import Resource
-from tongchou.web import plan
 
 
 def rows(count: int, kind: str = "host") -> list[Resource]:
@@ -103,7 +103,7 @@ def test_the_export_holds_every_row_for_excel_and_no_formula(browser: Any) -> No
 
 @pytest.mark.parametrize(("cell", "safe"), [("=x", "'=x"), ("\tx", "'\tx"), ("a=b", "a=b"), (-5, "'-5"), ("", "")])
 def test_a_cell_is_never_a_formula(cell: object, safe: str) -> None:
-    assert plan.guarded(cell) == safe
+    assert guarded(cell) == safe
 
 
 def test_what_another_team_owns_is_not_shown(browser: Any, db: None) -> None:

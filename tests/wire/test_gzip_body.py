@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tongchou.wire.gzip_body import OverLimitError, ungzip
-from tongchou.wire.remote_write import MalformedError
+from tongchou.wire.protobuf import MalformedError
 
 
 @given(st.lists(st.binary(max_size=3000), min_size=1, max_size=3))

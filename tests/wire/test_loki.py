@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tongchou.wire.log_stream import Entry
 from tongchou.wire.loki import decode, encode, format_labels, parse_labels
-from tongchou.wire.remote_write import MalformedError
+from tongchou.wire.protobuf import MalformedError
 
 NAMES = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,8}", fullmatch=True)
 LABELS = st.dictionaries(NAMES, st.text(max_size=12), max_size=4).map(lambda found: sorted(found.items()))

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tongchou.wire.otlp_logs import decode, decode_json, encode_response
-from tongchou.wire.protobuf import message, number_field, varint
-from tongchou.wire.remote_write import MalformedError
+from tongchou.wire.protobuf import MalformedError, message, number_field, varint
 
 VALUES = st.recursive(
     st.one_of(

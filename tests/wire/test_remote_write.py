@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tongchou.wire.remote_write import MalformedError, decode, decode_label_bytes, encode, encode_labels
+from tongchou.wire.protobuf import MalformedError
+from tongchou.wire.remote_write import decode, decode_label_bytes, encode, encode_labels
 
 names = st.text(min_size=1, max_size=8)
 labels = st.dictionaries(names, names, min_size=1, max_size=4).map(lambda d: sorted(d.items()))

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +36,8 @@ from tongchou.core.refs import ref
 from tongchou.core.registry import implementations
 from tongchou.telemetry.promql.parse import parse as parse_promql
 
+MAX_ACKNOWLEDGED_SECONDS = 30 * 86_400
+DESTINATION = ("host", "port", "url")  # the settings of any kind of channel that say where it sends
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")
 
 
@@ -209,26 +212,64 @@ def _replace_rules(row: RuleFile, specs: list[GroupSpec]) -> list[Rule]:
     return gone
 
 
-def acknowledge_group(*, actor: Actor, group_id: UUID, note: str = "") -> AlertGroup:
-    """Say that somebody has seen an open group; the first one counts. Event alert.group_acknowledged."""
+def _open_group(actor: Actor, group_id: UUID) -> AlertGroup:
+    """The open group, locked; raises NotFound, AccessDenied, Conflict."""
+    group = AlertGroup.objects.select_for_update().filter(pk=group_id).first()
+    if group is None:
+        raise NotFound("alert_group.unknown", _("There is no such group of alerts."))
+    check(actor, "alerting.respond", team=group.team_id)
+    if group.state != GroupState.OPEN:
+        raise Conflict("alert_group.closed", _("This group of alerts is closed."))
+    return group
+
+
+def acknowledge_group(*, actor: Actor, group_id: UUID, note: str = "", for_seconds: float | None = None) -> AlertGroup:
+    """Say that somebody has seen an open group; the first one counts. Event alert.group_acknowledged.
+
+    ``for_seconds``: reminders begin again after that time (``settle`` takes the word back); None: never by itself.
+    """
+    if for_seconds is not None and not 60 <= for_seconds <= MAX_ACKNOWLEDGED_SECONDS:
+        raise Invalid(
+            "alert_group.for_seconds",
+            _("A number of seconds between %(least)s and %(most)s is wanted.")
+            % {"least": 60, "most": MAX_ACKNOWLEDGED_SECONDS},
+            field="for_seconds",
+            value=for_seconds,
+            remedy=_("Leave it out to acknowledge the group until it closes."),
+        )
     with transaction.atomic():
-        group = AlertGroup.objects.select_for_update().filter(pk=group_id).first()
-        if group is None:
-            raise NotFound("alert_group.unknown", _("There is no such group of alerts."))
-        check(actor, "alerting.respond", team=group.team_id)
-        if group.state != GroupState.OPEN:
-            raise Conflict("alert_group.closed", _("This group of alerts is closed."))
-        if group.acknowledged_at is not None:
+        group = _open_group(actor, group_id)
+        now = timezone.now()
+        if group.acknowledged_at is not None and (group.acknowledged_until is None or group.acknowledged_until > now):
             return group
-        group.acknowledged_at, group.acknowledged_by_name = timezone.now(), actor.name
-        group.save(update_fields=["acknowledged_at", "acknowledged_by_name"])
+        group.acknowledged_at, group.acknowledged_by_name = now, actor.name
+        group.acknowledged_until = None if for_seconds is None else now + timedelta(seconds=for_seconds)
+        group.save(update_fields=["acknowledged_at", "acknowledged_by_name", "acknowledged_until"])
         ledger.record(
             actor=actor,
             verb="alert.group_acknowledged",
             subject=ref(group),
-            payload={"key": group.key, "note": note[:2000]},
-            dedupe_key=f"alert.group_acknowledged:{group.pk}",
+            payload={
+                "key": group.key,
+                "note": note[:2000],
+                "until": group.acknowledged_until.isoformat() if group.acknowledged_until else None,
+            },
+            dedupe_key=f"alert.group_acknowledged:{group.pk}:{now.isoformat()}",
         )
+    return group
+
+
+def unacknowledge_group(*, actor: Actor, group_id: UUID, note: str = "") -> AlertGroup:
+    """Take an acknowledgement back: reminders begin again. Event alert.group_unacknowledged, when there was one."""
+    with transaction.atomic():
+        group = _open_group(actor, group_id)
+        if group.acknowledged_at is None:
+            return group
+        payload = {"key": group.key, "note": note[:2000], "of": group.acknowledged_by_name, "expired": False}
+        group.acknowledged_at, group.acknowledged_until, group.acknowledged_by_name = None, None, ""
+        group.save(update_fields=["acknowledged_at", "acknowledged_until", "acknowledged_by_name"])
+        ledger.record(actor=actor, verb="alert.group_unacknowledged", subject=ref(group), payload=payload)
+        tell.wake_settle()
     return group
 
 
@@ -278,20 +319,30 @@ def channel_kind(kind: str) -> ports.Channel:
 def put_channel(
     *, actor: Actor, name: str, kind: str, settings: Mapping[str, Any], enabled: bool = True, secret: str | None = None
 ) -> Channel:
-    """Create or change the channel named ``name``; ``secret`` None keeps the one it has.
+    """Create or change the channel named ``name``; ``secret`` None keeps the one it has, unless it would go elsewhere.
 
-    Event alerting.channel_changed.
+    A setting given back as it is shown (masked) stays what it is. When kind, host, port or address change, the kept
+    secret is dropped and masked settings are not filled in: whoever may edit a channel may not have its secret sent to
+    a place of their own. Event alerting.channel_changed.
     """
     check(actor, "alerting.edit")
     name = name.strip()
     if not name or len(name) > 120:
         raise Invalid("channel.name", _("A channel's name has 1 to 120 characters."), field="name", value=name)
-    kept = channel_kind(kind).check(settings)
+    serves = channel_kind(kind)
+    before = Channel.objects.filter(name=name, kind=kind).first()
+    kept = serves.check(settings if before is None else _unmasked(settings, before.settings, serves))
+    if before is not None and _goes_to(kept) != _goes_to(before.settings):
+        kept = serves.check(settings)
     with transaction.atomic():
         channel, created = Channel.objects.select_for_update().get_or_create(
             name=name, defaults={"kind": kind, "settings": kept, "enabled": enabled}
         )
         changed = created or (channel.kind, channel.settings, channel.enabled) != (kind, kept, enabled)
+        moved = not created and (channel.kind, _goes_to(channel.settings)) != (kind, _goes_to(kept))
+        dropped = moved and not secret and secret_name(channel) in secrets.names()
+        if dropped:
+            secrets.delete(actor=_keeper(actor), name=secret_name(channel))
         if secret:
             # Whoever may edit channels may set their secret; the secret itself is never shown to anyone.
             secrets.put(actor=_keeper(actor), name=secret_name(channel), value=secret)
@@ -314,9 +365,29 @@ def put_channel(
                 "enabled": enabled,
                 "created": created,
                 "secret_changed": bool(secret),
+                "secret_dropped": dropped,
             },
         )
     return channel
+
+
+def _goes_to(settings: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Where a channel's messages, and with them its secret, go."""
+    return tuple(settings.get(name) for name in DESTINATION)
+
+
+def shown_settings(channel: Channel) -> dict[str, Any]:
+    """The channel's settings as people may see them; nothing of them when no integration serves its kind any more."""
+    try:
+        return channel_kind(channel.kind).shown(channel.settings)
+    except Invalid:
+        return {}
+
+
+def _unmasked(given: Mapping[str, Any], kept: Mapping[str, Any], kind: ports.Channel) -> dict[str, Any]:
+    """The settings as given, but those that are what is shown of the kept ones are the kept ones."""
+    shown = kind.shown(kept)
+    return {name: kept[name] if name in shown and shown[name] == value else value for name, value in given.items()}
 
 
 def create_channel(

@@ -14,12 +14,13 @@ from django.utils.translation import gettext as _
 
 from tongchou.alerting import settle, tell
 from tongchou.alerting.actions import channel_kind, secret_name
+from tongchou.alerting.mailing import send_inboxes
 from tongchou.alerting.models import Channel
 from tongchou.alerting.ports import AlertMessage, Message, Outcome
 from tongchou.alerting.slo.actions import measure_all
 from tongchou.alerting.state import fingerprint
 from tongchou.core import ledger, secrets
-from tongchou.core.access import Actor, system
+from tongchou.core.access import Actor, check, system
 from tongchou.core.jobs import job, periodic
 from tongchou.core.problems import Problem
 from tongchou.core.refs import ref
@@ -78,7 +79,11 @@ def deliver(channel: Channel, message: Message) -> Outcome:
 
 
 def send_test(*, actor: Actor, channel: Channel) -> Outcome:
-    """Send a message that says it is a test; not a notification, so no retry. Event alerting.channel_tested."""
+    """Send a message that says it is a test; not a notification, so no retry. Event alerting.channel_tested.
+
+    A channel has no owner: a role in a team does not let anybody write to it.
+    """
+    check(actor, "alerting.edit")
     now = timezone.now()
     labels = {"alertname": "TongchouTest", "severity": "none"}
     summary = _("A test from Tongchou, sent by %(name)s.") % {"name": actor.name}
@@ -117,3 +122,9 @@ def send_test(*, actor: Actor, channel: Channel) -> Outcome:
 def measure_objectives() -> None:
     """Keep the figures that lists of objectives show."""
     measure_all(actor=system("objectives"), at=timezone.now())
+
+
+@periodic("alerting.send_inboxes", every_seconds=30)
+def mail_inboxes() -> None:
+    """Mail the inboxes that are due."""
+    send_inboxes()

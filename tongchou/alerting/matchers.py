@@ -25,6 +25,15 @@ _ESCAPES = {"\\\\": "\\", '\\"': '"', "\\n": "\n"}
 
 def parse(text: str) -> list[Matcher]:
     """The matchers of a text: separated by commas or lines, braces around them allowed; raises Invalid."""
+    return check(_parse(text))
+
+
+def parse_filter(text: str) -> list[Matcher]:
+    """Like ``parse``, but for choosing what to show: there ``service!="orders"`` alone is no mistake."""
+    return _well_formed(_parse(text))
+
+
+def _parse(text: str) -> list[Matcher]:
     left = text.strip()
     if left.startswith("{") and left.endswith("}"):
         left = left[1:-1]
@@ -32,7 +41,7 @@ def parse(text: str) -> list[Matcher]:
     # A bare value ends at its line; a quoted one may hold anything but a bare line break.
     for line in left.split("\n"):
         found += _parse_line(line)
-    return check(found)
+    return found
 
 
 def _parse_line(line: str) -> list[Matcher]:
@@ -53,6 +62,19 @@ def _parse_line(line: str) -> list[Matcher]:
 
 def check(matchers: Sequence[Matcher]) -> list[Matcher]:
     """The same matchers, each well formed, the list neither empty nor one that matches everything; raises Invalid."""
+    found = _well_formed(matchers)
+    if all(each.matches("") for each in found):
+        raise Invalid(
+            "matchers.everything",
+            _("These matchers also match what has none of the labels, so they would match too much."),
+            field="matchers",
+            value=text_of(found),
+            remedy=_('Add one that does not match the empty text, e.g. service=~".+".'),
+        )
+    return found
+
+
+def _well_formed(matchers: Sequence[Matcher]) -> list[Matcher]:
     if not 0 < len(matchers) <= MAX_MATCHERS:
         raise Invalid(
             "matchers.count",
@@ -69,14 +91,6 @@ def check(matchers: Sequence[Matcher]) -> list[Matcher]:
                 full_match(each.value)
             except re2.error as error:
                 raise _refused(str(each), _("RE2 refuses this pattern: %(why)s") % {"why": error}) from None
-    if all(each.matches("") for each in matchers):
-        raise Invalid(
-            "matchers.everything",
-            _("These matchers also match what has none of the labels, so they would match too much."),
-            field="matchers",
-            value=text_of(matchers),
-            remedy=_('Add one that does not match the empty text, e.g. service=~".+".'),
-        )
     return list(matchers)
 
 

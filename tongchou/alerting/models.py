@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.core.models import Team
+from tongchou.core.sealed import SealedJSONField
 from tongchou.inventory.models import Resource
 
 
@@ -118,6 +119,7 @@ class AlertGroup(models.Model):
     closed_at = models.DateTimeField(null=True, blank=True)
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by_name = models.CharField(max_length=150, blank=True, default="")
+    acknowledged_until = models.DateTimeField(null=True, blank=True)
     # What ``settle`` decided last. ``told_round`` counts the notices of this group; ``held_*``: since when and why none
     # of its alerts is told; ``explains``: how many alerts of other groups are not told because of this one.
     settled_at = models.DateTimeField(null=True, blank=True)
@@ -136,6 +138,7 @@ class AlertGroup(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["state", "-opened_at"], name="alerting_group_newest"),
+            models.Index(fields=["-opened_at", "id"], name="alerting_group_all_newest"),
             models.Index(fields=["id"], condition=Q(settled_at=None), name="alerting_group_unsettled"),
         ]
 
@@ -200,6 +203,7 @@ class Alert(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["state", "-active_at"], name="alerting_alert_newest"),
             models.Index(fields=["rule", "-active_at"], name="alerting_alert_history"),
+            models.Index(fields=["-resolved_at"], condition=Q(state="resolved"), name="alerting_alert_ended"),
         ]
 
     def __str__(self) -> str:
@@ -231,7 +235,7 @@ class Channel(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=120, unique=True)
     kind = models.CharField(max_length=40)
-    settings = models.JSONField(default=dict)
+    settings = SealedJSONField(default=dict)  # addresses and headers may carry keys
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now)
     busy_until = models.DateTimeField(null=True, blank=True)
@@ -286,7 +290,9 @@ class Notification(models.Model):
             models.UniqueConstraint(fields=["group", "channel", "status", "round"], name="alerting_told_once")
         ]
         indexes: ClassVar = [
-            models.Index(fields=["channel", "next_try_at"], condition=Q(state="queued"), name="alerting_to_tell")
+            models.Index(fields=["channel", "next_try_at"], condition=Q(state="queued"), name="alerting_to_tell"),
+            models.Index(fields=["-created_at", "id"], name="alerting_told_newest"),
+            models.Index(fields=["finished_at"], condition=Q(state="failed"), name="alerting_not_told"),
         ]
 
     def __str__(self) -> str:
@@ -358,6 +364,7 @@ class Objective(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
     updated_by_name = models.CharField(max_length=150)
+    custom = models.JSONField(default=dict, db_default={}, blank=True)  # values of custom fields, by name
 
     class Meta:
         ordering: ClassVar = ["service", "name"]

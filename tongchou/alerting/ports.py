@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
+from tongchou.core.inbox_mail import Letter
 from tongchou.core.problems import Text
 
 
@@ -63,6 +64,17 @@ class Outcome:
 
 
 @runtime_checkable
+class Mailer(Protocol):
+    """A kind of channel that can also write to one person."""
+
+    kind: str
+
+    def mail(self, settings: Mapping[str, Any], secret: str | None, letter: Letter) -> Outcome:
+        """Deliver within a bounded time; never raises for what the other side does."""
+        ...
+
+
+@runtime_checkable
 class Channel(Protocol):
     """A kind of channel. One object serves all channels of its kind, from several threads."""
 
@@ -70,6 +82,10 @@ class Channel(Protocol):
 
     def check(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """The settings as they are kept; raises Invalid naming the field that does not fit."""
+        ...
+
+    def shown(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Kept settings as people may see them: what opens a door is masked."""
         ...
 
     def secret_help(self) -> Text | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import Count, Prefetch, Q, QuerySet, Window
+from django.db.models.functions import RowNumber
 
 from tongchou.alerting.models import (
     Alert,
@@ -22,6 +23,7 @@ from tongchou.alerting.models import (
 )
 from tongchou.alerting.state import severity_rank
 from tongchou.core.access import Actor, visible_teams
+from tongchou.core.counting import count_of
 from tongchou.inventory.models import Resource
 
 
@@ -31,6 +33,16 @@ def _visible(actor: Actor | None, prefix: str = "") -> Q:
     return Q() if teams is None else Q(**{f"{prefix}team__in": teams})
 
 
+def visible_groups(actor: Actor) -> QuerySet[AlertGroup]:
+    """The groups an actor may see, bare: for lists, which load what they show for one page."""
+    return AlertGroup.objects.filter(_visible(actor))
+
+
+def visible_alerts(actor: Actor) -> QuerySet[Alert]:
+    """The alerts an actor may see, bare. Pending ones belong to no team yet: only a global role sees them."""
+    return Alert.objects.filter(_visible(actor, "group__"))
+
+
 def groups(*, actor: Actor | None = None, state: str | None = None) -> QuerySet[AlertGroup]:
     """Groups, newest first, with ``alerts`` (and their resources) prefetched and ``firing`` counted."""
     found = AlertGroup.objects.filter(_visible(actor))
@@ -38,10 +50,52 @@ def groups(*, actor: Actor | None = None, state: str | None = None) -> QuerySet[
         found = found.filter(state=state)
     alerts = Alert.objects.order_by("-state", "active_at", "id").prefetch_related("resources__resource")
     return (
-        found.annotate(firing=Count("alerts", filter=Q(alerts__state=AlertStateChoice.FIRING)))
+        found.annotate(firing=count_of(Alert.objects.filter(state=AlertStateChoice.FIRING), "group"))
         .prefetch_related(Prefetch("alerts", queryset=alerts))
         .order_by("-opened_at", "id")
     )
+
+
+def listed_groups(ids: Iterable[UUID]) -> list[Any]:
+    """These groups, and of their alerts what a list says. Four queries; the alerts stay unread, they may be very many.
+
+    ``firing`` and ``members`` are counts, ``about`` the resources by name.
+    """
+    wanted = list(ids)
+    counts = alert_counts(wanted)
+    pairs = (
+        AlertResource.objects.filter(alert__group__in=wanted).values_list("alert__group_id", "resource_id").distinct()
+    )
+    about: dict[UUID | None, set[UUID]] = defaultdict(set)
+    for group_id, resource_id in pairs:
+        about[group_id].add(resource_id)
+    known = {row.pk: row for row in Resource.objects.filter(pk__in=set().union(*about.values())).order_by("name", "pk")}
+    rows: list[Any] = list(AlertGroup.objects.filter(pk__in=wanted).select_related("team"))
+    for row in rows:
+        row.firing = counts[row.pk][AlertStateChoice.FIRING]
+        row.members = counts[row.pk].total()
+        row.about = [each for pk, each in known.items() if pk in about[row.pk]]
+    return rows
+
+
+def alert_counts(groups: Iterable[UUID]) -> dict[UUID | None, Counter[str]]:
+    """How many alerts of each state each of these groups has. One query."""
+    found: dict[UUID | None, Counter[str]] = defaultdict(Counter)
+    rows = Alert.objects.filter(group__in=list(groups)).order_by().values_list("group_id", "state")
+    for group_id, state, count in rows.annotate(count=Count("*")):
+        found[group_id][state] = count
+    return found
+
+
+def first_alerts(groups: Iterable[UUID], most: int) -> dict[UUID | None, list[Alert]]:
+    """The alerts of each of these groups, firing ones first, then the newest, at most ``most`` each. Four queries."""
+    place = Window(RowNumber(), partition_by="group_id", order_by=["state", "-active_at", "id"])
+    placed = Alert.objects.filter(group__in=list(groups)).order_by().annotate(place=place).filter(place__lte=most)
+    rows = Alert.objects.filter(pk__in=list(placed.values_list("pk", flat=True)))
+    found: dict[UUID | None, list[Alert]] = defaultdict(list)
+    for alert in rows.order_by("state", "-active_at", "id").prefetch_related("resources__resource"):
+        found[alert.group_id].append(alert)
+    return found
 
 
 def open_groups(*, actor: Actor | None = None) -> QuerySet[AlertGroup]:
@@ -123,8 +177,8 @@ def rules(*, kind: str | None = None, health: str | None = None) -> QuerySet[Rul
     if health is not None:
         found = found.filter(health=health)
     return found.annotate(
-        firing=Count("alerts", filter=Q(alerts__state=AlertStateChoice.FIRING)),
-        pending=Count("alerts", filter=Q(alerts__state=AlertStateChoice.PENDING)),
+        firing=count_of(Alert.objects.filter(state=AlertStateChoice.FIRING), "rule"),
+        pending=count_of(Alert.objects.filter(state=AlertStateChoice.PENDING), "rule"),
     ).order_by("group__file__name", "group__position", "position")
 
 

@@ -21,6 +21,7 @@ REPEAT_INTERVAL = "alerting.repeat_interval_seconds"
 RELEASE_WAIT = "alerting.release_wait_seconds"
 INHIBIT_RULES = "alerting.inhibit_rules"
 HOLD_DEPENDANTS = "alerting.hold_dependants"
+SELF_RULES = "alerting.self_rules"
 OWN_SERVICES = "alerting.own_services"
 MAX_INHIBIT_RULES = 200
 
@@ -137,4 +138,11 @@ register(
     ["tongchou"],
     _("Values of the labels service and job that are the monitoring itself: never held because something is down."),
     validate=_names,
+)
+register(
+    SELF_RULES,
+    str,
+    "",
+    _("The digest of the platform's own rule file as it was last installed."),
+    elsewhere=_("The platform keeps it; change or delete the rule file tongchou-self.yml instead."),
 )

@@ -168,6 +168,7 @@ def _write(read: Mapping[UUID, _Group], found: Mapping[UUID, Suppression], times
             row.explains = explains.get(key, 0)
             _mark(alerts, found, now)
             _hold_or_release(row, alerts, now)
+            _end_acknowledgement(row, now)
             reason = _told(row, alerts, times, now)
             row.settled_at = row.settled_at or now
             if _kept(row, _GROUP_FIELDS) != before[0]:
@@ -236,6 +237,13 @@ def _hold_or_release(row: AlertGroup, alerts: Collection[Alert], now: datetime) 
         _record(row, "alert.group_released", {"by": row.held_by}, [], now)
 
 
+def _end_acknowledgement(row: AlertGroup, now: datetime) -> None:
+    """Take back an acknowledgement whose time has come. Event alert.group_unacknowledged."""
+    if row.state == GroupState.OPEN and row.acknowledged_until is not None and row.acknowledged_until <= now:
+        _record(row, "alert.group_unacknowledged", {"of": row.acknowledged_by_name, "expired": True}, [], now)
+        row.acknowledged_at, row.acknowledged_until, row.acknowledged_by_name = None, None, ""
+
+
 def _record(row: AlertGroup, verb: str, payload: dict[str, object], about: list[str], now: datetime) -> None:
     ledger.record(actor=ACTOR, verb=verb, subject=ref(row), about=about, payload={"key": row.key, **payload}, at=now)
 
@@ -273,6 +281,9 @@ _GROUP_FIELDS = (
     "released_at",
     "explains",
     "told_explains",
+    "acknowledged_at",
+    "acknowledged_by_name",
+    "acknowledged_until",
 )
 
 

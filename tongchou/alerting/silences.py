@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -15,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from tongchou.alerting import matchers as matching
 from tongchou.alerting import tell
-from tongchou.alerting.models import Alert, AlertStateChoice, Silence, SilenceState
+from tongchou.alerting.models import Alert, AlertStateChoice, Silence, SilenceState, Suppressed
 from tongchou.core import ledger
 from tongchou.core.access import Actor, check
 from tongchou.core.problems import Conflict, Invalid, NotFound
@@ -24,6 +25,8 @@ from tongchou.telemetry.series import Matcher
 
 MAX_DAYS = 366
 MAX_COMMENT = 2000
+LOOK_BACK = timedelta(days=1)
+MAX_ENDED = 20_000
 # A clock of a client may be a little behind ours.
 PAST_TOLERANCE = timedelta(minutes=1)
 _ABOUT = re.compile(r"(changes|incidents)\.[a-z]{1,40}:[0-9a-f-]{36}")
@@ -31,27 +34,53 @@ _ABOUT = re.compile(r"(changes|incidents)\.[a-z]{1,40}:[0-9a-f-]{36}")
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What matchers match now: how many active alerts, and the first of them."""
+    """What matchers match: how many active alerts now and the first of them; what ended in the last day.
+
+    ``ended``: alert name -> how many that match fired and ended in the last day, the most first. ``looked_back``:
+    whether all of the day was looked at; at most ``MAX_ENDED`` of its alerts are.
+    """
 
     count: int
     alerts: list[Alert]
+    ended: dict[str, int]
+    looked_back: bool
+
+    @property
+    def ended_count(self) -> int:
+        """Alerts of the last day in all."""
+        return sum(self.ended.values())
 
 
 def preview(*, actor: Actor, matchers: Sequence[Matcher], limit: int = 100) -> Preview:
-    """The pending and firing alerts that a silence with these matchers would hold now. One query."""
+    """What a silence with these matchers would hold now, and would have held in the last day. Two queries."""
     check(actor, "alerting.respond")
     wanted = matching.check(matchers)
     active = Alert.objects.filter(state__in=[AlertStateChoice.PENDING, AlertStateChoice.FIRING])
+    past = Alert.objects.filter(state=AlertStateChoice.RESOLVED, resolved_at__gte=timezone.now() - LOOK_BACK)
     for each in wanted:
         # The database takes the coarse part of the work; what it lets through is matched below.
         if each.op == "=" and each.name == "alertname" and each.value and len(each.value) < 250:
-            active = active.filter(name=each.value)
+            active, past = active.filter(name=each.value), past.filter(name=each.value)
     found = [
         alert
         for alert in active.select_related("group").order_by("-state", "-active_at", "id")
         if matching.matches(wanted, alert.labels)
     ]
-    return Preview(len(found), found[:limit])
+    rows = list(past.exclude(fired_at=None).order_by("-resolved_at").values_list("name", "labels")[: MAX_ENDED + 1])
+    ended = Counter(name for name, labels in rows[:MAX_ENDED] if matching.matches(wanted, labels))
+    return Preview(len(found), found[:limit], dict(ended.most_common()), len(rows) <= MAX_ENDED)
+
+
+def held_by(rows: Iterable[Silence]) -> dict[UUID, int]:
+    """How many firing alerts each of these silences holds now, by the silence's id. One query."""
+    wanted = {ref(row): row.pk for row in rows}
+    firing = Alert.objects.filter(state=AlertStateChoice.FIRING, suppressed=Suppressed.SILENCED)
+    counts: dict[UUID, int] = dict.fromkeys(wanted.values(), 0)
+    for refs in firing.values_list("suppressed_by", flat=True):
+        for each in refs:
+            if each in wanted:
+                counts[wanted[each]] += 1
+    return counts
 
 
 def create_silence(
@@ -71,8 +100,8 @@ def create_silence(
     check(actor, "alerting.respond")
     now = timezone.now()
     wanted = matching.check(matchers)
-    begins = _times(starts_at, ends_at, now)
-    comment = _comment(comment)
+    begins = check_times(starts_at, ends_at, now)
+    comment = check_comment(comment)
     if about and not _ABOUT.fullmatch(about):
         raise Invalid(
             "silence.about",
@@ -97,7 +126,8 @@ def create_silence(
     return row
 
 
-def _times(starts_at: datetime | None, ends_at: datetime, now: datetime) -> datetime:
+def check_times(starts_at: datetime | None, ends_at: datetime, now: datetime) -> datetime:
+    """Return when a silence of these times begins; Invalid when there cannot be one."""
     for name, value in (("starts_at", starts_at), ("ends_at", ends_at)):
         if value is not None and value.tzinfo is None:
             raise Invalid(
@@ -126,7 +156,8 @@ def _times(starts_at: datetime | None, ends_at: datetime, now: datetime) -> date
     return begins
 
 
-def _comment(text: str) -> str:
+def check_comment(text: str) -> str:
+    """Return a comment as it is kept; Invalid for none, or one that is too long."""
     text = text.strip()
     if not text or len(text) > MAX_COMMENT or "\x00" in text:
         raise Invalid(
@@ -169,8 +200,8 @@ def extend_silence(*, actor: Actor, silence_id: UUID, ends_at: datetime, comment
                 _("This silence has ended."),
                 remedy=_("Create a new one with the same matchers."),
             )
-        _times(row.starts_at, ends_at, now)
-        kept = row.comment if comment is None else _comment(comment)
+        check_times(row.starts_at, ends_at, now)
+        kept = row.comment if comment is None else check_comment(comment)
         if (row.ends_at, row.comment) == (ends_at, kept):
             return row
         before = row.ends_at

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
@@ -14,15 +16,18 @@ from pydantic import Field
 from tongchou.alerting import actions, reads
 from tongchou.alerting.durations import format_seconds
 from tongchou.alerting.jobs import send_test
-from tongchou.alerting.models import AlertGroup, AlertStateChoice, Channel, GroupState, Rule, RuleFile, RuleGroup
+from tongchou.alerting.models import Alert, AlertGroup, AlertStateChoice, Channel, GroupState, Rule, RuleFile, RuleGroup
 from tongchou.alerting.rulefile import MAX_BYTES
-from tongchou.api.paging import Offset
+from tongchou.api.bodies import Body
+from tongchou.api.document import bytes_of
+from tongchou.api.paging import Offset, page_of
 from tongchou.core import secrets
 from tongchou.core.access import Actor, check, check_anywhere
 from tongchou.core.problems import BadRequest, Invalid, NotFound, TooLarge, UnsupportedMedia
 
 router = Router(tags=["alerting"])
 
+ALERTS_SHOWN = 5  # of each group of a list
 _TEXT_TYPES = frozenset({"", "application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml", "text/plain"})
 
 
@@ -73,7 +78,7 @@ def list_rule_files(request: HttpRequest, limit: int = 100, offset: Offset = 0) 
     return {"items": [_file(row) for row in rows[offset : offset + limit]], "count": RuleFile.objects.count()}
 
 
-@router.get("/rule-files/{name}")
+@router.get("/rule-files/{name}", openapi_extra=bytes_of("application/yaml"))
 def get_rule_file(request: HttpRequest, name: str) -> HttpResponse:
     """The text of a rule file, as it was given."""
     check_anywhere(_actor(request), "alerting.view")
@@ -88,7 +93,7 @@ def get_rule_file(request: HttpRequest, name: str) -> HttpResponse:
 @router.put(
     "/rule-files/{name}",
     response=RuleFileOut,
-    openapi_extra={"requestBody": {"content": {"application/yaml": {"schema": {"type": "string"}}}, "required": True}},
+    openapi_extra={"requestBody": {"content": {"application/yaml": {"schema": {"type": "object"}}}, "required": True}},
 )
 def put_rule_file(request: HttpRequest, name: str) -> dict[str, Any]:
     """Put a Prometheus rule file in force, as a whole or not at all; the body is YAML."""
@@ -256,10 +261,10 @@ def list_alerts(request: HttpRequest, state: str | None = None, limit: int = 100
     _state(state, list(AlertStateChoice.values))
     limit, offset = _page(limit, offset)
     rows = reads.alerts(actor=actor, state=state)
-    return {"items": [reads.alert_row(row) for row in rows[offset : offset + limit]], "count": rows.count()}
+    return {"items": [reads.alert_row(row) for row in page_of(rows, offset, limit)], "count": rows.count()}
 
 
-class Note(Schema):
+class Note(Body):
     """What somebody wants to say with an acknowledgement."""
 
     note: str = Field(default="", max_length=2000)
@@ -276,6 +281,7 @@ class AlertGroupOut(Schema):
     """Alerts that are told together.
 
     ``held_by``: why none of them is told since ``held_at``; ``explains``: alerts of other groups it keeps quiet.
+    A list holds the first ``alerts`` of each group alone, firing ones first, then the newest; one group holds all.
     """
 
     id: UUID
@@ -289,10 +295,12 @@ class AlertGroupOut(Schema):
     closed_at: datetime | None
     acknowledged_at: datetime | None
     acknowledged_by: str
+    acknowledged_until: datetime | None
     told_at: datetime | None
     held_at: datetime | None
     held_by: str
     explains: int
+    alert_count: int
     alerts: list[AlertOut]
 
 
@@ -303,37 +311,48 @@ class AlertGroupList(Schema):
     count: int
 
 
-def _group(group: AlertGroup) -> dict[str, Any]:
+def _whole(group: AlertGroup) -> dict[str, Any]:
     members = list(group.alerts.all())
+    return _group(group, members, Counter(alert.state for alert in members))
+
+
+def _group(group: AlertGroup, alerts: Iterable[Alert], counts: Counter[str]) -> dict[str, Any]:
     return {
         "id": group.pk,
         "key": group.key,
         "labels": group.labels,
         "state": group.state,
         "severity": group.severity,
-        "firing": sum(alert.state == AlertStateChoice.FIRING for alert in members),
+        "firing": counts[AlertStateChoice.FIRING],
         "started_at": group.started_at,
         "opened_at": group.opened_at,
         "closed_at": group.closed_at,
         "acknowledged_at": group.acknowledged_at,
         "acknowledged_by": group.acknowledged_by_name,
+        "acknowledged_until": group.acknowledged_until,
         "told_at": group.told_at,
         "held_at": group.held_at,
         "held_by": group.held_by if group.held_at else "",
         "explains": group.explains,
-        "alerts": [reads.alert_row(alert) for alert in members],
+        "alert_count": counts.total(),
+        "alerts": [reads.alert_row(alert) for alert in alerts],
     }
 
 
 @router.get("/alert-groups", response=AlertGroupList)
 def list_groups(request: HttpRequest, state: str | None = None, limit: int = 100, offset: Offset = 0) -> dict[str, Any]:
-    """List groups of alerts with their alerts; ``state`` open or closed."""
+    """List groups of alerts with the first of their alerts; ``state`` open or closed."""
     actor = _actor(request)
     check_anywhere(actor, "alerting.view")
     _state(state, list(GroupState.values))
     limit, offset = _page(limit, offset)
-    rows = reads.groups(actor=actor, state=state)
-    return {"items": [_group(row) for row in rows[offset : offset + limit]], "count": rows.count()}
+    rows = reads.visible_groups(actor).order_by("-opened_at", "id")
+    if state is not None:
+        rows = rows.filter(state=state)
+    shown = page_of(rows, offset, limit)
+    ids = [row.pk for row in shown]
+    first, counts = reads.first_alerts(ids, ALERTS_SHOWN), reads.alert_counts(ids)
+    return {"items": [_group(row, first[row.pk], counts[row.pk]) for row in shown], "count": rows.count()}
 
 
 @router.get("/alert-groups/{group_id}", response=AlertGroupOut)
@@ -344,16 +363,33 @@ def get_group(request: HttpRequest, group_id: UUID) -> dict[str, Any]:
     group = reads.groups(actor=actor).filter(pk=group_id).first()
     if group is None:
         raise NotFound("alert_group.unknown", _("There is no such group of alerts."))
-    return _group(group)
+    return _whole(group)
+
+
+class Acknowledgement(Note):
+    """``for_seconds``: reminders begin again after that time; left out, they stop until the group closes."""
+
+    for_seconds: float | None = None
 
 
 @router.post("/alert-groups/{group_id}/acknowledge", response=AlertGroupOut)
-def acknowledge_group(request: HttpRequest, group_id: UUID, body: Note | None = None) -> dict[str, Any]:
-    """Say that somebody has seen the group."""
-    return _group(actions.acknowledge_group(actor=_actor(request), group_id=group_id, note=body.note if body else ""))
+def acknowledge_group(request: HttpRequest, group_id: UUID, body: Acknowledgement | None = None) -> dict[str, Any]:
+    """Say that somebody has seen the group: it is not repeated."""
+    said = body or Acknowledgement()
+    return _whole(
+        actions.acknowledge_group(
+            actor=_actor(request), group_id=group_id, note=said.note, for_seconds=said.for_seconds
+        )
+    )
 
 
-class ChannelIn(Schema):
+@router.delete("/alert-groups/{group_id}/acknowledge", response=AlertGroupOut)
+def unacknowledge_group(request: HttpRequest, group_id: UUID) -> dict[str, Any]:
+    """Take the acknowledgement back: the group is repeated again."""
+    return _whole(actions.unacknowledge_group(actor=_actor(request), group_id=group_id))
+
+
+class ChannelIn(Body):
     """A channel to create or change; without ``secret`` it keeps the one it has."""
 
     kind: str = Field(default="webhook", max_length=40)
@@ -369,7 +405,10 @@ class NewChannelIn(ChannelIn):
 
 
 class ChannelOut(Schema):
-    """A channel; whether it has a secret, never the secret."""
+    """A channel; whether it has a secret, never the secret. Keys in addresses and headers are masked.
+
+    Settings given back as they are shown stay what they are.
+    """
 
     id: UUID
     name: str
@@ -394,7 +433,7 @@ def _channel(row: Channel, known: set[str]) -> dict[str, Any]:
         "id": row.pk,
         "name": row.name,
         "kind": row.kind,
-        "settings": row.settings,
+        "settings": actions.shown_settings(row),
         "enabled": row.enabled,
         "has_secret": actions.secret_name(row) in known,
         "failures": row.failures,
@@ -447,7 +486,7 @@ def _find_channel(name: str) -> Channel:
 
 @router.put("/channels/{name}", response=ChannelOut)
 def put_channel(request: HttpRequest, name: str, body: ChannelIn) -> dict[str, Any]:
-    """Create or change a channel."""
+    """Create or change a channel. Another host, port or address drops the kept secret unless it is given anew."""
     return _one_channel(
         actions.put_channel(
             actor=_actor(request),
@@ -529,6 +568,6 @@ def list_notifications(
             "created_at": row.created_at,
             "finished_at": row.finished_at,
         }
-        for row in rows[offset : offset + limit]
+        for row in page_of(rows, offset, limit)
     ]
     return {"items": items, "count": rows.count()}

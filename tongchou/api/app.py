@@ -5,25 +5,40 @@ from __future__ import annotations
 import importlib
 import logging
 import pkgutil
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import DataError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.utils.translation import gettext_lazy as _
-from ninja import NinjaAPI, Router
+from ninja import Router
 from ninja.errors import HttpError, ValidationError
 from ninja.security.base import AuthBase
 from ninja.utils import check_csrf
 
 import tongchou.api as package
 from tongchou import __version__
+from tongchou.api.document import DocumentedAPI
 from tongchou.api.parser import StrictParser
+from tongchou.core.access import Actor
 from tongchou.core.problems import AccessDenied, BadRequest, Invalid, NotFound, NotSignedIn, Problem, TooLarge
 from tongchou.middleware import problem_json, problem_of_database, problem_of_value
 
 log = logging.getLogger(__name__)
+
+
+def _signed_in(request: HttpRequest) -> Actor:
+    actor: Actor = request.actor  # type: ignore[attr-defined]  # set by actor_middleware
+    if actor.kind == "nobody":
+        raise NotSignedIn(
+            "api.not_signed_in",
+            _("This needs a token or a signed-in session."),
+            remedy=_("Send Authorization: Bearer tc_... (People and tokens makes one)."),
+        )
+    return actor
 
 
 class SignedIn(AuthBase):
@@ -35,13 +50,7 @@ class SignedIn(AuthBase):
 
     def __call__(self, request: HttpRequest) -> Any:
         """Return the actor; raise NotSignedIn for nobody."""
-        actor = request.actor  # type: ignore[attr-defined]  # set by actor_middleware
-        if actor.kind == "nobody":
-            raise NotSignedIn(
-                "api.not_signed_in",
-                _("This needs a token or a signed-in session."),
-                remedy=_("Send Authorization: Bearer tc_... (People and tokens makes one)."),
-            )
+        actor = _signed_in(request)
         if actor.kind == "user":
             refused = check_csrf(request)
             if refused:
@@ -53,12 +62,29 @@ class SignedIn(AuthBase):
         return actor
 
 
-api = NinjaAPI(
+def _documented(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Show the description of the API to those who are signed in, or have a token."""
+
+    @wraps(view)
+    def signed_in(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            if request.method not in ("GET", "HEAD"):
+                return HttpResponseNotAllowed(["GET", "HEAD"])
+            _signed_in(request)
+        except Problem as problem:
+            return problem_json(problem)
+        return view(request, *args, **kwargs)
+
+    return signed_in
+
+
+api = DocumentedAPI(
     title="Tongchou 统筹",
     version=__version__,
     description="The operations ledger. Errors are RFC 9457 problems: code, detail, field, value, remedy.",
     auth=SignedIn(),
     parser=StrictParser(),
+    docs_decorator=_documented,
     urls_namespace="api",
     openapi_extra={"info": {"license": {"name": "Apache-2.0"}}},
 )

@@ -10,13 +10,18 @@ from django.http import HttpRequest
 from ninja import Router, Schema
 from pydantic import Field
 
+from tongchou.api import custom_values
+from tongchou.api.bodies import Body
 from tongchou.api.core import actor_of
-from tongchou.api.paging import Offset
+from tongchou.api.paging import Offset, page_of
 from tongchou.changes import actions, reads
 from tongchou.changes.models import Deployment, DeploymentSource
+from tongchou.core.custom_fields import fields_of, shown
+from tongchou.core.field_types import FieldDef
 from tongchou.core.refs import ref
 
 router = Router(tags=["changes"])
+KIND = "changes.deployment"
 
 
 class DeploymentOut(Schema):
@@ -39,6 +44,7 @@ class DeploymentOut(Schema):
     received_at: datetime
     url: str
     actor: str
+    custom: dict[str, Any] = Field(default_factory=dict)
 
 
 class DeploymentPage(Schema):
@@ -48,7 +54,7 @@ class DeploymentPage(Schema):
     count: int
 
 
-class SourceIn(Schema):
+class SenderIn(Body):
     """The secret with which the sender signs; kept encrypted and never shown."""
 
     secret: str = Field(min_length=1, max_length=4096)
@@ -70,7 +76,7 @@ class SourcePage(Schema):
     count: int
 
 
-def _deployment(row: Deployment) -> dict[str, Any]:
+def _deployment(row: Deployment, fields: list[FieldDef] | None = None) -> dict[str, Any]:
     same = ("id", "title", "version", "previous_version", "environment", "status", "source", "delivery_id")
     times = ("started_at", "finished_at", "received_at", "url")
     return {
@@ -80,6 +86,7 @@ def _deployment(row: Deployment) -> dict[str, Any]:
         "service_ref": ref(row.service) if row.service else None,
         "service_known": row.service_id is not None,
         "actor": row.actor_name,
+        "custom": shown(row, fields),
     }
 
 
@@ -101,10 +108,11 @@ def list_deployments(
     limit: int = 100,
     offset: Offset = 0,
 ) -> dict[str, Any]:
-    """List deployments, the latest start first."""
+    """List deployments, the latest start first; cf.<custom field> filters by a custom field."""
     rows = reads.deployments(actor_of(request), service=service, since=since, until=until)
+    rows, fields = custom_values.filtered(request, rows, KIND), fields_of(KIND)
     limit, offset = max(1, min(limit, 500)), max(0, offset)
-    return {"items": [_deployment(each) for each in rows[offset : offset + limit]], "count": rows.count()}
+    return {"items": [_deployment(each, fields) for each in page_of(rows, offset, limit)], "count": rows.count()}
 
 
 @router.get("/deployments/{uuid:deployment_id}", response=DeploymentOut)
@@ -121,6 +129,6 @@ def list_sources(request: HttpRequest) -> dict[str, Any]:
 
 
 @router.put("/deployment-sources/{name}", response=SourceOut)
-def put_source(request: HttpRequest, name: str, body: SourceIn) -> dict[str, Any]:
+def put_source(request: HttpRequest, name: str, body: SenderIn) -> dict[str, Any]:
     """Create a sender, or give it a new secret."""
     return _source(actions.put_source(actor=actor_of(request), name=name, secret=body.secret))

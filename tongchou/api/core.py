@@ -13,10 +13,11 @@ from django.utils import timezone
 from ninja import Router, Schema, Status
 from pydantic import Field
 
-from tongchou.api.paging import Offset
-from tongchou.core import approvals, jobs, ledger, people, seal, secrets, settings_store, tokens
+from tongchou.api.bodies import Body
+from tongchou.api.paging import Offset, page_of
+from tongchou.core import job_control, ledger, people, seal, secrets, settings_store, tokens
 from tongchou.core.access import Actor, check
-from tongchou.core.models import ApiToken, Approval, Event, Job, Membership, Role, User
+from tongchou.core.models import ApiToken, Event, Job, Membership, Role, User
 
 router = Router(tags=["core"])
 
@@ -52,13 +53,14 @@ def me(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-class UserIn(Schema):
+class UserIn(Body):
     """A person to create; without a password a service account."""
 
     username: str = Field(min_length=1, max_length=150)
     password: str | None = Field(default=None, max_length=200)
     role: Role | None = Role.VIEWER
     display_name: str = Field(default="", max_length=120)
+    must_change_password: bool = False
 
 
 class UserOut(Schema):
@@ -92,7 +94,14 @@ class Page(Schema):
     count: int
 
 
-@router.get("/users")
+class UserPage(Schema):
+    """A page of people."""
+
+    items: list[UserOut]
+    count: int
+
+
+@router.get("/users", response=UserPage)
 def list_users(request: HttpRequest, limit: int = 100, offset: Offset = 0) -> dict[str, Any]:
     """List people with their global role."""
     check(actor_of(request), "access.view")
@@ -100,7 +109,7 @@ def list_users(request: HttpRequest, limit: int = 100, offset: Offset = 0) -> di
     users = User.objects.order_by("username")
     rows = list(users[offset : offset + limit])
     roles = dict(Membership.objects.filter(team__isnull=True, user__in=rows).values_list("user_id", "role"))
-    return {"items": [UserOut(**_user(each, roles.get(each.pk))) for each in rows], "count": users.count()}
+    return {"items": [_user(each, roles.get(each.pk)) for each in rows], "count": users.count()}
 
 
 @router.post("/users", response={201: UserOut})
@@ -113,11 +122,12 @@ def create_user(request: HttpRequest, body: UserIn) -> Status[dict[str, Any]]:
         role=body.role,
         display_name=body.display_name,
         is_service=body.password is None,
+        must_change_password=body.must_change_password,
     )
     return Status(201, _user(user, body.role.value if body.role else None))
 
 
-class TokenIn(Schema):
+class TokenIn(Body):
     """A token to create; `username` defaults to the caller."""
 
     name: str
@@ -151,7 +161,14 @@ def _token(row: ApiToken) -> dict[str, Any]:
     return {**{name: getattr(row, name) for name in names}, "username": row.user.username}
 
 
-@router.get("/tokens")
+class TokenPage(Schema):
+    """A page of tokens."""
+
+    items: list[TokenOut]
+    count: int
+
+
+@router.get("/tokens", response=TokenPage)
 def list_tokens(request: HttpRequest, limit: int = 100, offset: Offset = 0) -> dict[str, Any]:
     """List tokens: one's own; an administrator sees all."""
     actor = actor_of(request)
@@ -159,7 +176,7 @@ def list_tokens(request: HttpRequest, limit: int = 100, offset: Offset = 0) -> d
     if actor.global_role is not Role.ADMIN:
         rows = rows.filter(user__pk=actor.user_id) if actor.user_id else rows.none()
     limit, offset = max(1, min(limit, 500)), max(0, offset)
-    return {"items": [TokenOut(**_token(each)) for each in rows[offset : offset + limit]], "count": rows.count()}
+    return {"items": [_token(each) for each in rows[offset : offset + limit]], "count": rows.count()}
 
 
 @router.post("/tokens", response={201: TokenCreated})
@@ -183,73 +200,38 @@ def revoke_token(request: HttpRequest, token_id: UUID) -> Status[None]:
     return Status(204, None)
 
 
-class ApprovalOut(Schema):
-    """A request for approval: what exactly, for which scope, until when."""
+class SettingOut(Schema):
+    """A run-time setting."""
 
-    id: UUID
-    subject: str
-    action: str
-    content_hash: str
-    scope: dict[str, Any]
-    reason: str
-    state: str
-    requested_by_name: str
-    requested_at: datetime
-    expires_at: datetime
-    decided_by_name: str
-    decided_at: datetime | None
-    comment: str
+    key: str
+    value: Any
 
 
-class ApprovalPage(Schema):
-    """A page of approvals."""
+class DescribedSetting(SettingOut):
+    """A run-time setting and what it means."""
 
-    items: list[ApprovalOut]
+    type: str
+    default: Any
+    help: str
+
+
+class SettingPage(Schema):
+    """All run-time settings."""
+
+    items: list[DescribedSetting]
     count: int
 
 
-@router.get("/approvals", response=ApprovalPage)
-def list_approvals(
-    request: HttpRequest, state: str | None = None, limit: int = 100, offset: Offset = 0
-) -> dict[str, Any]:
-    """List approvals; state=pending gives the inbox."""
-    check(actor_of(request), "approvals.view")
-    limit, offset = max(1, min(limit, 500)), max(0, offset)
-    rows = approvals.pending() if state == "pending" else Approval.objects.order_by("-requested_at")
-    if state and state != "pending":
-        rows = rows.filter(state=state)
-    return {"items": list(rows[offset : offset + limit]), "count": rows.count()}
-
-
-class Decision(Schema):
-    """What the approver says."""
-
-    comment: str = Field(default="", max_length=2000)
-
-
-@router.post("/approvals/{uuid:approval_id}/approve", response=ApprovalOut)
-def approve(request: HttpRequest, approval_id: UUID, body: Decision | None = None) -> Approval:
-    """Approve; refused to the one who asked."""
-    row = get_object_or_404(Approval, pk=approval_id)
-    return approvals.approve(actor=actor_of(request), approval=row, comment=body.comment if body else "")
-
-
-@router.post("/approvals/{uuid:approval_id}/reject", response=ApprovalOut)
-def reject(request: HttpRequest, approval_id: UUID, body: Decision | None = None) -> Approval:
-    """Reject."""
-    row = get_object_or_404(Approval, pk=approval_id)
-    return approvals.reject(actor=actor_of(request), approval=row, comment=body.comment if body else "")
-
-
-@router.get("/settings")
+@router.get("/settings", response=SettingPage)
 def list_settings(request: HttpRequest) -> dict[str, Any]:
     """List run-time settings with their values, defaults and meaning."""
     check(actor_of(request), "settings.view")
+    changes = settings_store.newest()
     items = [
         {
             "key": each.key,
             "type": each.type.__name__,
-            "value": settings_store.get(each.key),
+            "value": changes[each.key].value if each.key in changes else each.default,
             "default": each.default,
             "help": str(each.help),
         }
@@ -258,33 +240,33 @@ def list_settings(request: HttpRequest) -> dict[str, Any]:
     return {"items": items, "count": len(items)}
 
 
-class SettingIn(Schema):
+class SettingIn(Body):
     """A new value."""
 
     value: Any
 
 
-@router.get("/settings/{key}")
+@router.get("/settings/{key}", response=SettingOut)
 def get_setting(request: HttpRequest, key: str) -> dict[str, Any]:
     """Return one run-time setting."""
     check(actor_of(request), "settings.view")
     return {"key": key, "value": settings_store.get(key)}
 
 
-@router.put("/settings/{key}")
+@router.put("/settings/{key}", response=SettingOut)
 def put_setting(request: HttpRequest, key: str, body: SettingIn) -> dict[str, Any]:
     """Change a run-time setting; its history stays."""
     row = settings_store.put(actor=actor_of(request), key=key, value=body.value)
     return {"key": row.key, "value": row.value}
 
 
-class SecretIn(Schema):
+class SecretIn(Body):
     """A secret's value; it is never returned."""
 
     value: str
 
 
-@router.get("/secrets")
+@router.get("/secrets", response=Page)
 def list_secrets(request: HttpRequest) -> dict[str, Any]:
     """List the names of secrets; values are never shown."""
     check(actor_of(request), "secrets.manage")
@@ -344,7 +326,23 @@ def list_events(
     return {"items": rows, "count": len(rows)}
 
 
-@router.get("/ledger/verify")
+class FindingOut(Schema):
+    """One place where the chain does not hold."""
+
+    segment: str
+    position: int
+    event_id: int | None
+    what: str
+
+
+class VerifiedOut(Schema):
+    """What the check of the chain found, and how many events wait for their seal."""
+
+    findings: list[FindingOut]
+    unsealed: int
+
+
+@router.get("/ledger/verify", response=VerifiedOut)
 def verify_ledger(request: HttpRequest) -> dict[str, Any]:
     """Recompute the chain of sealed events; `findings` is empty when it holds."""
     check(actor_of(request), "settings.edit")
@@ -372,18 +370,28 @@ class JobPage(Schema):
 
 
 @router.get("/jobs", response=JobPage)
-def list_jobs(request: HttpRequest, state: str | None = None, limit: int = 100, offset: Offset = 0) -> dict[str, Any]:
+def list_jobs(
+    request: HttpRequest, state: str | None = None, name: str | None = None, limit: int = 100, offset: Offset = 0
+) -> dict[str, Any]:
     """List jobs, newest first; state=dead are the ones a person must look at."""
     check(actor_of(request), "jobs.view")
     rows = Job.objects.order_by("-created_at")
     if state:
         rows = rows.filter(state=state)
+    if name:
+        rows = rows.filter(name=name)
     limit, offset = max(1, min(limit, 500)), max(0, offset)
-    return {"items": list(rows[offset : offset + limit]), "count": rows.count()}
+    return {"items": page_of(rows, offset, limit), "count": rows.count()}
 
 
-@router.post("/jobs/{uuid:job_id}/retry")
+@router.post("/jobs/{uuid:job_id}/retry", response=dict[str, bool])
 def retry_job(request: HttpRequest, job_id: UUID) -> dict[str, Any]:
     """Put a dead job back in the queue."""
-    check(actor_of(request), "jobs.manage")
-    return {"queued": jobs.retry_dead(get_object_or_404(Job, pk=job_id))}
+    job_control.retry(actor=actor_of(request), job_id=job_id)
+    return {"queued": True}
+
+
+@router.post("/jobs/{uuid:job_id}/cancel", response=JobOut)
+def cancel_job(request: HttpRequest, job_id: UUID) -> Job:
+    """Take back a job that has not begun; it stays visible as dead."""
+    return job_control.cancel(actor=actor_of(request), job_id=job_id)

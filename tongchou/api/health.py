@@ -6,18 +6,17 @@ import os
 import threading
 import time
 from collections.abc import Iterable
+from resource import RLIMIT_NOFILE, getrlimit
 
 import psutil
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from tongchou import __version__
 from tongchou.core.access import check
-from tongchou.core.models import Event, Job
+from tongchou.core.meters import Family, Labels, by, counter, families, gauge, text
 from tongchou.core.problems import NotSignedIn, Problem
-from tongchou.core.seal import unsealed_count
 from tongchou.middleware import problem_json
 from tongchou.telemetry.reads import store_stats
 
@@ -47,68 +46,42 @@ def readyz(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _line(name: str, value: float, **labels: str) -> str:
-    inside = ",".join(f'{key}="{text}"' for key, text in labels.items())
-    return f"{name}{{{inside}}} {value:g}" if inside else f"{name} {value!r}"
-
-
-def _metrics() -> Iterable[str]:
+def _process() -> Iterable[Family]:
     process = psutil.Process()
     with process.oneshot():
         cpu, memory, files = process.cpu_times(), process.memory_info(), process.num_fds()
-    yield "# TYPE tongchou_build_info gauge"
-    yield _line("tongchou_build_info", 1, version=__version__)
-    yield "# TYPE process_start_time_seconds gauge"
-    yield _line("process_start_time_seconds", STARTED)
-    yield "# TYPE process_cpu_seconds_total counter"
-    yield _line("process_cpu_seconds_total", cpu.user + cpu.system)
-    yield "# TYPE process_resident_memory_bytes gauge"
-    yield _line("process_resident_memory_bytes", memory.rss)
-    yield "# TYPE process_open_fds gauge"
-    yield _line("process_open_fds", files)
-    yield "# TYPE tongchou_threads gauge"
-    yield _line("tongchou_threads", threading.active_count())
-    yield "# TYPE tongchou_jobs gauge"
-    for state, count in Job.objects.values_list("state").annotate(n=Count("pk")):
-        yield _line("tongchou_jobs", count, state=state)
-    yield "# TYPE tongchou_ledger_events gauge"
-    newest = Event.objects.order_by("-pk").values_list("pk", flat=True).first()
-    yield _line("tongchou_ledger_events", newest or 0)
-    yield "# TYPE tongchou_ledger_unsealed gauge"
-    yield _line("tongchou_ledger_unsealed", unsealed_count())
-    for name, value in store_stats().items():
-        yield f"# TYPE tongchou_telemetry_{name} gauge"
-        yield _line(f"tongchou_telemetry_{name}", float(value))
-    yield from _host()
+    yield by("gauge", "tongchou_build_info", "The release that runs.", "version", {__version__: 1})
+    yield gauge("process_start_time_seconds", "When this process started, in Unix time.", STARTED)
+    yield counter("process_cpu_seconds_total", "CPU time of this process.", cpu.user + cpu.system)
+    yield gauge("process_resident_memory_bytes", "Memory of this process.", memory.rss)
+    yield gauge("process_open_fds", "Files this process has open.", files)
+    yield gauge("process_max_fds", "Most files this process may have open.", getrlimit(RLIMIT_NOFILE)[0])
+    yield gauge("tongchou_threads", "Threads of this process.", threading.active_count())
 
 
-def _host() -> Iterable[str]:
+def _host() -> Iterable[Family]:
     """This host in node exporter's names, so that rules written for it work on the embedded default."""
     cpu = psutil.cpu_times()
-    yield "# TYPE node_cpu_seconds_total counter"
-    for mode in ("user", "system", "idle", "iowait"):
-        if hasattr(cpu, mode):
-            yield _line("node_cpu_seconds_total", getattr(cpu, mode), cpu="all", mode=mode)
+    modes = [mode for mode in ("user", "system", "idle", "iowait") if hasattr(cpu, mode)]
+    times: list[tuple[str, Labels, float]] = [
+        ("", (("cpu", "all"), ("mode", each)), getattr(cpu, each)) for each in modes
+    ]
+    yield Family("node_cpu_seconds_total", "counter", "Seconds the CPUs of this host spent in each mode.", times)
     memory = psutil.virtual_memory()
-    yield "# TYPE node_memory_MemTotal_bytes gauge"
-    yield _line("node_memory_MemTotal_bytes", memory.total)
-    yield "# TYPE node_memory_MemAvailable_bytes gauge"
-    yield _line("node_memory_MemAvailable_bytes", memory.available)
+    yield gauge("node_memory_MemTotal_bytes", "Memory of this host.", memory.total)
+    yield gauge("node_memory_MemAvailable_bytes", "Memory of this host that is available.", memory.available)
     one, five, fifteen = os.getloadavg()
     for name, value in (("node_load1", one), ("node_load5", five), ("node_load15", fifteen)):
-        yield f"# TYPE {name} gauge"
-        yield _line(name, value)
+        yield gauge(name, "Load average of this host.", value)
     disk = psutil.disk_usage(str(settings.DATA if settings.DATA.exists() else "/"))
-    yield "# TYPE node_filesystem_size_bytes gauge"
-    yield _line("node_filesystem_size_bytes", disk.total, mountpoint="data")
-    yield "# TYPE node_filesystem_avail_bytes gauge"
-    yield _line("node_filesystem_avail_bytes", disk.free, mountpoint="data")
+    data = "mountpoint"
+    yield by("gauge", "node_filesystem_size_bytes", "Size of the disk of the data folder.", data, {"data": disk.total})
+    yield by("gauge", "node_filesystem_avail_bytes", "Room on the disk of the data folder.", data, {"data": disk.free})
     network = psutil.net_io_counters()
     if network is not None:
-        yield "# TYPE node_network_receive_bytes_total counter"
-        yield _line("node_network_receive_bytes_total", network.bytes_recv, device="all")
-        yield "# TYPE node_network_transmit_bytes_total counter"
-        yield _line("node_network_transmit_bytes_total", network.bytes_sent, device="all")
+        for way, number in (("receive", network.bytes_recv), ("transmit", network.bytes_sent)):
+            name = f"node_network_{way}_bytes_total"
+            yield by("counter", name, f"Bytes: {way}, all devices.", "device", {"all": number})
 
 
 def _from_this_host(request: HttpRequest) -> bool:
@@ -127,4 +100,5 @@ def metrics(request: HttpRequest) -> HttpResponse:
             check(actor, "telemetry.view")
     except Problem as problem:
         return problem_json(problem)
-    return HttpResponse("\n".join(_metrics()) + "\n", content_type="text/plain; version=0.0.4; charset=utf-8")
+    body = text([*_process(), *families(), *_host()])
+    return HttpResponse(body, content_type="text/plain; version=0.0.4; charset=utf-8")

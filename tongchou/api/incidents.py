@@ -11,8 +11,12 @@ from django.utils.translation import get_language
 from ninja import Router, Schema, Status
 from pydantic import Field
 
+from tongchou.api import custom_values
+from tongchou.api.bodies import Body
 from tongchou.api.core import actor_of
-from tongchou.api.paging import Offset
+from tongchou.api.paging import Offset, page_of
+from tongchou.core.custom_fields import fields_of, shown
+from tongchou.core.field_types import FieldDef
 from tongchou.core.refs import ref
 from tongchou.incidents import actions, reads
 from tongchou.incidents.models import Incident, IncidentGroup, IncidentState
@@ -20,6 +24,7 @@ from tongchou.incidents.timeline import Entry
 from tongchou.runbooks.suggest import Suggestion
 
 router = Router(tags=["incidents"])
+KIND = "incidents.incident"
 MAX_COMMENT = actions.MAX_NOTE
 
 
@@ -43,6 +48,7 @@ class IncidentOut(Schema):
     commander: str | None
     group_count: int | None = None
     symptom_count: int | None = None
+    custom: dict[str, Any] = Field(default_factory=dict)
 
 
 class IncidentPage(Schema):
@@ -73,7 +79,24 @@ class SuspectOut(Schema):
     about: list[str]
 
 
-class AlertOut(Schema):
+class BaselineOut(Schema):
+    """One answer of a baseline: a change with its time, or a resource with its z-score (standard deviations)."""
+
+    ref: str
+    name: str
+    rank: int
+    at: datetime | None = None
+    z: float | None = None
+
+
+class BaselinesOut(Schema):
+    """What two simple methods would have answered to the same evidence, best first, at most five each."""
+
+    latest_change: list[BaselineOut]
+    largest_z: list[BaselineOut]
+
+
+class GroupAlertOut(Schema):
     """An alert of a group."""
 
     id: UUID
@@ -100,7 +123,7 @@ class GroupOut(Schema):
     closed_at: datetime | None
     reason: str
     reason_code: str
-    alerts: list[AlertOut]
+    alerts: list[GroupAlertOut]
 
 
 class AffectedOut(Schema):
@@ -152,6 +175,7 @@ class IncidentDetail(IncidentOut):
 
     previous: str | None
     suspects: list[SuspectOut]
+    baselines: BaselinesOut
     ranked_at: datetime | None
     groups: list[GroupOut]
     affected: list[AffectedOut]
@@ -159,7 +183,7 @@ class IncidentDetail(IncidentOut):
     timeline: TimelineOut
 
 
-class CommentIn(Schema):
+class CommentIn(Body):
     """What the person says about it."""
 
     comment: str = Field(default="", max_length=MAX_COMMENT)
@@ -171,13 +195,13 @@ class ResolveIn(CommentIn):
     force: bool = False
 
 
-class NoteIn(Schema):
+class NoteIn(Body):
     """A line for the timeline."""
 
     text: str = Field(min_length=1, max_length=MAX_COMMENT)
 
 
-def _incident(row: Incident) -> dict[str, Any]:
+def _incident(row: Incident, fields: list[FieldDef] | None = None) -> dict[str, Any]:
     same = ("id", "number", "name", "title", "severity", "state", "started_at", "opened_at", "acknowledged_at")
     times = ("mitigated_at", "recovered_at", "resolved_at")
     return {
@@ -187,6 +211,7 @@ def _incident(row: Incident) -> dict[str, Any]:
         "commander": row.commander.username if row.commander else None,
         "group_count": getattr(row, "group_count", None),
         "symptom_count": getattr(row, "symptom_count", None),
+        "custom": shown(row, fields),
     }
 
 
@@ -223,13 +248,15 @@ def list_incidents(
     """List incidents, newest first.
 
     `state` is open, acknowledged, mitigated or resolved, several by commas; `unresolved` is all but the last.
+    cf.<custom field> filters by a custom field.
     """
     states = _states(state)
     rows = reads.listing(actor_of(request), states=states)
     if severity:
         rows = rows.filter(severity__in=severity.split(","))
     limit, offset = max(1, min(limit, 500)), max(0, offset)
-    return {"items": [_incident(each) for each in rows[offset : offset + limit]], "count": rows.count()}
+    rows, fields = custom_values.filtered(request, rows, KIND), fields_of(KIND)
+    return {"items": [_incident(each, fields) for each in page_of(rows, offset, limit)], "count": rows.count()}
 
 
 def _states(state: str | None) -> list[str] | None:
@@ -250,6 +277,7 @@ def get_incident(request: HttpRequest, incident_id: UUID, timeline_limit: int = 
         "previous": ref(incident.previous) if incident.previous else None,
         "ranked_at": incident.ranked_at,
         "suspects": [_suspect(each) for each in reads.suspects(incident)],
+        "baselines": reads.baselines(incident),
         "groups": [_group(each) for each in links],
         "affected": [
             {
@@ -297,6 +325,13 @@ def acknowledge(request: HttpRequest, incident_id: UUID) -> dict[str, Any]:
     return _incident(actions.acknowledge(actor=actor, incident=reads.get(actor, incident_id)))
 
 
+@router.post("/incidents/{uuid:incident_id}/command", response=IncidentOut)
+def take_command(request: HttpRequest, incident_id: UUID) -> dict[str, Any]:
+    """Become its commander."""
+    actor = actor_of(request)
+    return _incident(actions.take_command(actor=actor, incident=reads.get(actor, incident_id)))
+
+
 @router.post("/incidents/{uuid:incident_id}/mitigate", response=IncidentOut)
 def mitigate(request: HttpRequest, incident_id: UUID, body: CommentIn | None = None) -> dict[str, Any]:
     """Say that the impact has ended."""
@@ -324,4 +359,4 @@ def add_note(request: HttpRequest, incident_id: UUID, body: NoteIn) -> Status[di
     """Write a line on the timeline; the answer is that line."""
     actor = actor_of(request)
     event = actions.add_note(actor=actor, incident=reads.get(actor, incident_id), text=body.text)
-    return Status(201, _entry(reads.entry(event)))
+    return Status(201, _entry(reads.entries([event])[0]))

@@ -7,23 +7,29 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
+from tongchou.api import custom_values
+from tongchou.api.bodies import Body
 from tongchou.api.core import Page, actor_of
-from tongchou.api.paging import MAX_OFFSET, Offset
+from tongchou.api.paging import MAX_OFFSET, Offset, page_of
 from tongchou.core.access import Actor, check_anywhere
-from tongchou.core.models import Team
+from tongchou.core.custom_fields import fields_of, shown
+from tongchou.core.field_types import FieldDef
 from tongchou.core.problems import Invalid, NotFound
 from tongchou.inventory import actions, kinds, reads
+from tongchou.inventory.bulk import team_named
 from tongchou.inventory.graph import Edge, Graph, Node, load_graph
 from tongchou.inventory.layout import lay_out
 from tongchou.inventory.models import Endpoint, Hold, Relation, Resource
 
 router = Router(tags=["inventory"])
 VIEW = "inventory.view"
+KIND = "inventory.resource"
 MAX_NODES = 2000
 MAP_KINDS = "load_balancer,service,queue,cache,database"
 
@@ -31,7 +37,7 @@ MAP_KINDS = "load_balancer,service,queue,cache,database"
 # --- shapes -----------------------------------------------------------------------------------------------------------
 
 
-class ResourceIn(Schema):
+class ResourceIn(Body):
     """A resource by a person's word. `keys`: identity keys, where the kind's usual ones will not do."""
 
     kind: str
@@ -39,21 +45,23 @@ class ResourceIn(Schema):
     owner: str | None = None
     labels: dict[str, str] = Field(default_factory=dict)
     attributes: dict[str, Any] = Field(default_factory=dict)
+    custom: dict[str, Any] = Field(default_factory=dict)
     keys: list[str] = Field(default_factory=list, max_length=20)
 
 
-class ResourcePatch(Schema):
-    """What to change; null takes a label, an attribute or the owner back. `state` retires or restores."""
+class ResourcePatch(Body):
+    """What to change; null takes a label, attribute, custom field or the owner back. `state` retires or restores."""
 
     name: str | None = None
     owner: str | None = None
     labels: dict[str, str | None] = Field(default_factory=dict)
     attributes: dict[str, Any] = Field(default_factory=dict)
+    custom: dict[str, Any] = Field(default_factory=dict)
     state: Literal["active", "tombstone"] | None = None
     reason: str = Field(default="", max_length=500)
 
 
-class EndpointIn(Schema):
+class EndpointIn(Body):
     """Where a resource can be read."""
 
     url: str
@@ -63,13 +71,13 @@ class EndpointIn(Schema):
     timeout_seconds: float = 10.0
 
 
-class EndpointPatch(Schema):
+class EndpointPatch(Body):
     """Switch an endpoint on or off."""
 
     enabled: bool
 
 
-class RelationIn(Schema):
+class RelationIn(Body):
     """A relation by a person's word."""
 
     from_id: UUID
@@ -77,7 +85,7 @@ class RelationIn(Schema):
     type: str
 
 
-class HoldIn(Schema):
+class HoldIn(Body):
     """A stop on a resource; without `until` it holds until it is lifted."""
 
     resource_id: UUID
@@ -102,7 +110,7 @@ class ResourceFilter(Schema):
 # --- rendering --------------------------------------------------------------------------------------------------------
 
 
-def _resource(row: Resource, seen: datetime | None = None) -> dict[str, Any]:
+def _resource(row: Resource, seen: datetime | None = None, fields: list[FieldDef] | None = None) -> dict[str, Any]:
     return {
         "id": row.pk,
         "kind": row.kind,
@@ -114,6 +122,7 @@ def _resource(row: Resource, seen: datetime | None = None) -> dict[str, Any]:
         "created_at": row.created_at,
         "gone_at": row.gone_at,
         "last_seen": seen,
+        "custom": shown(row, fields),
     }
 
 
@@ -171,21 +180,6 @@ def _detail(found: reads.Detail) -> dict[str, Any]:
 # --- finding what a request means -------------------------------------------------------------------------------------
 
 
-def _team(name: str | None) -> Team | None:
-    if not name:
-        return None
-    team = Team.objects.filter(name=name).first()
-    if team is None:
-        raise Invalid(
-            "inventory.owner",
-            _("There is no team of this name."),
-            field="owner",
-            value=name,
-            remedy=_("Create the team, or leave the owner open."),
-        )
-    return team
-
-
 def _seen_resource(actor: Actor, id_: UUID) -> Resource:
     """The resource, when the actor may know of it."""
     row = reads.visible(actor).select_related("owner").filter(pk=id_).first()
@@ -205,30 +199,38 @@ def _seen_resource(actor: Actor, id_: UUID) -> Resource:
 
 @router.get("/resources", response=Page)
 def list_resources(request: HttpRequest, wanted: Query[ResourceFilter]) -> dict[str, Any]:
-    """List resources by name. Filters: kind (a,b), owner, label (repeatable), state, q (part of the name), source."""
+    """List resources by name.
+
+    Filters: kind (a,b), owner, label (repeatable), state, q (part of the name), source, cf.<custom field>.
+    """
     actor = actor_of(request)
     check_anywhere(actor, VIEW)
     state = None if wanted.state == "all" else wanted.state
     found = reads.find(
         actor, reads.Filter(wanted.kind, wanted.owner, tuple(wanted.label), state, wanted.q, wanted.source)
     )
-    rows = list(found[wanted.offset : wanted.offset + wanted.limit])
+    found = custom_values.filtered(request, found, KIND)
+    rows = page_of(found, wanted.offset, wanted.limit)
     seen = reads.last_seen(row.pk for row in rows)
-    return {"items": [_resource(row, seen.get(row.pk)) for row in rows], "count": found.count()}
+    fields = fields_of(KIND)
+    return {"items": [_resource(row, seen.get(row.pk), fields) for row in rows], "count": found.count()}
 
 
 @router.post("/resources", response={201: dict[str, Any]})
 def create_resource(request: HttpRequest, body: ResourceIn) -> Status[dict[str, Any]]:
     """Create a resource; what a person states outweighs every source."""
-    row = actions.create_resource(
-        actor=actor_of(request),
-        kind=body.kind,
-        name=body.name,
-        owner=_team(body.owner),
-        labels=body.labels,
-        attributes=body.attributes,
-        keys=tuple(body.keys),
-    )
+    actor = actor_of(request)
+    with transaction.atomic():
+        row = actions.create_resource(
+            actor=actor,
+            kind=body.kind,
+            name=body.name,
+            owner=team_named(body.owner),
+            labels=body.labels,
+            attributes=body.attributes,
+            keys=tuple(body.keys),
+        )
+        custom_values.start(actor, row, KIND, body.custom, subkind=row.kind)
     return Status(201, _detail(reads.detail(row)))
 
 
@@ -242,11 +244,22 @@ def get_resource(request: HttpRequest, id: UUID) -> dict[str, Any]:  # noqa: A00
 def change_resource(request: HttpRequest, id: UUID, body: ResourcePatch) -> dict[str, Any]:  # noqa: A002  # the path's own name
     """Change name, owner, labels, attributes by a person's word; retire or restore with `state`."""
     actor = actor_of(request)
-    row = _seen_resource(actor, id)
+    with transaction.atomic():
+        row = _changed(actor, _seen_resource(actor, id), body)
+    return _detail(reads.detail(row))
+
+
+def _changed(actor: Actor, row: Resource, body: ResourcePatch) -> Resource:
+    """All of it, or nothing."""
     if "owner" in body.model_fields_set or body.name is not None or body.labels:
         clear = "owner" in body.model_fields_set and not body.owner
         row = actions.update_resource(
-            actor=actor, resource=row, name=body.name, owner=_team(body.owner), clear_owner=clear, labels=body.labels
+            actor=actor,
+            resource=row,
+            name=body.name,
+            owner=team_named(body.owner),
+            clear_owner=clear,
+            labels=body.labels,
         )
     if body.attributes:
         row = actions.set_attributes(actor=actor, resource=row, values=body.attributes)
@@ -254,7 +267,8 @@ def change_resource(request: HttpRequest, id: UUID, body: ResourcePatch) -> dict
         row = actions.retire_resource(actor=actor, resource=row, reason=body.reason)
     elif body.state == "active":
         row = actions.restore_resource(actor=actor, resource=row)
-    return _detail(reads.detail(row))
+    custom_values.put(actor, row, body.custom)
+    return row
 
 
 @router.post("/resources/{id}/endpoints", response={201: dict[str, Any]})
@@ -346,7 +360,7 @@ def service_map(
     check_anywhere(actor, VIEW)
     graph = load_graph(_aware(at))
     wanted = None if kind == "all" else set(kind.split(","))
-    team = _team(owner)
+    team = team_named(owner)
     ids = [
         node.id
         for node in graph.nodes.values()

@@ -5,17 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from ninja import Query as InQuery
 from ninja import Router, Schema, Status
 
+from tongchou.api.bodies import Body
 from tongchou.api.core import actor_of
+from tongchou.api.document import bytes_of
 from tongchou.core.access import check
 from tongchou.core.problems import Invalid
 from tongchou.telemetry import log_reads, saved_searches
 from tongchou.telemetry.backend import backend
+from tongchou.telemetry.logs.facets import Facet
 from tongchou.telemetry.logs.log_store import MAX_CONTEXT_LINES, MAX_LINES, Query, line_id, parse_line_id
 from tongchou.telemetry.models import SavedSearch
 from tongchou.telemetry.store.log_tables import NS, StoredLine
@@ -125,6 +128,75 @@ def histogram(
     }
 
 
+class FacetValue(Schema):
+    """A value and how many lines have it."""
+
+    value: str
+    lines: int
+
+
+class FacetOut(Schema):
+    """A field with its ten most frequent values; `distinct` are all of them."""
+
+    name: str
+    distinct: int
+    values: list[FacetValue]
+
+
+class FacetsOut(Schema):
+    """`labels` (and the level) were counted on every line, `fields` on the newest `sampled` lines."""
+
+    labels: list[FacetOut]
+    fields: list[FacetOut]
+    sampled: int
+
+
+def _facet(found: Facet) -> dict[str, Any]:
+    values = [{"value": value, "lines": lines} for value, lines in found.values]
+    return {"name": found.name, "distinct": found.distinct, "values": values}
+
+
+@router.get("/logs/facets", response=FacetsOut)
+def facets(
+    request: HttpRequest, query: Text = "", start: datetime | None = None, end: datetime | None = None
+) -> dict[str, Any]:
+    """Say which values the fields of a search's lines have; ids, which differ on every line, are left out."""
+    check(actor_of(request), "telemetry.view")
+    found = log_reads.facets(query, *_span(start, end))
+    return {
+        "labels": [_facet(each) for each in found.labels],
+        "fields": [_facet(each) for each in found.fields],
+        "sampled": found.sampled,
+    }
+
+
+@router.get("/logs/download", openapi_extra=bytes_of("application/x-ndjson", "text/csv"))
+def download(
+    request: HttpRequest,
+    query: Text = "",
+    start: datetime | None = None,
+    end: datetime | None = None,
+    format: log_reads.Form = "ndjson",  # noqa: A002  # the name in the address
+    limit: Annotated[int, InQuery(ge=1, le=log_reads.MAX_FILE_LINES)] = 10_000,
+    cursor: str = "",
+) -> HttpResponse:
+    """Give the newest lines of a search as a file; the header X-Next-Cursor is there when there are more.
+
+    A CSV cell that a spreadsheet would take for a formula has an apostrophe before it.
+    """
+    check(actor_of(request), "telemetry.view")
+    place = parse_line_id(cursor) if cursor else None
+    found = log_reads.download(query, *_span(start, end), form=format, limit=limit, cursor=place)
+    kind = "text/csv; charset=utf-8" if format == "csv" else "application/x-ndjson"
+    name = f"logs-{timezone.now():%Y%m%dT%H%M%SZ}.{format}"
+    answer = HttpResponse(found.body, content_type=kind)
+    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    answer["X-Lines"] = str(found.lines)
+    if found.cursor is not None:
+        answer["X-Next-Cursor"] = f"{found.cursor[0]}-{found.cursor[1]}"
+    return answer
+
+
 class TailOut(Schema):
     """Lines in the order in which they arrived; give `after` back to get what arrived since."""
 
@@ -143,7 +215,7 @@ def tail(
     check(actor_of(request), "telemetry.view")
     store = backend().logs
     if not after:
-        return {"items": [], "after": str(store.ingest.written)}
+        return {"items": [], "after": str(store.ingest.readable)}
     if not after.isdecimal() or len(after) > 19:
         raise Invalid("logs.after", _("Give back what the last answer said."), field="after", value=after)
     now = store.clock_ns()
@@ -206,7 +278,7 @@ def storage(request: HttpRequest) -> dict[str, int]:
     return log_reads.log_stats()
 
 
-class SearchIn(Schema):
+class SearchIn(Body):
     """A search to save."""
 
     query: str

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema, Status
 from pydantic import AfterValidator, Field
 
-from tongchou.api.core import actor_of
-from tongchou.api.paging import Offset
-from tongchou.core.access import check_anywhere
+from tongchou.api import custom_values
+from tongchou.api.bodies import Body
+from tongchou.api.core import Page, actor_of
+from tongchou.api.document import bytes_of
+from tongchou.api.paging import Offset, page_of
+from tongchou.core.access import Actor, check_anywhere
+from tongchou.core.custom_fields import fields_of, shown
+from tongchou.core.field_types import FieldDef
 from tongchou.core.problems import BadRequest, TooLarge
 from tongchou.core.refs import ref
 from tongchou.incidents import reads as incidents
-from tongchou.runbooks import actions, reads
+from tongchou.runbooks import actions, history, reads, transcript
+from tongchou.runbooks.definition import every
 from tongchou.runbooks.document import MAX_BYTES
+from tongchou.runbooks.installed import previewer
 from tongchou.runbooks.models import Procedure, Run, RunStep
 from tongchou.runbooks.parameters import Parameter
+from tongchou.runbooks.planned import PlannedStep
 from tongchou.runbooks.prepare import Prepared, definition_of, prepare
 from tongchou.runbooks.reasons import Reason, in_language, say
 
 router = Router(tags=["runbooks"])
+PROCEDURE, RUN = "runbooks.procedure", "runbooks.run"
 
 
 def _keepable(text: str) -> str:
@@ -51,6 +62,7 @@ class ProcedureOut(Schema):
     matches: list[dict[str, list[str]]]
     updated_at: datetime
     updated_by: str
+    custom: dict[str, Any] = Field(default_factory=dict)
 
 
 class ParameterOut(Schema):
@@ -65,6 +77,8 @@ class ParameterOut(Schema):
     min: float | None
     max: float | None
     pattern: str
+    kind: str
+    unit: str
 
 
 class ProcedureDetail(ProcedureOut):
@@ -84,22 +98,20 @@ class ProcedurePage(Schema):
     count: int
 
 
-class PlanIn(Schema):
-    """What a run would be given. `incident` is an incident's id."""
+class RunIn(Body):
+    """A request for a run, or for its dry run. `incident` is an incident's id.
+
+    The approval it needs ends after `expires_in_seconds`.
+    """
 
     params: dict[str, Any] = Field(default_factory=dict, max_length=100)
     targets: list[Text] = Field(default_factory=list, max_length=500)
     incident: UUID | None = None
-
-
-class RunIn(PlanIn):
-    """A request for a run; the approval it needs ends after `expires_in_seconds`."""
-
     reason: Text = Field(default="", max_length=actions.MAX_COMMENT)
     expires_in_seconds: int = 3600
 
 
-class ReasonOut(Schema):
+class WhyNotOut(Schema):
     """Why not; the detail is in the caller's language."""
 
     code: str
@@ -117,7 +129,7 @@ class PlanOut(Schema):
     targets: list[dict[str, Any]]
     checks: list[dict[str, Any]]
     steps: list[dict[str, Any]]
-    refusals: list[ReasonOut]
+    refusals: list[WhyNotOut]
 
 
 class StepOut(Schema):
@@ -136,7 +148,14 @@ class StepOut(Schema):
     reason: str
     reason_code: str
     idempotency_key: str
+    parent: int | None
+    branch: str
+    flow: dict[str, Any]
+    preview: dict[str, Any]
+    previewed_at: datetime | None
     attempts: int
+    retries: int
+    next_try_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
     deadline_at: datetime | None
@@ -170,12 +189,16 @@ class RunOut(Schema):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    custom: dict[str, Any] = Field(default_factory=dict)
 
 
 class RunDetail(RunOut):
     """A run with its journal and the text it runs."""
 
     text: str
+    lock: str
+    lock_held: bool
+    lock_holder: UUID | None
     steps: list[StepOut]
 
 
@@ -186,13 +209,35 @@ class RunPage(Schema):
     count: int
 
 
-class CancelIn(Schema):
+class StepFailuresOut(Schema):
+    """How often a step was done and failed."""
+
+    name: str
+    done: int
+    failed: int
+
+
+class HistoryOut(Schema):
+    """How a procedure has fared, over the newest 200 runs that began and ended. `success_rate` is 0 to 1."""
+
+    runs: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    success_rate: float | None
+    median_seconds: float | None
+    last_proved_at: datetime | None
+    last_proved_by: str
+    steps: list[StepFailuresOut]
+
+
+class CancelIn(Body):
     """Why a run is cancelled."""
 
     comment: Text = Field(default="", max_length=actions.MAX_COMMENT)
 
 
-class AnswerIn(Schema):
+class AnswerIn(Body):
     """An answer to the step at `position`: continue or stop; done, repeat or stop for an uncertain one."""
 
     position: int = Field(ge=0)
@@ -200,7 +245,7 @@ class AnswerIn(Schema):
     comment: Text = Field(default="", max_length=actions.MAX_COMMENT)
 
 
-class RetryIn(Schema):
+class RetryIn(Body):
     """How long the new approval is good for, if one is needed."""
 
     expires_in_seconds: int = 3600
@@ -209,7 +254,7 @@ class RetryIn(Schema):
 # --- shapes
 
 
-def procedure_out(row: Procedure) -> dict[str, Any]:
+def procedure_out(row: Procedure, fields: list[FieldDef] | None = None) -> dict[str, Any]:
     """The members of ProcedureOut."""
     return {
         "id": row.pk,
@@ -224,6 +269,7 @@ def procedure_out(row: Procedure) -> dict[str, Any]:
         "matches": row.matches,
         "updated_at": row.updated_at,
         "updated_by": row.updated_by_name,
+        "custom": shown(row, fields),
     }
 
 
@@ -238,6 +284,8 @@ def _parameter_out(parameter: Parameter) -> dict[str, Any]:
         "min": parameter.least,
         "max": parameter.most,
         "pattern": parameter.pattern,
+        "kind": parameter.kind,
+        "unit": parameter.unit,
     }
 
 
@@ -246,7 +294,7 @@ def procedure_detail(row: Procedure) -> dict[str, Any]:
     definition = definition_of(row.text)
     steps = [
         {"name": step.name, "kind": step.kind, "alters": step.alters, "repeatable": step.repeatable, **step.body}
-        for step in definition.steps
+        for step in every(definition.steps)
     ]
     return {
         **procedure_out(row),
@@ -273,12 +321,17 @@ def plan_out(prepared: Prepared) -> dict[str, Any]:
         "content_hash": plan.content_hash,
         "targets": [target.as_json() for target in prepared.targets],
         "checks": [{**each.as_json(), "says": in_language(each.says)} for each in plan.checks],
-        "steps": [{**step.as_json(), "target_name": step.target_name} for step in plan.steps],
+        "steps": [{**step.as_json(), "target_name": step.target_name, **_pending_preview(step)} for step in plan.steps],
         "refusals": _reasons(plan.refusals),
     }
 
 
-def run_out(row: Run) -> dict[str, Any]:
+def _pending_preview(step: PlannedStep) -> dict[str, str]:
+    """A dry run alters nothing and asks nobody: what such a step would change is shown once the run is requested."""
+    return {"preview": "pending"} if previewer(step.kind) is not None else {}
+
+
+def run_out(row: Run, fields: list[FieldDef] | None = None) -> dict[str, Any]:
     """The members of RunOut."""
     approval = row.approval
     return {
@@ -305,6 +358,7 @@ def run_out(row: Run) -> dict[str, Any]:
         "created_at": row.created_at,
         "started_at": row.started_at,
         "finished_at": row.finished_at,
+        "custom": shown(row, fields),
     }
 
 
@@ -324,7 +378,14 @@ def step_out(step: RunStep) -> dict[str, Any]:
         "reason": say(step.reason),
         "reason_code": step.reason.get("code", ""),
         "idempotency_key": step.idempotency_key,
+        "parent": step.parent,
+        "branch": step.branch,
+        "flow": step.flow,
+        "preview": step.preview,
+        "previewed_at": step.previewed_at,
         "attempts": step.attempts,
+        "retries": step.retries,
+        "next_try_at": step.poll_at if step.state == "pending" else None,
         "started_at": step.started_at,
         "finished_at": step.finished_at,
         "deadline_at": step.deadline_at,
@@ -333,10 +394,18 @@ def step_out(step: RunStep) -> dict[str, Any]:
     }
 
 
-def run_detail(row: Run) -> dict[str, Any]:
-    """The members of RunDetail."""
+def run_detail(actor: Actor, row: Run) -> dict[str, Any]:
+    """The members of RunDetail. The run that holds the lock is named only to whom may see it."""
     steps = sorted(row.steps.all(), key=lambda step: step.position)
-    return {**run_out(row), "text": row.version.text, "steps": [step_out(step) for step in steps]}
+    held, holder = reads.lock_holder(actor, row)
+    return {
+        **run_out(row),
+        "text": row.version.text,
+        "lock": row.lock,
+        "lock_held": held,
+        "lock_holder": holder.pk if holder else None,
+        "steps": [step_out(step) for step in steps],
+    }
 
 
 def _text_of(request: HttpRequest) -> str:
@@ -348,7 +417,7 @@ def _text_of(request: HttpRequest) -> str:
         raise BadRequest("procedure.encoding", "The text is not UTF-8.", remedy="Send YAML in UTF-8.") from error
 
 
-def _incident(request: HttpRequest, body: PlanIn) -> tuple[str, int | None]:
+def _incident(request: HttpRequest, body: RunIn) -> tuple[str, int | None]:
     if body.incident is None:
         return "", None
     found = incidents.get(actor_of(request), body.incident)
@@ -362,10 +431,11 @@ def _incident(request: HttpRequest, body: PlanIn) -> tuple[str, int | None]:
 def list_procedures(
     request: HttpRequest, retired: bool = False, limit: int = 100, offset: Offset = 0
 ) -> dict[str, Any]:
-    """List procedures by name."""
-    found = reads.procedures(actor_of(request), retired=retired)
+    """List procedures by name; cf.<custom field> filters by a custom field, here and in runs."""
+    found = custom_values.filtered(request, reads.procedures(actor_of(request), retired=retired), PROCEDURE)
+    fields = fields_of(PROCEDURE)
     limit, offset = max(1, min(limit, 500)), max(0, offset)
-    return {"items": [procedure_out(row) for row in found[offset : offset + limit]], "count": found.count()}
+    return {"items": [procedure_out(row, fields) for row in found[offset : offset + limit]], "count": found.count()}
 
 
 @router.get("/procedures/{name}", response=ProcedureDetail)
@@ -377,7 +447,7 @@ def get_procedure(request: HttpRequest, name: Text) -> dict[str, Any]:
 @router.put(
     "/procedures/{name}",
     response=ProcedureDetail,
-    openapi_extra={"requestBody": {"required": True, "content": {"application/yaml": {"schema": {"type": "string"}}}}},
+    openapi_extra={"requestBody": {"required": True, "content": {"application/yaml": {"schema": {"type": "object"}}}}},
 )
 def put_procedure(request: HttpRequest, name: Text) -> dict[str, Any]:
     """Save the YAML text in the body as the newest version; a text with a defect is refused whole, with its place."""
@@ -392,7 +462,7 @@ def retire_procedure(request: HttpRequest, name: Text) -> dict[str, Any]:
     return procedure_out(actions.retire_procedure(actor=actor, procedure=reads.procedure(actor, name)))
 
 
-@router.get("/procedures/{name}/versions")
+@router.get("/procedures/{name}/versions", response=Page)
 def list_versions(request: HttpRequest, name: Text, limit: int = 100, offset: Offset = 0) -> dict[str, Any]:
     """List the saved texts, newest first."""
     versions = reads.procedure(actor_of(request), name).versions.order_by("-number")
@@ -411,13 +481,13 @@ def list_versions(request: HttpRequest, name: Text, limit: int = 100, offset: Of
 
 
 @router.post("/procedures/{name}/plan", response=PlanOut)
-def plan_run(request: HttpRequest, name: Text, body: PlanIn) -> dict[str, Any]:
+def plan_run(request: HttpRequest, name: Text, body: RunIn) -> dict[str, Any]:
     """Dry run: what would be done with these parameters and targets, and why not. Changes nothing."""
     actor = actor_of(request)
     row = reads.procedure(actor, name)
     check_anywhere(actor, "runbooks.request")
     _ref, number = _incident(request, body)
-    return plan_out(prepare(row, params=body.params, target_names=body.targets, incident_number=number))
+    return plan_out(prepare(row, actor=actor, params=body.params, target_names=body.targets, incident_number=number))
 
 
 @router.post("/procedures/{name}/runs", response={201: RunDetail})
@@ -435,7 +505,7 @@ def request_run(request: HttpRequest, name: Text, body: RunIn) -> Status[dict[st
         reason=body.reason,
         expires_in_seconds=body.expires_in_seconds,
     )
-    return Status(201, run_detail(run))
+    return Status(201, run_detail(actor, run))
 
 
 # --- runs
@@ -454,14 +524,15 @@ def list_runs(
     actor = actor_of(request)
     about_ref = ref(incidents.get(actor, incident)) if incident else None
     found = reads.runs(actor, states=state.split(",") if state else None, procedure=procedure, about_ref=about_ref)
+    found, fields = custom_values.filtered(request, found, RUN), fields_of(RUN)
     limit, offset = max(1, min(limit, 500)), max(0, offset)
-    return {"items": [run_out(row) for row in found[offset : offset + limit]], "count": found.count()}
+    return {"items": [run_out(row, fields) for row in page_of(found, offset, limit)], "count": found.count()}
 
 
 @router.get("/runs/{run_id}", response=RunDetail)
 def get_run(request: HttpRequest, run_id: UUID) -> dict[str, Any]:
     """Return a run with its journal."""
-    return run_detail(reads.run(actor_of(request), run_id))
+    return run_detail(actor_of(request), reads.run(actor_of(request), run_id))
 
 
 @router.post("/runs/{run_id}/cancel", response=RunDetail)
@@ -469,7 +540,7 @@ def cancel_run(request: HttpRequest, run_id: UUID, body: CancelIn) -> dict[str, 
     """Stop a run before its next step."""
     actor = actor_of(request)
     actions.cancel(actor=actor, run=reads.run(actor, run_id), comment=body.comment)
-    return run_detail(reads.run(actor, run_id))
+    return run_detail(actor, reads.run(actor, run_id))
 
 
 @router.post("/runs/{run_id}/answer", response=RunDetail)
@@ -478,7 +549,7 @@ def answer_run(request: HttpRequest, run_id: UUID, body: AnswerIn) -> dict[str, 
     actor = actor_of(request)
     run = reads.run(actor, run_id)
     actions.answer(actor=actor, run=run, position=body.position, answer=body.answer, comment=body.comment)
-    return run_detail(reads.run(actor, run_id))
+    return run_detail(actor, reads.run(actor, run_id))
 
 
 @router.post("/runs/{run_id}/retry", response=RunDetail)
@@ -486,4 +557,32 @@ def retry_run(request: HttpRequest, run_id: UUID, body: RetryIn) -> dict[str, An
     """Go on with a failed run from the step that failed."""
     actor = actor_of(request)
     actions.retry(actor=actor, run=reads.run(actor, run_id), expires_in_seconds=body.expires_in_seconds)
-    return run_detail(reads.run(actor, run_id))
+    return run_detail(actor, reads.run(actor, run_id))
+
+
+@router.post("/runs/{run_id}/resume", response=RunDetail)
+def resume_run(request: HttpRequest, run_id: UUID) -> dict[str, Any]:
+    """Go on with a run that the emergency stop paused."""
+    actor = actor_of(request)
+    actions.resume(actor=actor, run=reads.run(actor, run_id))
+    return run_detail(actor, reads.run(actor, run_id))
+
+
+@router.get("/runs/{run_id}/transcript", openapi_extra=bytes_of("text/plain", "application/json"))
+def get_transcript(
+    request: HttpRequest,
+    run_id: UUID,
+    format: Literal["text", "json"] = "text",  # noqa: A002  # the query's name
+) -> HttpResponse:
+    """Return everything that was asked, shown, answered, approved and done, secrets masked: text, or JSON."""
+    found = transcript.of(reads.run(actor_of(request), run_id))
+    if format == "json":
+        return HttpResponse(json.dumps(found, ensure_ascii=False), content_type="application/json")
+    return HttpResponse(transcript.as_text(found), content_type="text/plain; charset=utf-8")
+
+
+@router.get("/procedures/{name}/history", response=HistoryOut)
+def get_history(request: HttpRequest, name: Text) -> dict[str, Any]:
+    """Return how a procedure has fared: success rate, median duration, when it was last proved, where it fails."""
+    actor = actor_of(request)
+    return asdict(history.of(actor, reads.procedure(actor, name).name))

@@ -14,6 +14,7 @@ from pydantic import Field
 from tongchou.alerting import matchers as matching
 from tongchou.alerting import silences
 from tongchou.alerting.models import Silence
+from tongchou.api.bodies import Body
 from tongchou.api.paging import Offset
 from tongchou.core.access import Actor, check_anywhere
 from tongchou.telemetry.series import Matcher
@@ -34,7 +35,7 @@ class MatcherRow(Schema):
     value: str = Field(max_length=matching.MAX_VALUE)
 
 
-class MatchersIn(Schema):
+class MatchersIn(Body):
     """All of them have to match."""
 
     matchers: list[MatcherRow]
@@ -49,7 +50,7 @@ class SilenceIn(MatchersIn):
     about: str = Field(default="", max_length=120)
 
 
-class EndIn(Schema):
+class EndIn(Body):
     """A new end of a silence."""
 
     ends_at: datetime
@@ -90,10 +91,16 @@ class MatchedAlert(Schema):
 
 
 class PreviewOut(Schema):
-    """What matchers match now: all counted, the first hundred listed."""
+    """What matchers match now: all counted, the first hundred listed; and what ended in the last day, by alert name.
+
+    ``looked_back`` false: the day had so many alerts that only the latest 20,000 were looked at.
+    """
 
     count: int
     items: list[MatchedAlert]
+    ended_count: int
+    ended: dict[str, int]
+    looked_back: bool
 
 
 def _matchers(rows: list[MatcherRow]) -> list[Matcher]:
@@ -131,7 +138,7 @@ def list_silences(
 
 @router.post("/silences/preview", response=PreviewOut)
 def preview_silence(request: HttpRequest, body: MatchersIn) -> dict[str, Any]:
-    """Say which active alerts a silence with these matchers would hold, without creating it."""
+    """Say what a silence with these matchers would hold now, and would have held in the last day; create nothing."""
     found = silences.preview(actor=_actor(request), matchers=_matchers(body.matchers))
     items = [
         {
@@ -144,7 +151,13 @@ def preview_silence(request: HttpRequest, body: MatchersIn) -> dict[str, Any]:
         }
         for alert in found.alerts
     ]
-    return {"count": found.count, "items": items}
+    return {
+        "count": found.count,
+        "items": items,
+        "ended_count": found.ended_count,
+        "ended": found.ended,
+        "looked_back": found.looked_back,
+    }
 
 
 @router.post("/silences", response={201: SilenceOut})

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -17,15 +18,20 @@ from tongchou.alerting.models import Objective
 from tongchou.alerting.slo import actions, reads, rules
 from tongchou.alerting.slo.budget import allowed_seconds
 from tongchou.alerting.slo.spec import Spec
+from tongchou.api import custom_values
+from tongchou.api.bodies import Body
 from tongchou.api.core import actor_of
 from tongchou.api.paging import Offset
 from tongchou.core.access import check_anywhere
+from tongchou.core.custom_fields import fields_of, shown
+from tongchou.core.field_types import FieldDef
 from tongchou.core.problems import Invalid
 
 router = Router(tags=["slo"])
+KIND = "alerting.objective"
 
 
-class ObjectiveIn(Schema):
+class ObjectiveIn(Body):
     """An objective. The queries count events over `$window` and give numbers of events, not rates."""
 
     title: dict[str, str] | str
@@ -36,6 +42,7 @@ class ObjectiveIn(Schema):
     window: str = "30d"
     min_events: int = Field(default=100, le=2_000_000_000)
     min_errors: int = Field(default=3, le=2_000_000_000)
+    custom: dict[str, Any] = Field(default_factory=dict)
 
 
 class BudgetOut(Schema):
@@ -66,6 +73,19 @@ class BurnOut(Schema):
     reachable: bool
 
 
+class ForecastOut(Schema):
+    """When the budget is empty at the rate of the last `rate_seconds`.
+
+    `state`: "empties" (in `empty_in_seconds`), "lasts" (never at this rate), "empty" (already), "unknown" (too few
+    events to say).
+    """
+
+    state: str
+    rate_seconds: float
+    burn_rate: float | None
+    empty_in_seconds: float | None
+
+
 class ObjectiveOut(Schema):
     """An objective with what was measured last; `budget` is None before the first time."""
 
@@ -83,10 +103,12 @@ class ObjectiveOut(Schema):
     min_errors: int
     rule_file: str
     budget: BudgetOut | None
+    forecast: ForecastOut | None
     measured_at: datetime | None
     error: str | None
     updated_at: datetime
     updated_by: str
+    custom: dict[str, Any] = Field(default_factory=dict)
 
 
 class ObjectiveList(Schema):
@@ -103,6 +125,7 @@ class StatusOut(Schema):
     at: datetime
     budget: BudgetOut
     burn: list[BurnOut]
+    forecast: ForecastOut
 
 
 class BurnDownOut(Schema):
@@ -114,7 +137,7 @@ class BurnDownOut(Schema):
     step_seconds: int
 
 
-def _row(row: Objective) -> dict[str, Any]:
+def _row(row: Objective, fields: list[FieldDef] | None = None) -> dict[str, Any]:
     same = ("id", "name", "title", "service", "error_query", "total_query", "target", "window_seconds", "min_events")
     return {
         **{name: getattr(row, name) for name in same},
@@ -123,20 +146,22 @@ def _row(row: Objective) -> dict[str, Any]:
         "allowed_seconds": allowed_seconds(row.target, row.window_seconds),
         "rule_file": rules.file_name(row.name),
         "budget": row.measured.get("budget"),
+        "forecast": row.measured.get("forecast"),
         "error": row.measured.get("error"),
         "measured_at": row.measured_at,
         "updated_at": row.updated_at,
         "updated_by": row.updated_by_name,
+        "custom": shown(row, fields),
     }
 
 
 @router.get("/slos", response=ObjectiveList)
 def list_objectives(request: HttpRequest, limit: int = 100, offset: Offset = 0) -> dict[str, Any]:
-    """List objectives with what was measured last."""
+    """List objectives with what was measured last; cf.<custom field> filters by a custom field."""
     check_anywhere(actor_of(request), "alerting.view")
     limit, offset = max(1, min(limit, 500)), max(0, offset)
-    rows = reads.objectives()
-    return {"items": [_row(each) for each in rows[offset : offset + limit]], "count": rows.count()}
+    rows, fields = custom_values.filtered(request, reads.objectives(), KIND), fields_of(KIND)
+    return {"items": [_row(each, fields) for each in rows[offset : offset + limit]], "count": rows.count()}
 
 
 @router.get("/slos/{name}", response=ObjectiveOut)
@@ -155,10 +180,15 @@ def put_objective(request: HttpRequest, name: str, body: ObjectiveIn) -> dict[st
         raise Invalid(
             "slo.window", str(error), field="window", value=body.window, remedy=_("Write 30d or 12h.")
         ) from None
-    fields = body.dict(exclude={"window", "title"})
+    fields = body.dict(exclude={"window", "title", "custom"})
     title = {"en": body.title} if isinstance(body.title, str) else body.title
     spec = Spec(name=name, title=title, window_seconds=int(window), **fields)
-    return _row(actions.put_objective(actor=actor_of(request), spec=spec))
+    actor = actor_of(request)
+    with transaction.atomic():
+        new = not Objective.objects.filter(name=name).exists()
+        row = actions.put_objective(actor=actor, spec=spec)
+        row = custom_values.start(actor, row, KIND, body.custom) if new else custom_values.put(actor, row, body.custom)
+    return _row(row)
 
 
 @router.delete("/slos/{name}", response={204: None})
@@ -188,7 +218,7 @@ def get_status(request: HttpRequest, name: str) -> dict[str, Any]:
         }
         for each in found.burns
     ]
-    return {"name": name, "at": found.at, "budget": found.budget, "burn": burns}
+    return {"name": name, "at": found.at, "budget": found.budget, "burn": burns, "forecast": found.forecast}
 
 
 @router.get("/slos/{name}/burn-down", response=BurnDownOut)

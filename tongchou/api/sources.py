@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Router, Schema, Status
+from ninja import Router, Status
 
+from tongchou.api.bodies import Body
 from tongchou.api.core import Page, actor_of
 from tongchou.core.access import check
 from tongchou.inventory import notes, sources
@@ -17,7 +18,7 @@ from tongchou.inventory.reads import VIEW
 router = Router(tags=["inventory"])
 
 
-class SourceIn(Schema):
+class SourceIn(Body):
     """A source; what is left out keeps its value, or takes the default of its kind."""
 
     kind: str | None = None

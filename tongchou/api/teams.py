@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from ninja import Router, Schema, Status
 from pydantic import Field
 
+from tongchou.api.bodies import Body
 from tongchou.api.core import actor_of
 from tongchou.api.paging import Offset
 from tongchou.core import people
@@ -19,7 +20,7 @@ from tongchou.core.models import Team
 router = Router(tags=["core"])
 
 
-class TeamIn(Schema):
+class TeamIn(Body):
     """A team to create."""
 
     name: str = Field(min_length=1, max_length=120)

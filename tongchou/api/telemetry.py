@@ -12,8 +12,7 @@ from ninja import Query, Router, Schema
 from tongchou.api.core import actor_of
 from tongchou.api.paging import MAX_OFFSET
 from tongchou.core.access import check
-from tongchou.telemetry import reads
-from tongchou.telemetry.target_health import target_health
+from tongchou.telemetry import reads, target_snapshot
 
 router = Router(tags=["telemetry"])
 
@@ -50,7 +49,7 @@ def targets(
 ) -> dict[str, Any]:
     """List scraped endpoints by job and instance, with the health of the last scrape."""
     check(actor_of(request), "telemetry.view")
-    found = [each for each in target_health() if state is None or each.state == state]
+    found = [each for each in target_snapshot.targets() if state is None or each.state == state]
     items = [
         {
             "endpoint_id": each.endpoint_id,

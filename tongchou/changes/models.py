@@ -41,6 +41,7 @@ class Deployment(models.Model):
     received_at = models.DateTimeField(default=timezone.now)
     url = models.CharField(max_length=2000, blank=True, default="")
     actor_name = models.CharField(max_length=150, blank=True, default="")
+    custom = models.JSONField(default=dict, db_default={}, blank=True)  # values of custom fields, by name
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["source", "delivery_id"], name="changes_one_delivery")]

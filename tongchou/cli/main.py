@@ -7,7 +7,10 @@ import os
 import typer
 
 from tongchou import __version__
+from tongchou.cli import backup
 from tongchou.cli.demo import demo
+from tongchou.cli.doctor import doctor
+from tongchou.cli.importing import import_file
 from tongchou.cli.serve import migrate, serve
 from tongchou.cli.setup import setup
 
@@ -21,6 +24,10 @@ app.command()(serve)
 app.command()(demo)
 app.command()(setup)
 app.command()(migrate)
+app.command()(doctor)
+app.command("import")(import_file)
+app.add_typer(backup.app, name="backup")
+app.command()(backup.restore)
 
 
 @app.command()

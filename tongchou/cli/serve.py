@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+import enum
 import fcntl
 import json
 import os
 import secrets
 import signal
 import sys
+import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Annotated, Any
+from urllib.parse import quote
 
 import typer
 
+from tongchou.cli import allocator, systemd
+
 TOKEN_FILE_DAYS = 7
+START_LOCK = 0x746F6E67_63686F75  # one number for all processes: PostgreSQL names its advisory locks so
+
+
+class NodeRole(enum.StrEnum):
+    """What a process does."""
+
+    ALL = "all"
+    WEB = "web"
+    WORKER = "worker"
 
 
 def _prepare_django() -> None:
@@ -32,37 +47,102 @@ def _prepare_django() -> None:
 
 
 @contextmanager
-def data_folder_lock(data: Path) -> Iterator[IO[str]]:
-    """Hold the data folder for this process; exit 1, saying who has it, when another one does."""
+def data_folder_lock(data: Path, node: str = "") -> Iterator[IO[str]]:
+    """Hold the data folder for this process; exit 1, saying who has it, when another one does.
+
+    With a `node` name (stores that several processes share) only the name is held, and nobody else's whole folder.
+    """
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (data / "lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            holder = file.read().strip() or "unknown"
-            sys.exit(
-                f"tongchou: the data folder {data} is in use by another server (process {holder}).\n"
-                "Two servers on one folder would damage it. Stop the other one, or set TONGCHOU_DATA to another folder."
-            )
+    with (data / "lock").open("a+") as whole:
+        _lock(whole, fcntl.LOCK_SH if node else fcntl.LOCK_EX, data, "")
+        if not node:
+            yield _signed(whole)
+            return
+        (data / "nodes").mkdir(mode=0o700, exist_ok=True)
+        with (data / "nodes" / f"{quote(node, safe='')}.lock").open("a+") as own:
+            _lock(own, fcntl.LOCK_EX, data, node)
+            yield _signed(own)
+
+
+def _lock(file: IO[str], how: int, data: Path, node: str) -> None:
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except OSError:
         file.seek(0)
-        file.truncate()
-        file.write(str(os.getpid()))
-        file.flush()
-        yield file
+        holder = file.read().strip() or "unknown"
+        if node:
+            sys.exit(
+                f"tongchou: a process of this folder already is the node {node} (process {holder}).\n"
+                "Two processes need two names. Set TONGCHOU_NODE (or TONGCHOU_PORT) to another one."
+            )
+        sys.exit(
+            f"tongchou: the data folder {data} is in use by another server (process {holder}).\n"
+            "Two servers on one folder would damage it. Stop the other one, or set TONGCHOU_DATA to another folder. "
+            "Many processes are for PostgreSQL and ClickHouse: set TONGCHOU_DATABASE_URL and TONGCHOU_CLICKHOUSE_URL."
+        )
 
 
-def migrate() -> None:
+def _signed(file: IO[str]) -> IO[str]:
+    """The lock file with our process number in it."""
+    file.seek(0)
+    file.truncate()
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def migrate(
+    plan: Annotated[bool, typer.Option("--plan", help="Only list what would be applied.")] = False,
+) -> None:
     """Bring the database to this release's schema (serve does it by itself)."""
     _prepare_django()
     from django.conf import settings
-    from django.core.management import call_command
 
-    if settings.DATABASE_URL:
-        call_command("migrate", verbosity=1, interactive=False)
+    from tongchou.core import schema
+
+    if plan:
+        steps = schema.plan()
+        print("\n".join(steps) if steps else "nothing to apply")
         return
-    with data_folder_lock(settings.DATA):
-        call_command("migrate", verbosity=1, interactive=False)
+    if settings.DATABASE_URL:
+        applied = _bring_up()
+    else:
+        with data_folder_lock(settings.DATA):
+            applied = _bring_up()
+    if not applied:
+        print("tongchou: schema: nothing to apply", flush=True)
+
+
+def _bring_up() -> list[str]:
+    """Apply migrations, one node at a time, and say which; leave with exit code 1 when that is refused."""
+    from tongchou.core import schema
+    from tongchou.core.problems import Problem
+
+    try:
+        with _in_turn():
+            return schema.bring_up(lambda words: print(f"tongchou: schema: {words}", flush=True))
+    except Problem as problem:
+        sys.exit(f"tongchou: {problem}\n  {problem.remedy}")
+
+
+@contextmanager
+def _in_turn() -> Iterator[None]:
+    """What one process at a time may do, however long it takes; alone on SQLite, it may at once."""
+    from django.db import connection
+
+    from tongchou.core.postgres.base import unlimited
+
+    if connection.vendor != "postgresql":
+        yield
+        return
+    with unlimited():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [START_LOCK])
+        try:
+            yield
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [START_LOCK])
 
 
 def _first_start(url: str) -> None:
@@ -128,42 +208,149 @@ def serve(
     token_file: Annotated[
         Path | None, typer.Option(help="Write url and a fresh admin token here (mode 0600) once ready.")
     ] = None,
+    role: Annotated[
+        NodeRole,
+        typer.Option(help="all, or web (pages, API, ingest) or worker (jobs, scraping, rules) of many."),
+    ] = NodeRole.ALL,
 ) -> None:
-    """Run the platform in one process: pages, API, scraping, rules, runs. Data in TONGCHOU_DATA (default ./data)."""
+    """Run the platform: pages, API, scraping, rules, runs. Data in TONGCHOU_DATA (default ./data).
+
+    One process, or with PostgreSQL and ClickHouse by URL any number of them.
+    """
     if port is not None:
         os.environ["TONGCHOU_PORT"] = str(port)
     if host is not None:
         os.environ["TONGCHOU_HOST"] = host
     started = time.monotonic()
+    allocator.few_arenas()
     from django.conf import settings
 
-    with data_folder_lock(settings.DATA):
+    shared = bool(settings.DATABASE_URL and settings.CLICKHOUSE_URL)
+    if role is not NodeRole.ALL and not shared:
+        sys.exit(
+            f"tongchou: the role {role.value} is for several processes, and this store is for one.\n"
+            "Set TONGCHOU_DATABASE_URL (PostgreSQL) and TONGCHOU_CLICKHOUSE_URL, or leave --role out."
+        )
+    with data_folder_lock(settings.DATA, settings.NODE_NAME if shared else ""):
         _prepare_django()
-        from django.core.management import call_command
-
-        call_command("migrate", verbosity=0, interactive=False)
-        url = settings.PUBLIC_URL
+        _bring_up()
         # WhiteNoise answers with files, which are read one after the other: Django says so on every static file
         warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
-        _run(settings.HOST, settings.PORT, url, token_file, started)
+        _Platform(role, shared=shared, token_file=token_file, started=started).run()
 
 
-def _run(host: str, port: int, url: str, token_file: Path | None, started: float) -> None:
+class _Platform:
+    """One process of the platform while it serves."""
+
+    def __init__(self, role: NodeRole, *, shared: bool, token_file: Path | None, started: float) -> None:
+        from django.conf import settings
+
+        from tongchou.core import nodes
+        from tongchou.core.jobs import Workers
+
+        self.role, self.shared, self.token_file, self.started = role, shared, token_file, started
+        self.workers = Workers(threads=settings.JOB_THREADS, alone=not settings.DATABASE_URL)
+        self.me = nodes.Identity(
+            name=settings.NODE_NAME,
+            role=role.value,
+            store=nodes.CLICKHOUSE if settings.CLICKHOUSE_URL else nodes.EMBEDDED,
+            worker="" if role is NodeRole.WEB else self.workers.name,
+            address=f"{settings.HOST}:{settings.PORT}",
+            keys=_key_fingerprints(),
+        )
+        self.server: Any = None
+        self.heartbeat = nodes.Heartbeat(self.me, _figures, self._replaced)
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        from tongchou.core import nodes
+        from tongchou.core.problems import Problem
+        from tongchou.telemetry import backend
+
+        try:
+            nodes.join(self.me)
+            backend.backend()  # opens the store now: a damaged one must show at start, not at the first query
+        except Problem as problem:
+            sys.exit(f"tongchou: {problem.detail}\n{problem.remedy or ''}")
+        try:
+            self.server = _uvicorn(self.role, self._begin)
+            self.server.run()
+        finally:
+            self.over.set()
+            systemd.tell("STOPPING=1")
+            if self.role is not NodeRole.WEB:
+                self.workers.stop()
+            self.heartbeat.stop()
+            backend.close()
+
+    def _begin(self) -> None:
+        """Start the threads; the port is ours."""
+        from django.conf import settings
+        from django.db import connections
+
+        from tongchou.alerting import self_rules
+        from tongchou.core import modules
+        from tongchou.core.access import system
+        from tongchou.inventory.actions import ensure_default_sources
+        from tongchou.telemetry import backend
+        from tongchou.web.warm import warm_up
+
+        if self.role is not NodeRole.WORKER:
+            warm_up()
+        with _in_turn():
+            _first_start(settings.PUBLIC_URL)
+        if not self.shared:  # of several nodes none is "this host", and each has its own /metrics
+            own = f"http://127.0.0.1:{settings.PORT}"
+            self_rules.ensure(actor=system("first-start"))
+            ensure_default_sources(actor=system("first-start"), own_url=own)
+        modules.refresh()
+        self.heartbeat.start()
+        allocator.keep_giving_back(self.over, backend.backend().engine.give_back)
+        if self.role is not NodeRole.WEB:
+            self.workers.start()
+        if self.token_file is not None:
+            _write_token_file(self.token_file, settings.PUBLIC_URL)
+        connections.close_all()
+        print(f"tongchou: ready after {time.monotonic() - self.started:.1f} s", flush=True)
+
+    def _replaced(self) -> None:
+        if self.server is not None:
+            self.server.should_exit = True
+
+
+def _key_fingerprints() -> dict[str, str]:
+    from django.conf import settings
+
+    from tongchou.core import seal
+    from tongchou.core import secrets as stored_secrets
+    from tongchou.core.nodes import fingerprint
+
+    return {
+        "TONGCHOU_SECRET_KEY": fingerprint(settings.SECRET_KEY),
+        "TONGCHOU_SECRETS_KEY_FILE": fingerprint(stored_secrets.key_text()),
+        "TONGCHOU_LEDGER_KEY_FILE": fingerprint(seal.key_text()),
+    }
+
+
+def _figures() -> dict[str, float]:
+    """What a heartbeat tells of the telemetry of this process; asks no store."""
+    from tongchou.telemetry.reads import node_figures
+
+    return node_figures()
+
+
+def _uvicorn(role: NodeRole, begin: Callable[[], None]) -> Any:
     import uvicorn
     from django.conf import settings
-    from django.db import connections
 
-    from tongchou.asgi import application
-    from tongchou.core.access import system
-    from tongchou.core.jobs import Workers
-    from tongchou.inventory.actions import ensure_default_sources
-    from tongchou.telemetry import backend
+    from tongchou.asgi import application, worker_application
 
     config = uvicorn.Config(
-        application,
-        host=host,
-        port=port,
-        log_level="warning",
+        worker_application if role is NodeRole.WORKER else application,
+        host=settings.HOST,
+        port=settings.PORT,
+        log_config=None,  # the platform's own, as every other line
         access_log=False,
         lifespan="off",
         timeout_keep_alive=75,
@@ -173,7 +360,6 @@ def _run(host: str, port: int, url: str, token_file: Path | None, started: float
         proxy_headers=bool(settings.TRUSTED_PROXIES),
         forwarded_allow_ips=settings.TRUSTED_PROXIES,
     )
-    workers = Workers(threads=settings.JOB_THREADS, alone=not settings.DATABASE_URL)
 
     class Server(uvicorn.Server):
         """Uvicorn that starts the platform's threads only when the port is ours."""
@@ -192,25 +378,11 @@ def _run(host: str, port: int, url: str, token_file: Path | None, started: float
             await super().startup(sockets=sockets)
             if self.started:
                 await _in_thread(begin)
+                systemd.tell("READY=1")
+                self.telling = asyncio.create_task(systemd.keep_telling())
 
-    def begin() -> None:
-        _first_start(url)
-        ensure_default_sources(actor=system("first-start"), own_url=f"http://127.0.0.1:{port}")
-        workers.start()
-        if token_file is not None:
-            _write_token_file(token_file, url)
-        connections.close_all()
-        print(f"tongchou: ready after {time.monotonic() - started:.1f} s", flush=True)
-
-    backend.backend()  # opens the store now: a damaged one must show at start, not at the first query
-    try:
-        Server(config).run()
-    finally:
-        workers.stop()
-        backend.close()
+    return Server(config)
 
 
 async def _in_thread(function: Any) -> None:
-    import asyncio
-
     await asyncio.to_thread(function)

@@ -22,9 +22,19 @@ PERMISSIONS: dict[str, Role] = {
     "alerting.respond": Role.OPERATOR,
     "alerting.view": Role.VIEWER,
     "approvals.decide": Role.APPROVER,
+    "approvals.manage": Role.ADMIN,
     "approvals.view": Role.VIEWER,
+    "backups.manage": Role.ADMIN,
+    "calendars.edit": Role.OPERATOR,
+    "calendars.view": Role.VIEWER,
     "changes.edit": Role.OPERATOR,
     "changes.view": Role.VIEWER,
+    "comments.edit": Role.OPERATOR,
+    "comments.moderate": Role.ADMIN,
+    "execution.resume": Role.APPROVER,
+    "execution.stop": Role.OPERATOR,
+    "fields.manage": Role.ADMIN,
+    "fields.view": Role.VIEWER,
     "incidents.respond": Role.OPERATOR,
     "incidents.view": Role.VIEWER,
     "integrations.manage": Role.ADMIN,
@@ -34,6 +44,8 @@ PERMISSIONS: dict[str, Role] = {
     "jobs.manage": Role.ADMIN,
     "jobs.view": Role.VIEWER,
     "ledger.view": Role.VIEWER,
+    "platform.manage": Role.ADMIN,
+    "platform.view": Role.OPERATOR,
     "runbooks.edit": Role.OPERATOR,
     "runbooks.request": Role.OPERATOR,
     "runbooks.answer": Role.OPERATOR,
@@ -41,6 +53,7 @@ PERMISSIONS: dict[str, Role] = {
     "secrets.manage": Role.ADMIN,
     "settings.edit": Role.ADMIN,
     "settings.view": Role.VIEWER,
+    "storage.view": Role.VIEWER,
     "telemetry.view": Role.VIEWER,
     "telemetry.write": Role.OPERATOR,
     "usage.edit": Role.OPERATOR,
@@ -50,8 +63,8 @@ PERMISSIONS: dict[str, Role] = {
 SCOPES: dict[str, frozenset[str]] = {
     "read": frozenset({"view"}),
     "ingest": frozenset({"write"}),
-    "write": frozenset({"view", "write", "edit", "respond", "request", "answer"}),
-    "approve": frozenset({"view", "decide"}),
+    "write": frozenset({"view", "write", "edit", "respond", "request", "answer", "stop"}),
+    "approve": frozenset({"view", "decide", "resume"}),
     "all": frozenset(),
 }
 
@@ -169,3 +182,12 @@ def visible_teams(actor: Actor) -> list[UUID] | None:
     if actor.kind == "system" or actor.global_role is not None:
         return None
     return list(actor.team_roles)
+
+
+def team_names(actor: Actor) -> list[str]:
+    """Return the names of the teams whose nouns the actor may see, at most 500, by name; one query."""
+    rows = Team.objects.order_by("name")
+    teams = visible_teams(actor)
+    if teams is not None:
+        rows = rows.filter(pk__in=teams)
+    return list(rows.values_list("name", flat=True)[:500])

@@ -110,6 +110,23 @@ def refusal(host: str, address: Address) -> str | None:
     return None
 
 
+def permitted(host: str, port: int) -> list[str]:
+    """Return the addresses of `host`, for a protocol other than HTTP; connect to these, not to the name again.
+
+    Raises Refused when any of them may not be reached, Failed when there is none. `port` only helps the resolver.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise Failed("connect", f"{host} cannot be resolved: {error}") from error
+    addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
+    for address in addresses:
+        why = refusal(host, ipaddress.ip_address(address.partition("%")[0]))
+        if why:
+            raise Refused("refused", why)
+    return addresses
+
+
 def _own_metrics(method: str, url: httpx.URL, purpose: str) -> bool:
     """Whether this is the platform watching itself, the one request to this host that needs no permission."""
     port = url.port or {"http": 80, "https": 443}[url.scheme]

@@ -11,6 +11,7 @@ import os
 import platform
 import random
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,14 +19,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, OperationalError, close_old_connections, connection, transaction
-from django.db.models import F
-from django.utils import timezone
+from django.db.models import Count, F, QuerySet
 
+from tongchou.core import clock, log_lines, meters
 from tongchou.core.models import Event, Job, JobState, Lease
 
 log = logging.getLogger(__name__)
 
-LEASE_SECONDS = 15.0
+LEASE_SECONDS = 10.0  # renewed and asked for every fifth of it: what a dead process held moves within 12 s
 MAX_BACKOFF_SECONDS = 300.0
 MAX_RECOVERIES = 100
 POLL_SECONDS = 0.5
@@ -48,6 +49,7 @@ _kinds: dict[str, JobKind] = {}
 _periodic: dict[str, float] = {}
 _duties: dict[str, DutyFunction] = {}
 _wake = threading.Event()
+_rest: list[tuple[Callable[[str], bool], Callable[[], None]]] = []
 
 
 def job(name: str, *, max_attempts: int = 5, timeout_seconds: float = 60.0) -> Callable[[JobFunction], JobFunction]:
@@ -81,6 +83,33 @@ def duty(name: str) -> Callable[[DutyFunction], DutyFunction]:
     return register
 
 
+def let_rest(resting: Callable[[str], bool], refresh: Callable[[], None]) -> None:
+    """Ask `resting` whether a job or duty is at rest (its module is off); `refresh` reads that anew, each turn.
+
+    Asked this way round because modules stand on the ledger, which stands on jobs.
+    """
+    _rest[:] = [(resting, refresh)]
+
+
+def rests(name: str) -> bool:
+    """Whether a job or duty is at rest: it waits, and nothing of it is lost."""
+    return any(resting(name) for resting, _refresh in _rest)
+
+
+def _resting_names() -> list[str]:
+    return [name for name in _kinds if rests(name)]
+
+
+def periodic_seconds() -> dict[str, float]:
+    """Return the registered periodic jobs and how many seconds apart they run."""
+    return dict(_periodic)
+
+
+def duty_names() -> list[str]:
+    """Return the registered duties."""
+    return list(_duties)
+
+
 def enqueue(
     name: str,
     payload: dict[str, Any],
@@ -101,7 +130,7 @@ def enqueue(
     row = Job(
         name=name,
         payload=payload,
-        run_at=run_at or timezone.now(),
+        run_at=run_at or clock.now(),
         unique_key=unique_key,
         event=event,
         max_attempts=kind.max_attempts if kind else 5,
@@ -120,6 +149,15 @@ def enqueue(
     return row
 
 
+def hurry(unique_key: str) -> bool:
+    """Let the queued job of this key run now, if it was to run later; whether there was one."""
+    now = clock.now()
+    found = Job.objects.filter(unique_key=unique_key, state=JobState.QUEUED, run_at__gt=now).update(run_at=now)
+    if found:
+        transaction.on_commit(_wake.set)
+    return bool(found)
+
+
 def worker_name() -> str:
     """Return a name unique to this process."""
     return f"{platform.node()}:{os.getpid()}"
@@ -127,11 +165,11 @@ def worker_name() -> str:
 
 def claim(worker: str, *, now: datetime | None = None) -> Job | None:
     """Take the job that is due for longest; exactly one caller wins each job. None when nothing is due."""
-    now = now or timezone.now()
+    now = now or clock.now()
     skip_locked = connection.features.has_select_for_update_skip_locked
     for _ in range(20):
         with transaction.atomic():
-            due = Job.objects.filter(state=JobState.QUEUED, run_at__lte=now).order_by("run_at")
+            due = _due(now).order_by("run_at")
             if skip_locked:
                 due = due.select_for_update(skip_locked=True)
             row = due.first()
@@ -151,9 +189,15 @@ def claim(worker: str, *, now: datetime | None = None) -> Job | None:
     return None
 
 
+def _due(now: datetime) -> QuerySet[Job]:
+    due = Job.objects.filter(state=JobState.QUEUED, run_at__lte=now)
+    resting = _resting_names()
+    return due.exclude(name__in=resting) if resting else due
+
+
 def anything_due() -> bool:
     """Tell whether a claim could succeed, without opening a write transaction."""
-    return Job.objects.filter(state=JobState.QUEUED, run_at__lte=timezone.now()).exists()
+    return _due(clock.now()).exists()
 
 
 def backoff_seconds(attempts: int, *, jitter: float = 0.5) -> float:
@@ -163,32 +207,46 @@ def backoff_seconds(attempts: int, *, jitter: float = 0.5) -> float:
 
 def run_one(row: Job) -> None:
     """Run a claimed job and write what became of it. Never raises for the job's own fault."""
+    with log_lines.about(job_id=str(row.pk), correlation_id=_correlation_of(row)):
+        _run_one(row)
+
+
+def _correlation_of(row: Job) -> str:
+    """The correlation id of the event that caused the job; "" without one. One query for a job with an event."""
+    if row.event_id is None:
+        return ""
+    return Event.objects.filter(pk=row.event_id).values_list("correlation_id", flat=True).first() or ""
+
+
+def _run_one(row: Job) -> None:
     kind = _kinds.get(row.name)
     try:
         if kind is None:
             raise LookupError(f"no job is registered as {row.name!r}: is its room or integration switched off?")
-        kind.function(row.payload)
+        with meters.JOBS.time(row.name):
+            kind.function(row.payload)
     except Exception as error:  # noqa: BLE001  # the one place where a job's failure becomes a row
         _finish_failed(row, error)
     else:
         Job.objects.filter(pk=row.pk, state=JobState.RUNNING, worker=row.worker).update(
-            state=JobState.DONE, finished_at=timezone.now(), error="", lease_until=None
+            state=JobState.DONE, finished_at=clock.now(), error="", lease_until=None
         )
 
 
 def _finish_failed(row: Job, error: Exception) -> None:
+    meters.JOB_FAILURES.add(row.name)
     log.warning("job %s %s failed (try %s of %s)", row.name, row.pk, row.attempts, row.max_attempts, exc_info=error)
     told = f"{type(error).__name__}: {error}"[:2000]
     mine = Job.objects.filter(pk=row.pk, state=JobState.RUNNING, worker=row.worker)
     if row.attempts >= row.max_attempts:
-        mine.update(state=JobState.DEAD, finished_at=timezone.now(), error=told, lease_until=None)
+        mine.update(state=JobState.DEAD, finished_at=clock.now(), error=told, lease_until=None)
         return
-    retry_at = timezone.now() + timedelta(seconds=backoff_seconds(row.attempts))
+    retry_at = clock.now() + timedelta(seconds=backoff_seconds(row.attempts))
     try:
         with transaction.atomic():
             mine.update(state=JobState.QUEUED, run_at=retry_at, error=told, lease_until=None)
     except IntegrityError:  # a newer job with the same unique key is already queued: it does the work
-        mine.update(state=JobState.DONE, finished_at=timezone.now(), error=told, lease_until=None)
+        mine.update(state=JobState.DONE, finished_at=clock.now(), error=told, lease_until=None)
 
 
 def recover_orphans(*, all_running: bool = False) -> int:
@@ -198,8 +256,21 @@ def recover_orphans(*, all_running: bool = False) -> int:
     (embedded mode, which holds the data folder's lock). Being killed is not the job's fault: the try is given back.
     """
     orphans = Job.objects.filter(state=JobState.RUNNING)
-    if not all_running:
-        orphans = orphans.filter(lease_until__lt=timezone.now())
+    return _put_back(orphans if all_running else orphans.filter(lease_until__lt=clock.now()))
+
+
+def recover_workers(workers: list[str]) -> int:
+    """Put the jobs of workers that are known to be dead back in the queue at once; return how many."""
+    return _put_back(Job.objects.filter(state=JobState.RUNNING, worker__in=workers))
+
+
+def running_by_worker() -> dict[str, int]:
+    """How many jobs each worker is running."""
+    running = Job.objects.filter(state=JobState.RUNNING).order_by().values_list("worker")
+    return dict(running.annotate(count=Count("pk")))
+
+
+def _put_back(orphans: QuerySet[Job]) -> int:
     count = 0
     for row in orphans:
         dead = row.recoveries >= MAX_RECOVERIES
@@ -213,9 +284,7 @@ def recover_orphans(*, all_running: bool = False) -> int:
                     error="the process that ran it died" if dead else row.error,
                 )
         except IntegrityError:  # a twin with the same unique key is queued already
-            Job.objects.filter(pk=row.pk, state=JobState.RUNNING).update(
-                state=JobState.DONE, finished_at=timezone.now()
-            )
+            Job.objects.filter(pk=row.pk, state=JobState.RUNNING).update(state=JobState.DONE, finished_at=clock.now())
     return count
 
 
@@ -223,7 +292,7 @@ def retry_dead(row: Job) -> bool:
     """Put a dead job back in the queue with fresh tries; False when it is not dead (any more)."""
     return bool(
         Job.objects.filter(pk=row.pk, state=JobState.DEAD).update(
-            state=JobState.QUEUED, attempts=0, run_at=timezone.now(), finished_at=None
+            state=JobState.QUEUED, attempts=0, run_at=clock.now(), finished_at=None
         )
     )
 
@@ -235,12 +304,14 @@ def prune(*, done_before: datetime) -> int:
 
 def enqueue_due_periodic(now: datetime | None = None) -> int:
     """Enqueue each periodic job whose time has come; by guarded UPDATE only one process does. Return how many."""
-    now = now or timezone.now()
+    now = now or clock.now()
     known = dict(
         Lease.objects.filter(name__in=[f"periodic:{name}" for name in _periodic]).values_list("name", "last_run_at")
     )
     count = 0
     for name, every_seconds in _periodic.items():
+        if rests(name):
+            continue
         key = f"periodic:{name}"
         if key not in known:
             Lease.objects.bulk_create([Lease(name=key)], ignore_conflicts=True)
@@ -257,7 +328,7 @@ def enqueue_due_periodic(now: datetime | None = None) -> int:
 
 def take_lease(name: str, holder: str, *, seconds: float = LEASE_SECONDS) -> bool:
     """Take or renew a lease by guarded UPDATE; True when `holder` has it until now + `seconds`."""
-    now = timezone.now()
+    now = clock.now()
     until = now + timedelta(seconds=seconds)
     if Lease.objects.filter(name=name, holder=holder).update(until=until):
         return True
@@ -274,7 +345,7 @@ def release_leases(holder: str | None = None) -> None:
     held = Lease.objects.filter(name__startswith="duty:")
     if holder is not None:
         held = held.filter(holder=holder)
-    held.update(until=timezone.now() - timedelta(seconds=1), holder="")
+    held.update(until=clock.now() - timedelta(seconds=1), holder="")
 
 
 class Workers:
@@ -290,6 +361,11 @@ class Workers:
             threading.Thread(target=self._hold_duty, args=(name, function), name=f"duty-{name}", daemon=True)
             for name, function in _duties.items()
         ]
+
+    @property
+    def name(self) -> str:
+        """What its jobs and leases bear."""
+        return self._name
 
     def start(self) -> None:
         """Recover what a killed process left, then start every thread."""
@@ -327,6 +403,8 @@ class Workers:
         while not self._stop.wait(POLL_SECONDS):
             try:
                 close_old_connections()
+                for _resting, refresh in _rest:
+                    refresh()
                 enqueue_due_periodic()
                 recover_orphans()
             except OperationalError as error:
@@ -339,8 +417,8 @@ class Workers:
         while not self._stop.is_set():
             try:
                 close_old_connections()
-                if not take_lease(key, self._name):
-                    self._stop.wait(LEASE_SECONDS / 3)
+                if rests(name) or not take_lease(key, self._name):
+                    self._stop.wait(LEASE_SECONDS / 5)
                     continue
                 self._run_duty(key, function)
                 failures = 0
@@ -354,24 +432,34 @@ class Workers:
     def _run_duty(self, key: str, function: DutyFunction) -> None:
         """Run the loop while a keeper renews its lease; losing the lease stops the loop."""
         lost, ended = threading.Event(), threading.Event()
+        held_until = time.monotonic() + LEASE_SECONDS * 0.8  # later nobody can prove that we still hold it
 
         def keep() -> None:
-            renewed = timezone.now()
+            nonlocal held_until
             while not ended.wait(LEASE_SECONDS / 5):
-                if self._stop.is_set():
+                if self._stop.is_set() or rests(key.removeprefix("duty:")):
                     break
+                began = time.monotonic()
                 try:
                     if not take_lease(key, self._name):
                         break
-                    renewed = timezone.now()
-                except OperationalError:
-                    if (timezone.now() - renewed).total_seconds() > LEASE_SECONDS * 0.8:
-                        break  # cannot prove that we still hold it
+                    held_until = began + LEASE_SECONDS * 0.8
+                except OperationalError as error:
+                    log.warning("the lease of %s could not be renewed: %s", key, error)
+                    connection.close()
             lost.set()
             connection.close()
 
+        def watch() -> None:
+            """Let go in time even while the renewal hangs in a database that does not answer."""
+            while not ended.wait(LEASE_SECONDS / 20):
+                if time.monotonic() > held_until:
+                    lost.set()
+                    return
+
         keeper = threading.Thread(target=keep, name=f"lease-{key}", daemon=True)
         keeper.start()
+        threading.Thread(target=watch, name=f"watch-{key}", daemon=True).start()
         try:
             function(lost)
         finally:

@@ -6,16 +6,17 @@ State transitions only: samples, log lines and repeats of a known alert never co
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
-from tongchou.core import jobs
+from tongchou.core import clock, jobs
 from tongchou.core.access import Actor
 from tongchou.core.models import Event, EventAbout
 
@@ -23,6 +24,7 @@ MAX_ABOUT = 500
 GAP_SECONDS = 10.0  # a transaction that commits later than this after its insert may be missed by live pages
 
 Follower = Callable[[Event], None]
+_correlation: ContextVar[str] = ContextVar("ledger_correlation", default="")
 _followers: dict[str, list[str]] = defaultdict(list)
 
 
@@ -44,6 +46,16 @@ def follow(verb: str, *, max_attempts: int = 10) -> Callable[[Follower], Followe
         return function
 
     return register
+
+
+@contextmanager
+def correlated(correlation_id: str) -> Iterator[None]:
+    """Give every event recorded inside, by this thread, one correlation id, unless its writer names another."""
+    before = _correlation.set(correlation_id)
+    try:
+        yield
+    finally:
+        _correlation.reset(before)
 
 
 def record(
@@ -70,7 +82,7 @@ def record(
         earlier = Event.objects.filter(dedupe_key=dedupe_key).first()
         if earlier is not None:
             return earlier
-    now = timezone.now()
+    now = clock.now()
     event = Event(
         at=at or now,
         recorded_at=now,
@@ -80,7 +92,7 @@ def record(
         verb=verb,
         subject=subject,
         payload=dict(payload or {}),
-        correlation_id=correlation_id or "",
+        correlation_id=correlation_id or _correlation.get(),
         dedupe_key=dedupe_key,
     )
     try:
@@ -115,7 +127,7 @@ def record_many(*, actor: Actor, entries: Iterable[Entry], correlation_id: str =
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("ledger.record_many must be called inside transaction.atomic(), with the writes it tells of")
     listed = list(entries)
-    now = timezone.now()
+    now = clock.now()
     rows = Event.objects.bulk_create(
         [
             Event(
@@ -127,7 +139,7 @@ def record_many(*, actor: Actor, entries: Iterable[Entry], correlation_id: str =
                 verb=entry.verb,
                 subject=entry.subject,
                 payload=dict(entry.payload),
-                correlation_id=correlation_id,
+                correlation_id=correlation_id or _correlation.get(),
             )
             for entry in listed
         ],
@@ -176,7 +188,7 @@ def tail(*, seen: Mapping[int, datetime], about: str | None = None, limit: int =
 
     Live pages call it in turn: because ids commit out of order, a cursor over ids would lose events.
     """
-    found = Event.objects.filter(recorded_at__gte=timezone.now() - timedelta(seconds=GAP_SECONDS))
+    found = Event.objects.filter(recorded_at__gte=clock.now() - timedelta(seconds=GAP_SECONDS))
     if about is not None:
         found = found.filter(abouts__ref=about)
     return [each for each in found.order_by("pk")[:limit] if each.pk not in seen]

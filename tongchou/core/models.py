@@ -21,8 +21,19 @@ class Role(models.TextChoices):
     ADMIN = "admin", _("Administrator")
 
 
+class Origin(models.TextChoices):
+    """Who said so: an administrator here, or the groups of a directory or an identity provider."""
+
+    LOCAL = "local", _("Local")
+    OIDC = "oidc", _("OIDC")
+    LDAP = "ldap", _("LDAP")
+
+
 class User(AbstractUser):
-    """A person or a service account. The password may be unusable (service accounts, OIDC)."""
+    """A person or a service account. The password may be unusable (service accounts, OIDC, LDAP).
+
+    `origin` says where an account comes from: only that place may sign it in by its name alone.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     display_name = models.CharField(max_length=120, blank=True)
@@ -34,9 +45,28 @@ class User(AbstractUser):
         choices=[("auto", _("Follow the system")), ("light", _("Light")), ("dark", _("Dark"))],
     )
     is_service = models.BooleanField(default=False)
+    origin = models.CharField(max_length=10, choices=Origin.choices, default=Origin.LOCAL, db_default=Origin.LOCAL)
+    must_change_password = models.BooleanField(default=False, db_default=False)
+    password_changed_at = models.DateTimeField(null=True, blank=True)
+    # of a service account: who answers for it, and what it is for
+    owner = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="owned")
+    owner_team = models.ForeignKey("Team", null=True, blank=True, on_delete=models.SET_NULL, related_name="owned")
+    purpose = models.CharField(max_length=200, blank=True, default="", db_default="")
 
     def __str__(self) -> str:
         return self.display_name or self.username
+
+
+class OldPassword(models.Model):
+    """The hash of a password somebody had, so that it is not taken again."""
+
+    id = models.BigAutoField(primary_key=True)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="old_passwords")
+    hash = models.CharField(max_length=128)
+    at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.user_id} until {self.at:%Y-%m-%d}"
 
 
 class Team(models.Model):
@@ -51,12 +81,19 @@ class Team(models.Model):
 
 
 class Membership(models.Model):
-    """A role of a user: everywhere (team is null) or on what one team owns."""
+    """A role of a user: everywhere (team is null) or on what one team owns.
+
+    `source` other than local: `source_group` gave it, and only the next sign-in from there changes it by itself.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role.choices)
+    source = models.CharField(max_length=10, choices=Origin.choices, default=Origin.LOCAL, db_default=Origin.LOCAL)
+    source_group = models.CharField(max_length=255, blank=True, default="", db_default="")
+    reviewed_at = models.DateTimeField(null=True, blank=True)
+    reviewed_by_name = models.CharField(max_length=150, blank=True, default="", db_default="")
 
     class Meta:
         constraints: ClassVar = [
@@ -83,6 +120,9 @@ class ApiToken(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+    rotated_to = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="rotated_from"
+    )
 
     def __str__(self) -> str:
         return f"{self.prefix}… ({self.name})"
@@ -202,6 +242,8 @@ class Job(models.Model):
             models.Index(fields=["run_at"], condition=Q(state="queued"), name="core_job_due"),
             models.Index(fields=["lease_until"], condition=Q(state="running"), name="core_job_leased"),
             models.Index(fields=["state", "finished_at"], name="core_job_state"),
+            models.Index(fields=["-created_at", "id"], name="core_job_newest"),
+            models.Index(fields=["name", "state", "run_at"], name="core_job_kinds"),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(
@@ -257,6 +299,9 @@ class Approval(models.Model):
     decided_by_name = models.CharField(max_length=150, blank=True, default="")
     decided_at = models.DateTimeField(null=True, blank=True)
     comment = models.TextField(blank=True, default="")
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["-requested_at"], name="core_approval_newest")]
 
     def __str__(self) -> str:
         return f"{self.action} {self.subject} {self.state}"

@@ -10,11 +10,13 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from tongchou.core import ledger
+from tongchou.core import ledger, password_policy, sessions
 from tongchou.core.access import Actor, check, check_own
-from tongchou.core.models import ApiToken, Membership, Role, Team, User
+from tongchou.core.models import ApiToken, Membership, Origin, Role, Team, User
 from tongchou.core.problems import Conflict, Invalid
 from tongchou.core.refs import ref
+
+MAX_TEAM_NAME = 120
 
 
 def _check_password(password: str, user: User) -> None:
@@ -29,6 +31,20 @@ def _check_password(password: str, user: User) -> None:
         ) from error
 
 
+def person_named(username: str, field: str) -> User:
+    """Return the user of this name; Invalid on `field`."""
+    found = User.objects.filter(username=username).first()
+    if found is None:
+        raise Invalid(
+            "user.unknown",
+            _("There is no such person."),
+            field=field,
+            value=username,
+            remedy=_("Give their user name."),
+        )
+    return found
+
+
 def create_user(
     *,
     actor: Actor,
@@ -37,10 +53,15 @@ def create_user(
     role: Role | None,
     display_name: str = "",
     is_service: bool = False,
+    must_change_password: bool = False,
+    origin: Origin = Origin.LOCAL,
 ) -> User:
-    """Create a person (or, without a password, a service account) with a global role. Event user.created."""
+    """Create a person (or, without a password, a service account) with a global role. Event user.created.
+
+    `must_change_password`: the first page they see asks for a password that only they know.
+    """
     check(actor, "access.manage")
-    user = User(username=username.strip(), display_name=display_name.strip(), is_service=is_service)
+    user = User(username=username.strip(), display_name=display_name.strip(), is_service=is_service, origin=origin)
     try:
         user.clean_fields(exclude=["password"])
     except ValidationError as error:
@@ -51,6 +72,8 @@ def create_user(
     else:
         _check_password(password, user)
         user.set_password(password)
+        user.password_changed_at = timezone.now()
+        user.must_change_password = must_change_password
     try:
         with transaction.atomic():
             user.save(force_insert=True)
@@ -60,7 +83,7 @@ def create_user(
                 actor=actor,
                 verb="user.created",
                 subject=ref(user),
-                payload={"username": user.username, "role": role and role.value},
+                payload={"username": user.username, "role": role and role.value, "origin": origin.value},
             )
     except IntegrityError as error:
         raise Conflict(
@@ -74,19 +97,23 @@ def create_user(
 
 
 def set_role(*, actor: Actor, user: User, role: Role | None, team: Team | None = None) -> None:
-    """Give, change or take (None) a role, globally or in one team. The last active administrator stays one."""
+    """Give, change or take (None) a role, globally or in one team. The last active administrator stays one.
+
+    A role given here is local from then on, and what was reviewed before was another one.
+    """
     check(actor, "access.manage")
     with transaction.atomic():
-        old = Membership.objects.filter(user=user, team=team).values_list("role", flat=True).first()
-        if old == role:
+        held = Membership.objects.filter(user=user, team=team).values_list("role", "source").first()
+        old, source = held or (None, None)
+        if old == role and source in (None, Origin.LOCAL):
             return
         if role is None:
             Membership.objects.filter(user=user, team=team).delete()
-        elif old is None:
-            Membership.objects.create(user=user, team=team, role=role)
         else:
-            Membership.objects.filter(user=user, team=team).update(role=role)
-        _keep_an_admin()
+            fresh = {"role": role, "source": Origin.LOCAL, "source_group": "", "reviewed_at": None}
+            Membership.objects.update_or_create(user=user, team=team, defaults={**fresh, "reviewed_by_name": ""})
+        if old == Role.ADMIN and role != Role.ADMIN:
+            keep_an_admin()
         ledger.record(
             actor=actor,
             verb="user.role_changed",
@@ -101,7 +128,8 @@ def set_role(*, actor: Actor, user: User, role: Role | None, team: Team | None =
         )
 
 
-def _keep_an_admin() -> None:
+def keep_an_admin() -> None:
+    """Raise Conflict when nobody who may sign in is an administrator everywhere. In the caller's transaction."""
     if not Membership.objects.filter(team__isnull=True, role=Role.ADMIN, user__is_active=True).exists():
         raise Conflict(
             "user.last_admin",
@@ -116,7 +144,7 @@ def set_active(*, actor: Actor, user: User, active: bool) -> None:
     with transaction.atomic():
         if not User.objects.filter(pk=user.pk, is_active=not active).update(is_active=active):
             return
-        _keep_an_admin()
+        keep_an_admin()
         if not active:
             for token in ApiToken.objects.filter(user=user, revoked_at__isnull=True):
                 ledger.record(
@@ -127,27 +155,50 @@ def set_active(*, actor: Actor, user: User, active: bool) -> None:
                     payload={"name": token.name},
                 )
             ApiToken.objects.filter(user=user, revoked_at__isnull=True).update(revoked_at=timezone.now())
+            sessions.end_all(actor=actor, user=user, reason="kept out")
         verb = "user.activated" if active else "user.deactivated"
         ledger.record(actor=actor, verb=verb, subject=ref(user), payload={"username": user.username})
 
 
-def set_password(*, actor: Actor, user: User, password: str) -> None:
-    """Set a password: one's own, or an administrator another's. The password itself is nowhere in the ledger."""
-    if actor.user_id != user.pk or actor.kind != "user":
+def set_password(*, actor: Actor, user: User, password: str, must_change: bool = False, keep_session: str = "") -> None:
+    """Set a password: one's own, or an administrator another's. The password itself is nowhere in the ledger.
+
+    Every session of the person ends but the one with the key `keep_session`. `must_change`: it is good for one
+    sign-in, at which the person chooses one that only they know.
+    """
+    own = actor.user_id == user.pk and actor.kind == "user"
+    if not own:
         check(actor, "access.manage")
+    if user.is_service or user.origin != Origin.LOCAL:
+        raise Invalid(
+            "user.no_password",
+            _("%(name)s has no password here: it is a service account, or signs in elsewhere.")
+            % {"name": user.username},
+            field="password",
+            remedy=_("A service account uses tokens; a person of a directory changes the password there."),
+        )
     _check_password(password, user)
     with transaction.atomic():
+        password_policy.remember(user, user.password)
         user.set_password(password)
-        user.save(update_fields=["password"])
+        user.password_changed_at = timezone.now()
+        user.must_change_password = must_change and not own
+        user.save(update_fields=["password", "password_changed_at", "must_change_password"])
         ledger.record(actor=actor, verb="user.password_changed", subject=ref(user), payload={"username": user.username})
+        sessions.end_all(actor=actor, user=user, keep=keep_session, reason="password changed")
+
+
+def bad_team_name(name: str) -> Invalid:
+    """The refusal of a name that no team may have."""
+    return Invalid("team.name", _("A team has a name of 1 to 120 characters."), field="name", value=name)
 
 
 def create_team(*, actor: Actor, name: str) -> Team:
     """Create a team. Event team.created."""
     check(actor, "access.manage")
     name = name.strip()
-    if not name or len(name) > 120:
-        raise Invalid("team.name", _("A team has a name of 1 to 120 characters."), field="name", value=name)
+    if not name or len(name) > MAX_TEAM_NAME:
+        raise bad_team_name(name)
     try:
         with transaction.atomic():
             team = Team.objects.create(name=name)

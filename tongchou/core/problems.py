@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 Text = str | Promise
+_CREDENTIALS = re.compile(r"(://)[^/\s]{1,1000}@")  # of a URL: an address that is refused is told without its password
 
 
 class Problem(Exception):
@@ -35,7 +37,7 @@ class Problem(Exception):
         self.code = code
         self.detail = detail
         self.field = field
-        self.value = None if value is None else str(value)[:500]
+        self.value = None if value is None else _CREDENTIALS.sub(r"\1***@", str(value)[:10_000])[:500]
         self.remedy = remedy
         self.title = title or self.default_title
         self.extra = extra or {}

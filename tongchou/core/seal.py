@@ -45,12 +45,16 @@ class Finding:
 
 @cache
 def _key(path: str) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(base64.b64decode(key_text()))
+
+
+def key_text() -> str:
+    """The signing key itself, made when there is none. For its use and its fingerprint only."""
+
     def make() -> str:
         return base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw()).decode()
 
-    return Ed25519PrivateKey.from_private_bytes(
-        base64.b64decode(load_or_create_key(settings.LEDGER_KEY_FILE, make=make))
-    )
+    return load_or_create_key(settings.LEDGER_KEY_FILE, make=make)
 
 
 def _private_key() -> Ed25519PrivateKey:
@@ -182,6 +186,16 @@ def _verify_links(segment: Segment) -> list[Finding]:
     return findings
 
 
+def forget(event_ids: list[int]) -> None:
+    """Delete sealed events with all that hangs on them, in the caller's transaction."""
+    for start in range(0, len(event_ids), 500):
+        part = event_ids[start : start + 500]
+        Seal.objects.filter(event_id__in=part).delete()
+        EventAbout.objects.filter(event_id__in=part).delete()
+        Job.objects.filter(event_id__in=part).delete()
+        Event.objects.filter(pk__in=part).delete()
+
+
 def prune(*, actor: Actor, before_month: str) -> int:
     """Delete the events of sealed months before `before_month` (YYYY-MM); heads stay. Return events deleted."""
     check(actor, "settings.edit")
@@ -189,12 +203,7 @@ def prune(*, actor: Actor, before_month: str) -> int:
     for segment in Segment.objects.filter(month__lt=before_month, pruned_at__isnull=True).order_by("month"):
         with transaction.atomic():
             ids = list(segment.seals.values_list("event_id", flat=True))
-            segment.seals.all().delete()
-            for start in range(0, len(ids), 500):
-                part = ids[start : start + 500]
-                EventAbout.objects.filter(event_id__in=part).delete()
-                Job.objects.filter(event_id__in=part).delete()
-                Event.objects.filter(pk__in=part).delete()
+            forget(ids)
             segment.pruned_at = timezone.now()
             segment.save(update_fields=["pruned_at"])
             ledger.record(

@@ -24,7 +24,12 @@ _NAME = re.compile(r"\A[a-z0-9][a-z0-9._:-]{0,119}\Z")
 
 @cache
 def _box(path: str) -> Fernet:
-    return Fernet(load_or_create_key(settings.SECRETS_KEY_FILE, make=lambda: Fernet.generate_key().decode()))
+    return Fernet(key_text())
+
+
+def key_text() -> str:
+    """The key itself, made when there is none. For its use and its fingerprint only."""
+    return load_or_create_key(settings.SECRETS_KEY_FILE, make=lambda: Fernet.generate_key().decode())
 
 
 def _fernet() -> Fernet:
@@ -49,13 +54,30 @@ def put(*, actor: Actor, name: str, value: str) -> Secret:
             field="value",
             remedy=_("Send the value as text."),
         )
-    ciphertext = _fernet().encrypt(value.encode()).decode()
+    ciphertext = seal(value)
     with transaction.atomic():
         row, _created = Secret.objects.update_or_create(
             name=name, defaults={"ciphertext": ciphertext, "updated_at": timezone.now(), "updated_by_name": actor.name}
         )
         ledger.record(actor=actor, verb="secret.changed", subject=ref(row), payload={"name": name})
     return row
+
+
+def sealed(text: str) -> str:
+    """Return a short text encrypted with the key of the secrets, for a row of another table."""
+    return _fernet().encrypt(text.encode()).decode()
+
+
+def opened(ciphertext: str) -> str:
+    """Return what was `sealed`. Raises Unavailable when the key is another one."""
+    try:
+        return _fernet().decrypt(ciphertext.encode()).decode()
+    except InvalidToken as error:
+        raise Unavailable(
+            "secret.key",
+            _("A value was encrypted with another key."),
+            remedy=_("Put back the key file TONGCHOU_SECRETS_KEY_FILE names."),
+        ) from error
 
 
 def reveal(name: str) -> str:
@@ -67,8 +89,18 @@ def reveal(name: str) -> str:
             _("There is no secret named %(name)s.") % {"name": name},
             remedy=_("Create it under Settings, Secrets."),
         )
+    return unseal(row.ciphertext, name=name)
+
+
+def seal(text: str) -> str:
+    """Encrypt with the key of this installation; for columns that lie in the database (core.sealed)."""
+    return _fernet().encrypt(text.encode()).decode()
+
+
+def unseal(ciphertext: str, *, name: str) -> str:
+    """Decrypt what `seal` made. Raises Unavailable, naming `name`, when it was another key."""
     try:
-        return _fernet().decrypt(row.ciphertext.encode()).decode()
+        return _fernet().decrypt(ciphertext.encode()).decode()
     except InvalidToken as error:
         raise Unavailable(
             "secret.key",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Max
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -19,13 +20,17 @@ from tongchou.core.refs import ref
 
 @dataclass(frozen=True)
 class Setting:
-    """What a key means: its type, its value when nobody set one, a sentence for people, an extra check."""
+    """What a key means: its type, its value when nobody set one, a sentence for people, an extra check.
+
+    `elsewhere` says where people change it when an action of its own does so; then only the platform itself may `put`.
+    """
 
     key: str
     type: type
     default: Any
     help: str | Promise
     validate: Callable[[Any], str | Promise | None] | None = None
+    elsewhere: str | Promise = ""
 
 
 _settings: dict[str, Setting] = {}
@@ -38,9 +43,10 @@ def register(
     help_: str | Promise,
     *,
     validate: Callable[[Any], str | Promise | None] | None = None,
+    elsewhere: str | Promise = "",
 ) -> None:
     """Declare a key (in <room>/run_time_settings.py). `validate` returns a sentence when the value will not do."""
-    _settings[key] = Setting(key, type_, default, help_, validate)
+    _settings[key] = Setting(key, type_, default, help_, validate, elsewhere)
 
 
 def known() -> list[Setting]:
@@ -57,6 +63,12 @@ def get(key: str, default: Any = None) -> Any:
     return declared.default if declared is not None else default
 
 
+def newest() -> dict[str, SettingChange]:
+    """Return the newest change of every key that was ever changed. One SQL query."""
+    last = SettingChange.objects.values("key").annotate(last=Max("pk")).values("last")
+    return {row.key: row for row in SettingChange.objects.filter(pk__in=last)}
+
+
 def put(*, actor: Actor, key: str, value: Any) -> SettingChange:
     """Set a key. Event setting.changed carries the old and the new value."""
     check(actor, "settings.edit")
@@ -68,6 +80,14 @@ def put(*, actor: Actor, key: str, value: Any) -> SettingChange:
             field="key",
             value=key,
             remedy=_("GET /api/v1/settings lists them."),
+        )
+    if declared.elsewhere and actor.kind != "system":
+        raise Invalid(
+            "setting.elsewhere",
+            _("The setting %(key)s is not changed here.") % {"key": key},
+            field="key",
+            value=key,
+            remedy=declared.elsewhere,
         )
     wrong: str | Promise | None = None
     fits = isinstance(value, declared.type) and (declared.type is bool or not isinstance(value, bool))

@@ -25,6 +25,7 @@ PREFIX = "tc_"
 SHOWN_CHARACTERS = 9
 TOUCH_EVERY = timedelta(minutes=1)
 MAX_DAYS = 3660
+MAX_OVERLAP = timedelta(days=30)
 
 
 def digest_of(token: str) -> str:
@@ -74,6 +75,54 @@ def create(
             payload={"name": row.name, "scopes": scopes, "expires_at": expires_at.isoformat() if expires_at else None},
         )
     return row, token
+
+
+def rotate(*, actor: Actor, token: ApiToken, overlap: timedelta) -> tuple[ApiToken, str]:
+    """Make the successor of a token, with the same name, scopes and term; return (row, token), shown once.
+
+    The old one goes on for `overlap`, so that whoever uses it can be told the new one meanwhile.
+    """
+    if not timedelta(0) <= overlap <= MAX_OVERLAP:
+        raise Invalid(
+            "token.overlap",
+            _("The old token may go on for 0 to %(most)s hours.") % {"most": int(MAX_OVERLAP.total_seconds() // 3600)},
+            field="overlap_hours",
+            value=overlap.total_seconds() / 3600,
+            remedy=_("Choose as long as it takes to put the new one in its place."),
+        )
+    if not token.usable() or token.rotated_to_id is not None:
+        raise Invalid(
+            "token.ended",
+            _("The token %(name)s is revoked, expired or rotated already.") % {"name": token.name},
+            field="token",
+            value=token.prefix,
+            remedy=_("Make a new token instead."),
+        )
+    now = timezone.now()
+    term = token.expires_at - token.created_at if token.expires_at is not None else None
+    with transaction.atomic():
+        row, text = create(
+            actor=actor,
+            user=token.user,
+            name=token.name,
+            scopes=token.scopes,
+            expires_at=now + term if term is not None else None,
+        )
+        ends = min(filter(None, (token.expires_at, now + overlap)))
+        # guarded: of two rotations at once, one wins and the other leaves nothing behind
+        won = ApiToken.objects.filter(pk=token.pk, rotated_to__isnull=True, revoked_at__isnull=True).update(
+            rotated_to=row, expires_at=ends
+        )
+        if not won:
+            raise Invalid("token.ended", _("The token was rotated or revoked meanwhile."), remedy=_("Reload the page."))
+        ledger.record(
+            actor=actor,
+            verb="token.rotated",
+            subject=ref(token),
+            about=[ref(row), ref(token.user)],
+            payload={"name": token.name, "old_ends_at": ends.isoformat(), "successor": row.prefix},
+        )
+    return row, text
 
 
 def revoke(*, actor: Actor, token: ApiToken) -> None:

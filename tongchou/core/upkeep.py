@@ -7,9 +7,12 @@ from datetime import timedelta
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
-from tongchou.core import approvals, jobs, seal
+from tongchou.core import approvals, attachments, field_definitions, inbox, jobs, retention, seal, search, storage
+from tongchou.core.backup import actions as backups
+from tongchou.core.lists import batches
+from tongchou.core.models_backups import StorageReading
 
-KEEP_DONE_JOBS = timedelta(days=3)
+KEEP_READINGS = timedelta(days=400)
 
 
 def seal_ledger() -> None:
@@ -24,12 +27,46 @@ def expire_approvals() -> None:
 
 
 def tidy() -> None:
-    """Delete done jobs after three days and dead sessions."""
+    """Delete changes of many rows after thirty days, dead sessions and old readings of storage."""
     now = timezone.now()
-    jobs.prune(done_before=now - KEEP_DONE_JOBS)
+    batches.prune()
     Session.objects.filter(expire_date__lt=now).delete()
+    StorageReading.objects.filter(at__lt=now - KEEP_READINGS).delete()
+
+
+def retain() -> None:
+    """Delete what is past its time."""
+    retention.run()
+
+
+def measure_storage() -> None:
+    """Keep how many bytes each class takes now."""
+    storage.measure()
+
+
+def follow_ledger() -> None:
+    """Bring the search up to what the ledger told."""
+    search.follow()
+
+
+def read_all_rows() -> None:
+    """Read rows the search has not read today."""
+    search.go_on()
+
+
+def start_backup() -> None:
+    """Begin the scheduled backup when it is due."""
+    backups.start_due()
 
 
 jobs.periodic("core.seal_ledger", every_seconds=10)(seal_ledger)
 jobs.periodic("core.expire_approvals", every_seconds=20)(expire_approvals)
 jobs.periodic("core.tidy", every_seconds=3600)(tidy)
+jobs.periodic("core.search_follow", every_seconds=3)(follow_ledger)
+jobs.periodic("core.search_pass", every_seconds=10)(read_all_rows)
+jobs.periodic("core.purge_fields", every_seconds=3600)(field_definitions.purge_due)
+jobs.periodic("core.retention", every_seconds=60)(retain)
+jobs.periodic("core.storage", every_seconds=3600)(measure_storage)
+jobs.periodic("core.backup_schedule", every_seconds=30)(start_backup)
+jobs.periodic("core.tidy_inbox", every_seconds=6 * 3600)(inbox.tidy)
+jobs.periodic("core.tidy_files", every_seconds=6 * 3600)(attachments.tidy)

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,8 +32,26 @@ class Shop:
     def __init__(self, folder: Path, options: Options) -> None:
         self.folder, self.options = folder, options
         self.facts: dict[str, Any] = {}
+        self.opened_at = 0.0  # Unix seconds; what it earned before belongs to the history
         self._process: subprocess.Popen[bytes] | None = None
         self._http = httpx.Client(timeout=30.0, trust_env=False)
+
+    @classmethod
+    @contextmanager
+    def running(cls, folder: Path) -> Iterator[Shop]:
+        """The shop that somebody else runs in this folder; leaving it ends nothing. Raises ShopError."""
+        shop = cls(folder, Options())
+        try:
+            shop.facts = json.loads((folder / "shop.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ShopError(f"no demo runs on {folder.parent}: start it with `tongchou demo`") from error
+        finally:
+            if not shop.facts:
+                shop._http.close()
+        try:
+            yield shop
+        finally:
+            shop._http.close()
 
     def __enter__(self) -> Shop:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -54,6 +74,7 @@ class Shop:
         while time.monotonic() < deadline:
             if path.exists():
                 self.facts = json.loads(path.read_text(encoding="utf-8"))
+                self.opened_at = time.time()
                 return
             if self._process is None or self._process.poll() is not None:
                 break

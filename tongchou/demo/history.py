@@ -6,6 +6,7 @@ counters only grow. Samples are old, in order, and end where live scraping begin
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,6 +19,7 @@ from tongchou.demo.shop.curve import phase_at, shape
 from tongchou.demo.shop.goods import PRICES_FEN
 from tongchou.demo.shop.load import CHECKOUT_SHARE
 from tongchou.demo.shop.metrics import LATENCY_BUCKETS
+from tongchou.demo.shop.stateless import RENDER_SECONDS
 from tongchou.demo.topology import ENVIRONMENT, SHOP
 from tongchou.wire.remote_write import encode_labels, encode_series
 
@@ -40,7 +42,11 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which time to fill. Unix seconds; `noon` as in the load generator."""
+    """Which time to fill. Unix seconds; `noon` as in the load generator.
+
+    The last `dense_seconds` have a sample every `dense_step_seconds`, as live scraping goes on: where the distance of
+    samples changes inside a window, a rate extrapolates by the shorter one and loses sales that were made.
+    """
 
     end: float
     day_seconds: float
@@ -48,6 +54,8 @@ class Plan:
     visits_per_second: float
     days: int = 3  # what an outage costs is told from at least two whole earlier days
     step_seconds: float = 15.0
+    dense_seconds: float = 0.0
+    dense_step_seconds: float = 1.0
     seed: int = 1
 
 
@@ -55,8 +63,9 @@ Labels = tuple[tuple[str, str], ...]
 Line = tuple[Labels, Sequence[tuple[int, float]]]
 
 _CHECKOUT = CHECKOUT_SHARE
+PAGE_SECONDS = sum(RENDER_SECONDS) / 2
 FLOWS: tuple[Flow, ...] = (
-    *(Flow(f"storefront-{n}", "GET", "/", 0.5, 0.003, "502") for n in (1, 2)),
+    *(Flow(f"storefront-{n}", "GET", "/", 0.5, PAGE_SECONDS, "502") for n in (1, 2)),
     *(Flow(f"storefront-{n}", "POST", "/checkout", _CHECKOUT / 2, 0.013, "502") for n in (1, 2)),
     Flow("catalogue-1", "GET", "/goods", 1.0, 0.002),
     *(Flow(f"orders-{n}", "POST", "/orders", _CHECKOUT / 2, 0.011) for n in (1, 2)),
@@ -84,18 +93,21 @@ class Generator:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._random = random.Random(plan.seed)
-        steps = int(plan.days * plan.day_seconds / plan.step_seconds)
-        first = plan.end - (steps - 1) * plan.step_seconds
-        self.times_ms = [int((first + index * plan.step_seconds) * 1000) for index in range(steps)]
+        sparse = int((plan.days * plan.day_seconds - plan.dense_seconds) / plan.step_seconds)
+        dense = int(plan.dense_seconds / plan.dense_step_seconds)
+        self._steps = [plan.step_seconds] * sparse + [plan.dense_step_seconds] * dense
+        first = plan.end - sum(self._steps[1:])
+        self.times_ms = [int((first + after) * 1000) for after in itertools.accumulate(self._steps[1:], initial=0.0)]
         self._visits = self._rates()
 
     def _rates(self) -> list[float]:
-        """Visits in each step: the curve with slow noise (half-life about five steps) and the scatter of arrivals."""
+        """Visits in each step: the curve with slow noise (half-life 75 s) and the scatter of arrivals."""
         plan, drift, out = self._plan, 0.0, []
-        for at_ms in self.times_ms:
-            drift = 0.87 * drift + self._random.gauss(0, 0.02)
+        for at_ms, step in zip(self.times_ms, self._steps, strict=True):
+            kept = 0.87 ** (step / 15.0)
+            drift = kept * drift + self._random.gauss(0, 0.02 * math.sqrt((1 - kept**2) / (1 - 0.87**2)))
             phase = phase_at(at_ms / 1000, plan.day_seconds, plan.noon)
-            expected = plan.visits_per_second * shape(phase) * (1 + drift) * plan.step_seconds
+            expected = plan.visits_per_second * shape(phase) * (1 + drift) * step
             out.append(max(0.0, self._random.gauss(expected, math.sqrt(expected))))
         return out
 
@@ -109,10 +121,9 @@ class Generator:
 
     def _gauge(self, labels: Labels, value: Callable[[float], float]) -> Line:
         """A gauge that is a function of the visits per second, give or take 3 %."""
-        step = self._plan.step_seconds
         return labels, [
             (at_ms, value(visits / step) * self._random.gauss(1, 0.03))
-            for at_ms, visits in zip(self.times_ms, self._visits, strict=True)
+            for at_ms, visits, step in zip(self.times_ms, self._visits, self._steps, strict=True)
         ]
 
     def _constant(self, labels: Labels, value: float) -> Line:
@@ -154,7 +165,8 @@ class Generator:
         yield self._counter(_labels(instance, "process_cpu_seconds_total"), 0.0012, whole=False, noise=0.1)
         memory = self._random.uniform(24e6, 27e6)
         yield self._gauge(_labels(instance, "process_resident_memory_bytes"), lambda rate: memory + 5e4 * rate)
-        yield self._gauge(_labels(instance, "http_requests_in_flight"), lambda rate: rate * 0.004)
+        busy = sum(flow.share * flow.median_seconds for flow in FLOWS if flow.instance == instance)
+        yield self._gauge(_labels(instance, "http_requests_in_flight"), lambda rate: rate * busy)
 
     def _business(self) -> Iterator[Line]:
         for instance in ("orders-1", "orders-2"):
@@ -164,7 +176,7 @@ class Generator:
             for outcome, part in (("accepted", 0.979), ("declined", 0.02), ("failed", 0.001)):
                 yield self._counter(_labels(instance, "shop_orders_total", ("outcome", outcome)), share * part)
         name = "shop_customer_request_duration_seconds"
-        for action, share, median in (("browse", 1.0, 0.004), ("checkout", _CHECKOUT, 0.015)):
+        for action, share, median in (("browse", 1.0, PAGE_SECONDS + 0.001), ("checkout", _CHECKOUT, 0.015)):
             for outcome, part in (("ok", 0.999), ("error", 0.001)):
                 labels = _labels(
                     "customers-1", "shop_customer_requests_total", ("action", action), ("outcome", outcome)
@@ -176,11 +188,12 @@ class Generator:
     def _stores(self) -> Iterator[Line]:
         yield self._counter(_labels("cache-1", "cache_hits_total"), 0.985)
         yield self._counter(_labels("cache-1", "cache_misses_total"), 0.015)
-        for code, part in (("2xx", 1.33), ("4xx", 0.007), ("5xx", 0.001)):
-            labels = _labels(
-                "load-balancer-1", "haproxy_backend_http_responses_total", ("proxy", "storefront"), ("code", code)
-            )
-            yield self._counter(labels, part)
+        for proxy, share in (("storefront", 1.0 + _CHECKOUT), ("payments", _CHECKOUT)):
+            for code, part in (("2xx", 0.994), ("4xx", 0.005), ("5xx", 0.001)):
+                labels = _labels(
+                    "load-balancer-1", "haproxy_backend_http_responses_total", ("proxy", proxy), ("code", code)
+                )
+                yield self._counter(labels, share * part)
         for instance, role in (("database-primary", "primary"), ("database-standby", "standby")):
             for name in ("primary", "standby"):
                 yield self._constant(_labels(instance, "database_role", ("role", name)), float(name == role))
@@ -206,7 +219,7 @@ def requests(lines: Iterable[Line]) -> Iterator[tuple[bytes, int]]:
 def push(plan: Plan, url: str, token: str, progress: Callable[[int], None] | None = None) -> int:
     """Send the plan's history to a remote_write URL; returns the samples sent. Raises httpx.HTTPError."""
     headers = {
-        "Authorization": f"Bearer {token}",
+        **({"Authorization": f"Bearer {token}"} if token else {}),
         "Content-Encoding": "snappy",
         "Content-Type": "application/x-protobuf",
         "X-Prometheus-Remote-Write-Version": "0.1.0",

@@ -39,6 +39,7 @@ class Process:
     health_address: str
     popen: subprocess.Popen[bytes] | None = None
     wanted: bool = False
+    listed: bool = True  # among the targets while it is wanted
     restarts: int = 0
     ended: str = ""
     retry_at: float = 0.0

@@ -9,7 +9,10 @@ from typing import Any
 import yaml
 
 SHOP = Path(__file__).parent / "shop"
-PROCEDURES = ("switch-to-standby", "roll-back-release")
+PROCEDURES = (
+    "switch-to-standby", "roll-back-release", "scale-out-storefront", "scale-in-storefront", "restart-leaking-process",
+    "drain-slow-instance", "free-spool",
+)  # fmt: skip
 
 
 def rule_file() -> str:

@@ -33,6 +33,8 @@ class Serving:
             # The shop is on loopback, where outgoing requests do not go by default.
             "TONGCHOU_HTTP_ALLOW": ",".join(filter(None, (os.environ.get("TONGCHOU_HTTP_ALLOW"), "127.0.0.0/8"))),
         }
+        if output is None:  # on a terminal the shop's own requests would carry the passwords out of sight
+            self._environment.setdefault("TONGCHOU_LOG_LEVELS", "tongchou.access=WARNING")
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -18,6 +18,7 @@ REVENUE = {
     "catch_up_seconds": 120,
 }
 SECRET = "shop-control"  # noqa: S105 - the name of a secret, not a secret
+CHANNEL = "people"
 OPERATOR, APPROVER = "operator", "approver"
 
 
@@ -58,7 +59,9 @@ def connect(admin: Platform, shop: Shop, *, scrape_seconds: float) -> None:
         admin.post("/teams", {"name": TEAM})
     admin.put(f"/secrets/{SECRET}", {"value": shop.token})
     settings = {"url": shop.targets_url, "scrape_interval_seconds": scrape_seconds}
-    admin.put(f"/sources/{NAME}", {"kind": "http_sd", "settings": settings, "interval_seconds": 5})
+    source = {"kind": "http_sd", "settings": settings, "interval_seconds": 5}
+    # The supervisor knows for certain: what it lists no more is gone, not out of sight.
+    admin.put(f"/sources/{NAME}", source | {"missing_after": 2, "grace_seconds": 5})
     for name in PROCEDURES:
         admin.put_yaml(f"/procedures/{name}", procedure(name))
     logs = admin.post("/tokens", {"name": "shop-logs", "scopes": ["ingest"], "expires_in_days": 30})
@@ -79,6 +82,13 @@ def alert(admin: Platform, rules: str) -> None:
     admin.put_yaml(f"/rule-files/{NAME}", rules)
     for name, objective in objectives().items():
         admin.put(f"/slos/{name}", objective)
+
+
+def tell_people(admin: Platform, url: str, *, group_interval_seconds: int) -> None:
+    """Send notices to this webhook, and updates of one group at most so often."""
+    admin.put("/settings/alerting.group_interval_seconds", {"value": group_interval_seconds})
+    if missing(admin, "/channels", "name", CHANNEL):
+        admin.post("/channels", {"name": CHANNEL, "kind": "webhook", "settings": {"url": url}})
 
 
 def allow_execution(admin: Platform, targets: Sequence[str]) -> None:

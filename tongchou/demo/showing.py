@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from tongchou.demo import history
 from tongchou.demo.client import ApiError, Platform
 from tongchou.demo.control import Shop, ShopError
+from tongchou.demo.faults import FAULTS
 from tongchou.demo.rules import rule_file
 from tongchou.demo.serving import NotServing, Serving
 from tongchou.demo.setup import APPROVER, OPERATOR, People, alert, connect, earn, people
@@ -58,7 +59,7 @@ def _prepare(console: Console, stack: ExitStack, serving: Serving, shop: Shop) -
         progress.update(task, advance=1, description="opening the shop")
         shop.wait_open()
         progress.update(task, advance=1, description="writing three shop days of history")
-        _fill(admin, shop.options)
+        _fill(admin, shop)
         progress.update(task, advance=1, description="connecting the shop")
         persons = people(admin)
         stack.callback(persons.operator.close)
@@ -72,16 +73,18 @@ def _prepare(console: Console, stack: ExitStack, serving: Serving, shop: Shop) -
     return persons
 
 
-def _fill(admin: Platform, options: Options) -> None:
+def _fill(admin: Platform, shop: Shop) -> None:
     """History only where there is none yet: a second run goes on with what the first one measured."""
     if admin.number('count(last_over_time(up{env="demo"}[3h]))'):
         return
     plan = history.Plan(
-        end=time.time() - SCRAPE_SECONDS,
-        day_seconds=options.day_seconds,
-        noon=options.noon,
-        visits_per_second=options.visits_per_second,
-        seed=options.seed,
+        end=shop.opened_at,
+        day_seconds=shop.options.day_seconds,
+        noon=shop.options.noon,
+        visits_per_second=shop.options.visits_per_second,
+        dense_seconds=180.0,
+        dense_step_seconds=SCRAPE_SECONDS,
+        seed=shop.options.seed,
     )
     history.push(plan, f"{admin.url}/prometheus/api/v1/write", admin.token)
 
@@ -105,12 +108,16 @@ def _explain(console: Console, url: str, shop: Shop, persons: People) -> None:
     )
     if logins:
         console.print(f"Two more accounts, shown once (nobody approves their own request):\n{logins}", soft_wrap=True)
+    faults = "".join(f"  {fault.name:<16} {fault.about}\n" for fault in FAULTS.values())
+    targets = ", ".join(sorted({target for fault in FAULTS.values() for target in fault.execution_targets}))
     console.print(
-        "Break it     kill -9 the pid of database-primary in the supervisor's list; watch the incident room.\n"
+        f"Break it     tongchou demo --break NAME, in another terminal; then watch the incident room. NAME is one of\n"
+        f"{faults}"
         f"Repair it    request the suggested procedure as {OPERATOR}, approve it as {APPROVER}. Execution is off\n"
-        "             until an administrator sets execution.enabled, and execution.targets to what may be\n"
-        "             altered: database-standby, release-tool-1.\n"
-        "See it done  tongchou demo --scenario primary-down\n\n"
+        "             until an administrator sets execution.enabled, and execution.targets to what may be altered:\n"
+        f"             {targets}.\n"
+        "See it done  tongchou demo --scenario NAME, or all\n\n"
         "Ctrl-C ends the platform and the shop.",
         soft_wrap=True,
+        markup=False,
     )

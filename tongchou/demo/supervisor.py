@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import hashlib
 import json
 import os
 import secrets
 import sys
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,9 +23,10 @@ from tongchou.demo.log_pusher import LogPusher
 from tongchou.demo.ports import kept_ports
 from tongchou.demo.processes import NotStarted, Process, Processes, python_command
 from tongchou.demo.shop.frame import Frame, Settings
-from tongchou.demo.shop.http1 import CallFailed, Handler, Request, Response, answer, problem
+from tongchou.demo.shop.http1 import Handler, Request, Response, answer, problem
 from tongchou.demo.shop.release import FIRST_VERSION
-from tongchou.demo.topology import SHOP, Spec, services, target
+from tongchou.demo.switches import RuntimeApi, Switches
+from tongchou.demo.topology import BALANCED, SHOP, SPARE, Spec, services, target
 from tongchou.demo.witness import Witness
 
 
@@ -60,16 +59,22 @@ def shop_settings(folder: Path, options: Options, token: str, ports: dict[str, i
     """Settings of every process, by name."""
     supervisor = f"127.0.0.1:{ports['supervisor']}"
     peers = {service: {name: f"127.0.0.1:{ports[name]}" for name in names} for service, names in services().items()}
+    through_balancer: dict[str, object] = {"through": {"payments": f"127.0.0.1:{ports['payments']}"}}
     extra: dict[str, dict[str, object]] = {
         "customers-1": {**asdict(options), "balancer": f"127.0.0.1:{ports['traffic']}"},
-        "load-balancer-1": {"traffic_port": ports["traffic"]},
+        "load-balancer-1": {
+            "traffic_ports": {"storefront": ports["traffic"], "payments": ports["payments"]},
+            "runtime_port": ports["runtime"],
+        },
+        "orders-1": through_balancer,
+        "orders-2": through_balancer,
     }
     return {
         spec.name: Settings(
             name=spec.name, service=spec.service, kind=spec.kind, port=ports[spec.name], version=FIRST_VERSION,
             folder=str(folder), token=token, supervisor=supervisor, peers=peers, options=extra.get(spec.name, {}),
         )
-        for spec in SHOP
+        for spec in (*SHOP, *SPARE)
     }  # fmt: skip
 
 
@@ -87,8 +92,8 @@ class Supervisor:
     def __init__(self, folder: Path, options: Options) -> None:
         self.folder, self.options = folder, options
         self.token = secrets.token_urlsafe(24)
-        names = [spec.name for spec in SHOP]
-        self.ports = ports = kept_ports(folder / "ports.json", ["supervisor", "traffic", *names])
+        names = ["supervisor", "traffic", "payments", "runtime", *(spec.name for spec in (*SHOP, *SPARE))]
+        self.ports = ports = kept_ports(folder / "ports.json", names)
         self.settings = shop_settings(folder, options, self.token, ports)
         own = Settings(
             "supervisor-1",
@@ -107,22 +112,25 @@ class Supervisor:
         self.processes = Processes(folder, self.frame.client, self.frame.log.warning)
         self.witness = Witness(folder / "witness.json", "database-primary", services()["database"])
         self.haproxy = haproxy.installed() if options.balancer in ("auto", "haproxy") else None
-        self.stats = haproxy.StatsSocket(_socket_path(folder))
+        self.switches = Switches(RuntimeApi(ports["runtime"]))
         self._prepare()
         self._define_routes()
         self._define_metrics()
 
     def _prepare(self) -> None:
         (self.folder / "settings").mkdir(parents=True, exist_ok=True)
-        for spec in SHOP:
+        for spec in (*SHOP, *SPARE):
             settings = self.settings[spec.name]
             path = self.folder / "settings" / f"{spec.name}.json"
             write_private(path, asdict(settings))
             command = python_command(path)
             if spec.service == "load-balancer" and self.haproxy:
                 config = self.folder / "settings" / "haproxy.cfg"
-                storefronts = settings.peers["storefront"]
-                config.write_text(haproxy.config(self.stats.path, self.ports["traffic"], settings.port, storefronts))
+                ports = {
+                    "storefront": self.ports["traffic"], "payments": self.ports["payments"],
+                    "runtime": self.ports["runtime"], "metrics": settings.port,
+                }  # fmt: skip
+                config.write_text(haproxy.config(ports, settings.peers["storefront"], settings.peers["payments"]))
                 command = [self.haproxy, "-db", "-f", str(config)]
             self.processes.all[spec.name] = Process(spec, settings, command, f"127.0.0.1:{settings.port}")
 
@@ -133,17 +141,15 @@ class Supervisor:
         frame.route("GET", "/witness", self.read_witness)
         frame.guarded("POST", "/witness", self.swap_witness)
         frame.guarded("POST", "/log-push", self.push_logs)
-        for spec in SHOP:
+        for spec in (*SHOP, *SPARE):
             for verb, work in (("start", self.start), ("stop", self.stop), ("restart", self.restart)):
                 frame.guarded("POST", f"/processes/{spec.name}/{verb}", self._for(spec.name, work))
-        if self.haproxy:
-            frame.route("GET", "/balancer/servers", _socket_answer(self.stats.list))
-            frame.guarded("POST", "/balancer/servers", _socket_answer(self.stats.add))
-            frame.guarded("POST", "/balancer/servers/*", _socket_answer(self.stats.switch))
-        else:
-            frame.route("GET", "/balancer/servers", self.pass_to_balancer)
-            frame.guarded("POST", "/balancer/servers", self.pass_to_balancer)
-            frame.guarded("POST", "/balancer/servers/*", self.pass_to_balancer)
+        for spec in SPARE:
+            frame.guarded("POST", f"/processes/{spec.name}/unlist", self._for(spec.name, self.unlist))
+        switches = self.switches
+        frame.route("GET", "/balancer/servers", switches.answering(switches.list))
+        frame.guarded("POST", "/balancer/servers", switches.answering(switches.add))
+        frame.guarded("POST", "/balancer/servers/*", switches.answering(switches.switch))
         frame.tasks += [self.start_all, self.processes.watch, self.pusher.run]
         frame.closing += [self.processes.end_all, self.clean]
 
@@ -156,11 +162,21 @@ class Supervisor:
         def refresh() -> None:
             sent.set(self.pusher.sent)
             dropped.set(self.pusher.dropped)
-            for name, process in self.processes.all.items():
+            up.values.clear()
+            for name, process in self._in_use().items():
                 up.set(1.0 if process.alive else 0.0, name)
                 restarts.set(process.restarts, name)
 
         self.frame.registry.before.append(refresh)
+
+    def _in_use(self) -> dict[str, Process]:
+        """All processes but the spare ones that nobody started, or that are about to go."""
+        spare = {spec.name for spec in SPARE}
+        return {
+            name: each
+            for name, each in self.processes.all.items()
+            if (each.wanted and each.listed) or name not in spare
+        }
 
     def _for(self, name: str, work: object) -> Handler:
         async def handle(request: Request) -> Response:
@@ -189,27 +205,45 @@ class Supervisor:
             "shop": f"127.0.0.1:{self.ports['traffic']}",
             "token": self.token,
             "balancer": "haproxy" if self.haproxy else "small",
-            "addresses": {name: process.health_address for name, process in self.processes.all.items()},
+            "addresses": {spec.name: self.processes.all[spec.name].health_address for spec in SHOP},
             "pid": os.getpid(),
         }
 
     async def targets(self, _request: Request) -> Response:
         """All scrape targets in the http_sd format."""
         own = f"127.0.0.1:{self.ports['supervisor']}"
-        release = self.processes.all["release-tool-1"].health_address
         found = [target(self.spec, own, {"control_url": f"http://{own}", "version": FIRST_VERSION})]
-        for name, process in self.processes.all.items():
-            control = f"{own}/balancer" if process.spec.service == "load-balancer" else process.health_address
-            attributes = {
-                "control_url": f"http://{control}", "supervisor_url": f"http://{own}", "release_url": f"http://{release}",
-                "restart_url": f"http://{own}/processes/{name}/restart", "version": process.settings.version,
-            }  # fmt: skip
-            if process.spec.service == "database":
-                peer = next(each for each in services()["database"] if each != name)
-                attributes["peer_control_url"] = f"http://{self.processes.all[peer].health_address}"
-                attributes["peer_restart_url"] = f"http://{own}/processes/{peer}/restart"
-            found.append(target(process.spec, process.health_address, attributes))
+        found += [
+            target(process.spec, process.health_address, self._attributes(process, f"http://{own}"))
+            for process in self._in_use().values()
+        ]
         return answer(found)
+
+    def _attributes(self, process: Process, own: str) -> dict[str, str]:
+        """What procedures need to know of a process; `own` is the supervisor's URL."""
+        name, service = process.spec.name, process.spec.service
+        release = self.processes.all["release-tool-1"].health_address
+        told = {
+            "control_url": f"http://{process.health_address}", "supervisor_url": own, "release_url": f"http://{release}",
+            "restart_url": f"{own}/processes/{name}/restart", "version": process.settings.version,
+        }  # fmt: skip
+        if service in (*BALANCED, "load-balancer"):
+            told["runtime_api"] = f"127.0.0.1:{self.ports['runtime']}"
+        if service in BALANCED:
+            told |= {"backend": service, "balancer_url": f"{own}/balancer/servers/{name}"}
+        if service == "load-balancer":
+            spare = self.processes.all[SPARE[0].name]
+            told |= {
+                "control_url": f"{own}/balancer", "spare_name": spare.spec.name, "spare_address": spare.health_address,
+                "spare_start_url": f"{own}/processes/{spare.spec.name}/start",
+                "spare_unlist_url": f"{own}/processes/{spare.spec.name}/unlist",
+                "spare_stop_url": f"{own}/processes/{spare.spec.name}/stop",
+            }  # fmt: skip
+        if service == "database":
+            peer = next(each for each in services()["database"] if each != name)
+            told["peer_control_url"] = f"http://{self.processes.all[peer].health_address}"
+            told["peer_restart_url"] = f"{own}/processes/{peer}/restart"
+        return told
 
     async def list_processes(self, _request: Request) -> Response:
         """All processes with pid, address, version."""
@@ -244,12 +278,18 @@ class Supervisor:
 
     async def start(self, name: str, _request: Request) -> Response:
         """Start a process that does not run."""
+        self.processes.all[name].listed = True
         await self.processes.start(name)
         return answer(self.processes.all[name].facts())
 
     async def stop(self, name: str, _request: Request) -> Response:
         """Stop a process; it stays stopped until started by command."""
         await self.processes.stop(name)
+        return answer(self.processes.all[name].facts())
+
+    async def unlist(self, name: str, _request: Request) -> Response:
+        """Take a spare process off the list of targets, so that its end is no outage to anybody who watches."""
+        self.processes.all[name].listed = False
         return answer(self.processes.all[name].facts())
 
     async def restart(self, name: str, request: Request) -> Response:
@@ -262,40 +302,9 @@ class Supervisor:
         await self.processes.restart(name)
         return answer(process.facts())
 
-    async def pass_to_balancer(self, request: Request) -> Response:
-        """The small balancer's switches under the same paths as HAProxy's."""
-        address, path = self.processes.all["load-balancer-1"].health_address, request.path.removeprefix("/balancer")
-        try:
-            return await self.frame.client.call(
-                request.method, address, path, request.body, headers={"Authorization": f"Bearer {self.token}"}
-            )
-        except CallFailed as error:
-            return problem(502, str(error))
-
     def clean(self) -> None:
         """Remove what must not be found by the next run."""
         (self.folder / "shop.json").unlink(missing_ok=True)
-        self.stats.path.unlink(missing_ok=True)
-
-
-def _socket_path(folder: Path) -> Path:
-    """A place for HAProxy's socket whose name is short enough for the kernel (107 bytes)."""
-    wanted = folder / "haproxy.sock"
-    if len(os.fsencode(wanted)) <= 90:  # HAProxy adds its process id while it binds
-        return wanted
-    short = Path(tempfile.gettempdir()) / f"shop-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]}"
-    short.mkdir(mode=0o700, exist_ok=True)
-    return short / "haproxy.sock"
-
-
-def _socket_answer(work: Handler) -> Handler:
-    async def handle(request: Request) -> Response:
-        try:
-            return await work(request)
-        except OSError as error:
-            return problem(502, f"HAProxy's stats socket: {error}")
-
-    return handle
 
 
 def main() -> None:

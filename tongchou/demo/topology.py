@@ -37,6 +37,10 @@ SHOP: tuple[Spec, ...] = (
     Spec("customers-1", "customers", relations=("calls:load-balancer",)),
 )
 
+# Processes the supervisor can start when there is more to do than usual; nobody knows of them before.
+SPARE: tuple[Spec, ...] = (Spec("storefront-3", "storefront", relations=("calls:catalogue", "calls:orders")),)
+BALANCED = ("storefront", "payments")  # services behind the load balancer, each a backend of that name
+
 
 def host_name() -> str:
     """The name this machine's own host resource has."""

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.alerting.models import AlertGroup
-from tongchou.core import jobs, ledger
+from tongchou.core import comments, jobs, ledger
 from tongchou.core.access import Actor, allows, check, denied
 from tongchou.core.models import Event, User
 from tongchou.core.problems import Conflict, Invalid
@@ -217,6 +217,26 @@ def acknowledge(*, actor: Actor, incident: Incident) -> Incident:
     return incident
 
 
+def take_command(*, actor: Actor, incident: Incident) -> Incident:
+    """Make the person who asks its commander. Event incident.commander_changed.
+
+    Raises Conflict when it is resolved or theirs already, Invalid when it is no person who asks.
+    """
+    check_respond(actor, incident)
+    person = User.objects.filter(pk=actor.user_id).first() if actor.user_id is not None else None
+    if person is None:
+        raise Invalid("incident.commander", _("Only a person takes command."), remedy=_("Sign in and try again."))
+    with transaction.atomic():
+        incident = Incident.objects.select_for_update().get(pk=incident.pk)
+        before = incident.commander
+        if incident.state == IncidentState.RESOLVED or before == person:
+            raise _wrong_state(incident, _("It is resolved, or under your command already."))
+        Incident.objects.filter(pk=incident.pk).update(commander=person)
+        incident.refresh_from_db()
+        record(actor, incident, "incident.commander_changed", {"before": before.username if before else None})
+    return incident
+
+
 def mitigate(*, actor: Actor, incident: Incident, comment: str = "") -> Incident:
     """Say that the impact has ended, alerts or not. Event incident.mitigated; Conflict when it is over."""
     check_respond(actor, incident)
@@ -287,18 +307,10 @@ def _back_to_work(actor: Actor, incident: Incident, *, automatic: bool, comment:
 
 
 def add_note(*, actor: Actor, incident: Incident, text: str) -> Event:
-    """Write a line on the timeline; returns event incident.noted. Raises Invalid for an empty or huge text."""
+    """Write a comment on the incident, which its timeline shows; returns its event comment.added. Raises Invalid."""
     check_respond(actor, incident)
-    text = text.strip()
-    if not text or len(text) > MAX_NOTE:
-        raise Invalid(
-            "incident.note",
-            _("A note has 1 to %(most)s characters.") % {"most": MAX_NOTE},
-            field="text",
-            remedy=_("Write a shorter note, or link to a longer text."),
-        )
-    with transaction.atomic():
-        return record(actor, incident, "incident.noted", {"text": text})
+    _comment, event = comments.add(actor=actor, on=ref(incident), text=text)
+    return event
 
 
 # --- shared by the above ----------------------------------------------------------------------------------------

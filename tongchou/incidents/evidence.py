@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Q
@@ -14,7 +15,7 @@ from tongchou.alerting.models import Alert
 from tongchou.core.models import Event, EventAbout
 from tongchou.core.problems import Problem
 from tongchou.core.refs import ref
-from tongchou.incidents import severity, topology
+from tongchou.incidents import measured, severity, topology
 from tongchou.incidents.changes_seen import (
     CHANGE_VERBS,
     RESOURCE,
@@ -44,12 +45,17 @@ UP_STEPS = 300
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Evidence, and what is needed to write its ranking down: change ref -> its newest event's id."""
+    """Evidence, and what is needed to write its ranking down: change ref -> its newest event's id.
+
+    `looked` says what was read and what was not; `baselines` what two simple methods would have answered.
+    """
 
     evidence: Evidence
     events: Mapping[str, int]
     symptoms: frozenset[UUID]
     callers: Mapping[UUID, int]
+    looked: Mapping[str, Any] = field(default_factory=dict)
+    baselines: Mapping[str, Any] = field(default_factory=dict)
 
 
 def gather(incident: Incident, *, look_back: timedelta, now: datetime) -> Case:
@@ -64,15 +70,26 @@ def gather(incident: Incident, *, look_back: timedelta, now: datetime) -> Case:
     relevant = failing.union(callers, *needs.values())
     onset = min(symptom.active_at for symptom in symptoms)
     changes, events = _changes(incident, relevant, since=onset - look_back, until=now)
-    needs |= topology.needs(graph, {r for change in changes for r in change.resources} - failing)
+    near = measured.nearest_first(failing, needs, callers)
+    found = measured.look(near, onset, now)
+    involved = {r for change in changes for r in change.resources}
+    needs |= topology.needs(graph, involved.union(each.resource for each in found.shifts) - failing)
+    names = _names(graph, {*relevant, *involved})
+    outages = _outages(relevant - set(callers), onset, now)
+    patterns, logs = measured.look_at_logs(near, names, onset, now)
     evidence = Evidence(
         symptoms=symptoms,
-        outages=_outages(relevant - set(callers), onset, now),
+        outages=outages,
         changes=changes,
         needs=needs,
-        names=_names(graph, {*relevant, *(r for change in changes for r in change.resources)}),
+        names=names,
+        shifts=found.shifts,
+        patterns=patterns,
+        wholes=topology.wholes(graph, relevant),
+        traffic_known=found.traffic_known,
     )
-    return Case(evidence, events, failing, callers)
+    looked = {"metrics": found.looked, "logs": logs, "resources": len(relevant), "changes": len(changes)}
+    return Case(evidence, events, failing, callers, looked, measured.baselines(changes, found.z_scores, names, onset))
 
 
 def _names(graph: Graph, resources: Iterable[UUID]) -> dict[UUID, str]:

@@ -4,9 +4,9 @@ from uuid import UUID
 
 from tongchou.core.access import system
 from tongchou.core.ledger import follow
-from tongchou.core.models import Event
+from tongchou.core.models import Approval, Event
 from tongchou.core.refs import parse
-from tongchou.incidents import actions, ranking
+from tongchou.incidents import actions, improvements_actions, improvements_dropping, improvements_recurrence, ranking
 from tongchou.incidents.changes_seen import began_at
 
 INCIDENT_KEEPER = system("incident-keeper")
@@ -40,3 +40,30 @@ def deployment_started(event: Event) -> None:
 def deployment_finished(event: Event) -> None:
     """New evidence, maybe late."""
     ranking.new_change(actor=INCIDENT_KEEPER, at=began_at(event.at, event.payload))
+
+
+def _look_for_recurrence(event: Event) -> None:
+    improvements_recurrence.look(actor=INCIDENT_KEEPER, incident_id=UUID(parse(event.subject).id))
+
+
+# What an incident is known by again grows: its groups join one by one, its first suspect is settled when it is over.
+for _verb in (
+    "incident.opened",
+    "incident.group_attached",
+    "incident.recovered",
+    "incident.mitigated",
+    "incident.resolved",
+):
+    follow(_verb)(_look_for_recurrence)
+
+
+def _consent_decided(event: Event) -> None:
+    approval = Approval.objects.filter(pk=UUID(parse(event.subject).id)).first()
+    if approval is not None and approval.action == improvements_actions.ACTION:
+        improvements_actions.consent_decided(approval=approval)
+    if approval is not None and approval.action == improvements_dropping.ACTION:
+        improvements_dropping.decided(approval=approval)
+
+
+for _verb in ("approval.approved", "approval.rejected", "approval.expired", "approval.cancelled"):
+    follow(_verb)(_consent_decided)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
 from tongchou.core.access import Actor, check
-from tongchou.incidents import actions, affected, evidence, policy, suspects
+from tongchou.incidents import actions, affected, evidence, policy, scoring, suspects
 from tongchou.incidents.changes_seen import RESOURCE
 from tongchou.incidents.models import Incident, IncidentState, Suspect, SuspectKind
 from tongchou.inventory.graph import load_graph
@@ -30,7 +31,7 @@ def recompute_suspects(*, actor: Actor, incident_id: UUID) -> list[Suspect]:
         return []
     read_at = timezone.now()
     case = evidence.gather(incident, look_back=policy.look_back(), now=read_at)
-    ranked = suspects.rank(case.evidence)
+    ranked = scoring.rank(case.evidence)
     graph = load_graph()
     with transaction.atomic():
         incident = Incident.objects.select_for_update().get(pk=incident_id)
@@ -40,7 +41,9 @@ def recompute_suspects(*, actor: Actor, incident_id: UUID) -> list[Suspect]:
         before = list(incident.suspects.order_by("rank").values_list("ref", flat=True))
         incident.suspects.all().delete()
         Suspect.objects.bulk_create(rows)
-        Incident.objects.filter(pk=incident_id).update(ranked_at=read_at)
+        Incident.objects.filter(pk=incident_id).update(
+            ranked_at=read_at, ranking={"looked": dict(case.looked), "baselines": dict(case.baselines)}
+        )
         affected.refresh(incident, graph, causes=_causes(ranked, case))
         if before[:TOP] != [row.ref for row in rows[:TOP]] and rows:
             _tell(actor, incident, rows)
@@ -59,10 +62,15 @@ def _row(incident: Incident, place: int, ranked: suspects.Ranked, case: evidence
         kind=SuspectKind.EVENT if event else SuspectKind.RESOURCE,
         title=ranked.title[:300],
         score=ranked.score,
-        reasons=[{"code": each.code, "weight": each.weight, "params": dict(each.params)} for each in ranked.reasons],
+        reasons=[_reason(each) for each in ranked.reasons],
         event_id=case.events.get(str(ranked.key)) if event else None,
         about=[f"{RESOURCE}{resource}" for resource in sorted(about, key=str)],
     )
+
+
+def _reason(reason: suspects.Reason) -> dict[str, Any]:
+    row: dict[str, Any] = {"code": reason.code, "weight": reason.weight, "params": dict(reason.params)}
+    return row | {"facts": dict(reason.facts)} if reason.facts else row
 
 
 def _causes(ranked: Sequence[suspects.Ranked], case: evidence.Case) -> set[UUID]:

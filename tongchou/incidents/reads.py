@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.alerting.models import Alert
+from tongchou.core import comments
 from tongchou.core.access import Actor, check_anywhere, visible_teams
+from tongchou.core.counting import count_of
 from tongchou.core.models import Event, EventAbout
 from tongchou.core.problems import Invalid, NotFound
 from tongchou.core.refs import ref
@@ -23,6 +25,9 @@ from tongchou.runbooks.suggest import Suggestion, for_alerts
 
 PERMISSION = "incidents.view"
 MAX_LABEL_SETS = 200
+# what happens to a comment after it was written is read on the comment itself
+_ABOUT_COMMENTS = ("comment.edited", "comment.deleted", "comment.restored", "comment.hidden", "comment.unhidden")
+_EVENT_REASONS = {**reasons.JOIN_TEXTS, **reasons.RECURRENCE_TEXTS}
 
 
 def visible(actor: Actor) -> QuerySet[Incident]:
@@ -42,8 +47,8 @@ def listing(actor: Actor, *, states: Iterable[str] | None = None) -> QuerySet[In
     if states is not None:
         found = found.filter(state__in=list(states))
     return found.annotate(
-        group_count=Count("groups", distinct=True),
-        symptom_count=Count("affected", filter=Q(affected__distance=0), distinct=True),
+        group_count=count_of(IncidentGroup.objects.all(), "incident"),
+        symptom_count=count_of(AffectedResource.objects.filter(distance=0), "incident"),
     )
 
 
@@ -64,6 +69,8 @@ class ReasonView:
     code: str
     text: str
     weight: float
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    unit: str = ""  # of the points of facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +100,30 @@ def suspects(incident: Incident) -> list[SuspectView]:
             name=row.title,
             resource_kind=kinds.get(row.ref, ""),
             score=row.score,
-            reasons=[ReasonView(r["code"], reasons.text(r["code"], r["params"]), r["weight"]) for r in row.reasons],
+            reasons=[_reason_view(each) for each in row.reasons],
             about=list(row.about),
             event_id=row.event_id,
         )
         for row in rows
     ]
+
+
+def _reason_view(row: Mapping[str, Any]) -> ReasonView:
+    facts = row.get("facts") or {}
+    return ReasonView(
+        row["code"], reasons.text(row["code"], row["params"]), row["weight"], facts, str(row["params"].get("unit", ""))
+    )
+
+
+def baselines(incident: Incident) -> dict[str, list[dict[str, Any]]]:
+    """Return what two simple methods would have answered to the newest evidence, best first, at most five each."""
+    kept = (incident.ranking or {}).get("baselines") or {}
+    return {name: list(kept.get(name, ())) for name in ("latest_change", "largest_z")}
+
+
+def looked(incident: Incident) -> dict[str, Any]:
+    """Return what the newest ranking looked at, and what it did not; {} before the first."""
+    return dict((incident.ranking or {}).get("looked") or {})
 
 
 def _kinds(refs: Iterable[str]) -> dict[str, str]:
@@ -151,7 +176,7 @@ def timeline_page(incident: Incident, *, cursor: str | None = None, limit: int =
     `cursor` is the `next_cursor` of the page before. Raises Invalid for another one.
     """
     limit = max(1, min(limit, 500))
-    events = _events(incident)
+    events = timeline_events(incident)
     if cursor:
         at, event_id = _read_cursor(cursor)
         events = events.filter(Q(at__lt=at) | Q(at=at, pk__lt=event_id))
@@ -160,24 +185,31 @@ def timeline_page(incident: Incident, *, cursor: str | None = None, limit: int =
     rows = rows[:limit]
     last = rows[-1] if rows else None
     next_cursor = f"{last.at.isoformat()}_{last.pk}" if more and last else None
-    return TimelinePage([entry(row) for row in rows], next_cursor)
+    return TimelinePage(entries(rows), next_cursor)
 
 
-def _events(incident: Incident) -> QuerySet[Event]:
+def timeline_events(incident: Incident) -> QuerySet[Event]:
+    """Return the events about the incident, its alert groups and its suspected changes, in no order."""
     group_refs = [f"alerting.alertgroup:{pk}" for pk in incident.groups.values_list("group_id", flat=True)]
     suspected = Suspect.objects.filter(incident=incident, event_id__isnull=False, rank__lte=5).values("event_id")
     about = EventAbout.objects.filter(ref__in=[ref(incident), *group_refs]).values("event_id")
-    return Event.objects.filter(Q(pk__in=about) | Q(pk__in=suspected))
+    return Event.objects.filter(Q(pk__in=about) | Q(pk__in=suspected)).exclude(verb__in=_ABOUT_COMMENTS)
 
 
-def entry(event: Event) -> timeline.Entry:
-    """Return the timeline entry of one event, in the active language; also for live pages."""
+def entries(events: Sequence[Event]) -> list[timeline.Entry]:
+    """Return the entries of events, in the order given, comments with their text as it reads now. At most one query."""
+    written = comments.told_by(events)
+    return [entry(event, text=written[event.pk].text if event.pk in written else "") for event in events]
+
+
+def entry(event: timeline.Happening, *, text: str = "") -> timeline.Entry:
+    """Return the timeline entry of one event, in the active language; also for live pages. `text`: of a comment."""
     payload: Mapping[str, Any] = event.payload if isinstance(event.payload, dict) else {}
-    facts = {}
+    facts = {"text": text} if text else {}
     if "reason_code" in payload:
         params = payload.get("reason_params")
         facts["reason"] = reasons.text(
-            str(payload["reason_code"]), params if isinstance(params, dict) else {}, texts=reasons.JOIN_TEXTS
+            str(payload["reason_code"]), params if isinstance(params, dict) else {}, texts=_EVENT_REASONS
         )
     return timeline.entry(event, facts=facts)
 

@@ -11,6 +11,10 @@ JOIN_WINDOW_MINUTES = "incidents.join_window_minutes"
 JOIN_SPAN_MINUTES = "incidents.join_span_minutes"
 REOPEN_MINUTES = "incidents.reopen_minutes"
 LOOK_BACK_MINUTES = "incidents.look_back_minutes"
+POSTMORTEM_SEVERITIES = "incidents.postmortem_severities"
+POSTMORTEM_DAYS = "incidents.postmortem_days"
+REMINDER_DAYS = "incidents.reminder_days"
+REMINDER_CHANNEL = "incidents.reminder_channel"
 
 
 def _known_severity(value: str) -> str | Promise | None:
@@ -19,6 +23,15 @@ def _known_severity(value: str) -> str | Promise | None:
 
 def _minutes(value: int) -> str | Promise | None:
     return None if 1 <= value <= 1440 else _("A number of minutes from 1 to 1440.")
+
+
+def _known_severities(value: str) -> str | Promise | None:
+    words = [each.strip() for each in value.split(",") if each.strip()]
+    return None if set(words) <= set(severity.ORDER) else _("Some of: info, warning, major, critical, by commas.")
+
+
+def _days(value: int) -> str | Promise | None:
+    return None if 1 <= value <= 365 else _("A number of days from 1 to 365.")
 
 
 register(
@@ -51,4 +64,31 @@ register(
     60,
     _("Changes up to so many minutes before the first symptom are suspects."),
     validate=_minutes,
+)
+register(
+    POSTMORTEM_SEVERITIES,
+    str,
+    "critical,major",
+    _("Incidents of these severities (by commas) need a postmortem; empty: none does."),
+    validate=_known_severities,
+)
+register(
+    POSTMORTEM_DAYS,
+    int,
+    5,
+    _("A postmortem that is needed is to be published within so many days after the impact ended."),
+    validate=_days,
+)
+register(
+    REMINDER_DAYS,
+    int,
+    7,
+    _("The owner of an overdue improvement is reminded every so many days."),
+    validate=_days,
+)
+register(
+    REMINDER_CHANNEL,
+    str,
+    "",
+    _("The channel that is told of overdue improvements, by its name; empty: the ledger alone tells."),
 )

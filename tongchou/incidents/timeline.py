@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-Kind = Literal["alert", "incident", "note", "change", "approval", "run", "resource", "other"]
+Kind = Literal["alert", "incident", "note", "change", "approval", "run", "resource", "review", "other"]
 Tone = Literal["critical", "warning", "ok", "accent", "neutral"]
 Text = str | Promise
 
@@ -91,6 +91,27 @@ _ALERTS: dict[str, Line] = {
     "alert.group_acknowledged": _line(
         "alert", "user-check", "accent", _("Alert group %(key)s was seen."), _("An alert group was seen.")
     ),
+    "alert.group_unacknowledged": _line(
+        "alert",
+        "user-x",
+        "warning",
+        _("The acknowledgement of %(of)s ended: reminders go on."),
+        _("An acknowledgement ended: reminders go on."),
+    ),
+    "alert.group_held": _line(
+        "alert",
+        "bell-off",
+        "neutral",
+        _("Notices about %(key)s are held."),
+        _("Notices about a group are held."),
+    ),
+    "alert.group_released": _line(
+        "alert",
+        "bell-ring",
+        "warning",
+        _("Notices about %(key)s are no longer held."),
+        _("Notices about a group are no longer held."),
+    ),
     "notification.sent": _line("alert", "send", "neutral", _("%(channel)s was notified."), _("A notice was sent.")),
     "notification.failed": _line(
         "alert", "send", "warning", _("%(channel)s could not be notified."), _("A notice could not be sent.")
@@ -125,6 +146,13 @@ _INCIDENTS: dict[str, Line] = {
         "critical",
         _("The incident was opened again: %(comment)s"),
         _("The incident was opened again."),
+    ),
+    "incident.commander_changed": _line(
+        "incident", "user-cog", "accent", _("%(by)s takes command."), _("The command has changed.")
+    ),
+    "comment.added": _line("note", "message-square", "neutral", "%(text)s", _("A comment was written.")),
+    "attachment.added": _line(
+        "note", "paperclip", "neutral", _("File %(name)s was attached."), _("A file was attached.")
     ),
     "incident.noted": _line("note", "message-square", "neutral", "%(text)s", _("A note was written.")),
     "incident.severity_raised": _line(
@@ -212,12 +240,147 @@ _RUNS: dict[str, Line] = {
     "run.succeeded": _line(
         "run", "circle-check", "ok", _("Procedure %(procedure)s succeeded."), _("A procedure succeeded.")
     ),
+    "run.previewed": _line(
+        "run",
+        "eye",
+        "neutral",
+        _("What procedure %(procedure)s would change was looked at."),
+        _("What a procedure would change was looked at."),
+    ),
+    "run.paused": _line(
+        "run",
+        "octagon-x",
+        "warning",
+        _("The emergency stop paused procedure %(procedure)s."),
+        _("The emergency stop paused a procedure."),
+    ),
+    "run.resumed": _line(
+        "run", "play", "accent", _("%(by)s resumed procedure %(procedure)s."), _("A person resumed the run.")
+    ),
+    "run.step_retried": _line(
+        "run",
+        "rotate-ccw",
+        "warning",
+        _("Step %(step)s of procedure %(procedure)s failed and is tried again."),
+        _("A step failed and is tried again."),
+    ),
     "run.failed": _line("run", "circle-x", "critical", _("Procedure %(procedure)s failed."), _("A procedure failed.")),
     "run.cancelled": _line(
         "run", "ban", "warning", _("Procedure %(procedure)s was cancelled."), _("A procedure was cancelled.")
     ),
 }
-LINES: dict[str, Line] = {**_ALERTS, **_INCIDENTS, **_CHANGES, **_RUNS}
+_REVIEW: dict[str, Line] = {
+    "incident.recurred": _line(
+        "incident", "repeat", "warning", _("%(name)s is %(earlier)s again. %(reason)s"), _("It happened before.")
+    ),
+    "postmortem.started": _line("review", "notebook-pen", "accent", _("The postmortem was begun.")),
+    "postmortem.prefilled": _line("review", "notebook-pen", "neutral", _("The facts of the postmortem were renewed.")),
+    "postmortem.edited": _line("review", "notebook-pen", "neutral", _("The postmortem was written on.")),
+    "postmortem.cause_added": _line("review", "notebook-pen", "neutral", _("A contributing cause was added.")),
+    "postmortem.cause_changed": _line("review", "notebook-pen", "neutral", _("A contributing cause was changed.")),
+    "postmortem.cause_removed": _line("review", "notebook-pen", "neutral", _("A contributing cause was removed.")),
+    "postmortem.submitted": _line("review", "notebook-pen", "accent", _("The postmortem was sent to review.")),
+    "postmortem.returned": _line(
+        "review",
+        "notebook-pen",
+        "warning",
+        _("The postmortem was returned to its writers: %(comment)s"),
+        _("The postmortem was returned to its writers."),
+    ),
+    "postmortem.published": _line(
+        "review",
+        "book-check",
+        "ok",
+        _("The postmortem was published, edition %(edition)s."),
+        _("The postmortem was published."),
+    ),
+    "postmortem.revised": _line("review", "notebook-pen", "accent", _("The postmortem is being revised.")),
+    "improvement.added": _line(
+        "review",
+        "list-todo",
+        "accent",
+        _("Improvement %(name)s: %(title)s (%(owner)s, until %(due_on)s)"),
+        _("An improvement was added."),
+    ),
+    "improvement.changed": _line(
+        "review", "list-todo", "neutral", _("%(name)s was changed: %(changed)s"), _("An improvement was changed.")
+    ),
+    "improvement.removed": _line(
+        "review", "list-todo", "neutral", _("%(name)s was removed: %(title)s"), _("An improvement was removed.")
+    ),
+    "improvement.begun": _line(
+        "review", "hammer", "accent", _("Work on %(name)s began: %(title)s"), _("Work on an improvement began.")
+    ),
+    "improvement.proving": _line(
+        "review",
+        "shield-question-mark",
+        "accent",
+        _("%(name)s is finished; its check must stay green %(days)s whole days."),
+        _("%(name)s is finished; another person is asked to agree."),
+        _("An improvement is being proven."),
+    ),
+    "improvement.count_restarted": _line(
+        "review",
+        "rotate-ccw",
+        "warning",
+        _("The count of green days of %(name)s begins anew: %(day)s was not green."),
+        _("A count of green days begins anew."),
+    ),
+    "improvement.consent_refused": _line(
+        "review",
+        "x",
+        "warning",
+        _("Closing %(name)s was not agreed to: %(comment)s"),
+        _("Closing %(name)s was not agreed to."),
+        _("Closing an improvement was not agreed to."),
+    ),
+    "improvement.done": _line(
+        "review",
+        "badge-check",
+        "ok",
+        _("%(name)s is done: its check stayed green %(days)s whole days."),
+        _("%(name)s is done: another person agreed."),
+        _("An improvement is done."),
+    ),
+    "improvement.drop_asked": _line(
+        "review",
+        "ban",
+        "accent",
+        _("Another person is asked to agree that %(name)s will not be done: %(reason)s"),
+        _("It was asked not to do an improvement."),
+    ),
+    "improvement.drop_refused": _line(
+        "review",
+        "x",
+        "warning",
+        _("Not doing %(name)s was not agreed to: %(comment)s"),
+        _("Not doing %(name)s was not agreed to."),
+        _("Not doing an improvement was not agreed to."),
+    ),
+    "improvement.dropped": _line(
+        "review",
+        "ban",
+        "warning",
+        _("%(name)s will not be done, another person agreed: %(reason)s"),
+        _("An improvement will not be done."),
+    ),
+    "improvement.reopened": _line(
+        "review",
+        "rotate-ccw",
+        "critical",
+        _("%(name)s is open again: it recurred in %(again_in)s."),
+        _("%(name)s is open again: %(comment)s"),
+        _("An improvement is open again."),
+    ),
+    "improvement.overdue": _line(
+        "review",
+        "alarm-clock",
+        "warning",
+        _("%(name)s is %(days)s days overdue (%(owner)s): %(title)s"),
+        _("An improvement is overdue."),
+    ),
+}
+LINES: dict[str, Line] = {**_ALERTS, **_INCIDENTS, **_CHANGES, **_RUNS, **_REVIEW}
 # words of payloads that are part of a sentence
 _WORDS: dict[str, dict[str, Text]] = {
     "status": {

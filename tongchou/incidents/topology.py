@@ -82,3 +82,12 @@ def callers(graph: Graph, symptoms: Iterable[UUID], *, limit: int = MAX_CALLERS)
     found = _walk(_steps(graph, upwards=True), failing, MAX_HOPS)
     nearest = sorted(found.items(), key=lambda entry: (entry[1], str(entry[0])))[:limit]
     return dict(nearest)
+
+
+def wholes(graph: Graph, resources: Collection[UUID]) -> dict[UUID, frozenset[UUID]]:
+    """Return for each of these resources that is a part of others (an instance of its service) those others."""
+    found: dict[UUID, set[UUID]] = {}
+    for edge in graph.edges:
+        if edge.type == PART_OF and edge.from_id in resources:
+            found.setdefault(edge.from_id, set()).add(edge.to_id)
+    return {part: frozenset(of) for part, of in found.items()}

@@ -36,6 +36,7 @@ class Resource(models.Model):
     owner_source = models.CharField(max_length=120, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
     gone_at = models.DateTimeField(null=True, blank=True)
+    custom = models.JSONField(default=dict, db_default={}, blank=True)  # values of custom fields, by name
 
     class Meta:
         indexes: ClassVar = [
@@ -43,6 +44,9 @@ class Resource(models.Model):
             models.Index(fields=["state", "kind", "name", "id"], name="inventory_by_kind"),
             models.Index(fields=["owner", "state", "name", "id"], name="inventory_by_owner"),
             models.Index(fields=["name"], name="inventory_name"),
+            models.Index(fields=["state", "created_at", "id"], name="inventory_by_age"),
+            models.Index(fields=["kind", "name", "id"], name="inventory_all_by_kind"),  # with those that are gone
+            models.Index(fields=["created_at", "id"], name="inventory_all_by_age"),
         ]
 
     def __str__(self) -> str:

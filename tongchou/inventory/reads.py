@@ -111,7 +111,7 @@ def visible(actor: Actor) -> QuerySet[Resource]:
     return Resource.objects.filter(owner_id__in=teams)
 
 
-def _having(rows: QuerySet[ResourceLabel] | QuerySet[Sighting]) -> Q | Exists:
+def having(rows: QuerySet[ResourceLabel] | QuerySet[Sighting]) -> Q | Exists:
     """The condition that a resource is in `rows`, in the form that is fast for few and for many. One small query.
 
     Few are best looked up first; with many, a page fills soon by walking the list in its order.
@@ -136,12 +136,12 @@ def find(actor: Actor, wanted: Filter) -> QuerySet[Resource]:
     for label in wanted.label:
         name, has_value, value = label.partition("=")
         rows = ResourceLabel.objects.filter(name=name, **({"value": value} if has_value else {}))
-        found = found.filter(_having(rows))
+        found = found.filter(having(rows))
     if wanted.q:
         found = found.filter(name__icontains=wanted.q.strip())
     if wanted.source:
         seen = Sighting.objects.filter(source=wanted.source, gone_at__isnull=True)
-        found = found.filter(_having(seen))
+        found = found.filter(having(seen))
     return found
 
 

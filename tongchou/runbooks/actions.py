@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Literal
 from uuid import UUID
 
@@ -11,12 +11,15 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from tongchou.core import approvals, ledger
+from tongchou.core import approvals, ledger, settings_store
 from tongchou.core.access import Actor, check, check_anywhere, check_own, system
 from tongchou.core.models import Approval, ApprovalState
 from tongchou.core.problems import Conflict, Invalid
 from tongchou.core.refs import ref
-from tongchou.runbooks import journal, procedure
+from tongchou.runbooks import journal, limits, machine, procedure
+from tongchou.runbooks.advance import next_key, view
+from tongchou.runbooks.installed import previewer
+from tongchou.runbooks.journal import ACTION, approval_scope
 from tongchou.runbooks.machine import ACTIVE
 from tongchou.runbooks.models import (
     Grade,
@@ -31,7 +34,7 @@ from tongchou.runbooks.models import (
 from tongchou.runbooks.prepare import Prepared, prepare
 from tongchou.runbooks.reasons import Reason
 
-ACTION = "runbooks.run"
+STOP_REF = "core.setting:execution-stopped"
 MIN_EXPIRY_SECONDS = 60
 MAX_EXPIRY_SECONDS = 7 * 86_400
 MAX_COMMENT = 2000
@@ -129,6 +132,7 @@ def request_run(
 ) -> Run:
     """Plan a run and, if nothing forbids it, ask for its approval; a procedure of grade read is queued at once.
 
+    Where a step can show what it would change, that is done first (state preparing), and the approval asked for then.
     The approval is bound to the hash of the version, parameters, targets and every resolved step, and expires.
     Raises Invalid or Conflict (`run.refused`) with every reason in `refusals`. Event run.requested.
     """
@@ -143,7 +147,7 @@ def request_run(
         )
     if procedure.state != "active":
         raise Conflict("run.retired", _("This procedure is retired."), remedy=_("Save it again to bring it back."))
-    prepared = prepare(procedure, params=params, target_names=targets, incident_number=incident_number)
+    prepared = prepare(procedure, actor=actor, params=params, target_names=targets, incident_number=incident_number)
     for resource in prepared.resources:
         check(actor, "runbooks.request", team=resource.owner_id)
     _raise_refusals(prepared.plan.refusals)
@@ -156,11 +160,14 @@ def request_run(
                 _("The procedure was changed while the run was being planned."),
                 remedy=_("Look at the new text and request the run again."),
             )
-        run = _write_run(actor, newest, prepared, about_ref, incident_number, reason[:MAX_COMMENT])
-        if prepared.definition.grade == "read":
+        _raise_refusals(limits.exceeded(newest, prepared.definition.rate_limit))
+        run = _write_run(actor, newest, prepared, about_ref, incident_number, reason[:MAX_COMMENT], expires_in_seconds)
+        if run.state == RunState.PREPARING:
+            journal.wake_preparing(run.pk)
+        elif run.state == RunState.QUEUED:
             journal.wake(run.pk)
         else:
-            _ask_approval(actor, run, expires_at)
+            journal.ask_approval(actor, run, expires_at)
         payload = {
             "grade": run.grade,
             "params": run.params,
@@ -190,7 +197,13 @@ def _raise_refusals(refusals: Sequence[Reason]) -> None:
 
 
 def _write_run(
-    actor: Actor, row: Procedure, prepared: Prepared, about_ref: str, incident_number: int | None, reason: str
+    actor: Actor,
+    row: Procedure,
+    prepared: Prepared,
+    about_ref: str,
+    incident_number: int | None,
+    reason: str,
+    expires_in_seconds: int,
 ) -> Run:
     plan = prepared.plan
     run = Run.objects.create(
@@ -201,7 +214,9 @@ def _write_run(
         targets=[target.as_json() for target in prepared.targets],
         checks=[each.as_json() for each in plan.checks],
         content_hash=plan.content_hash,
-        state=RunState.QUEUED if prepared.definition.grade == "read" else RunState.AWAITING_APPROVAL,
+        state=_first_state(prepared),
+        lock=prepared.definition.lock,
+        expires_in_seconds=expires_in_seconds,
         reason=reason,
         about_ref=about_ref,
         incident_number=incident_number,
@@ -214,6 +229,9 @@ def _write_run(
             position=position,
             name=step.name,
             kind=step.kind,
+            parent=step.parent,
+            branch=step.branch,
+            flow=dict(step.flow),
             target=step.target_ref,
             target_name=step.target_name,
             alters=step.alters,
@@ -232,6 +250,13 @@ def _write_run(
     return run
 
 
+def _first_state(prepared: Prepared) -> RunState:
+    if prepared.definition.grade == "read":
+        return RunState.QUEUED
+    shows = any(previewer(step.kind) is not None for step in prepared.plan.steps)
+    return RunState.PREPARING if shows else RunState.AWAITING_APPROVAL
+
+
 def _busy(row: Procedure, resource_ids: Sequence[UUID]) -> Conflict:
     holder = RunTarget.objects.filter(procedure=row, resource__in=resource_ids, active=True).select_related("resource")
     first = holder.first()
@@ -242,30 +267,6 @@ def _busy(row: Procedure, resource_ids: Sequence[UUID]) -> Conflict:
         value=str(first.run_id) if first else None,
         remedy=_("Wait for it, or cancel it."),
     )
-
-
-def approval_scope(run: Run) -> dict[str, Any]:
-    """The scope an approval of this run is bound to, as an approver reads it."""
-    return {
-        "procedure": run.procedure.name,
-        "version": run.version.number,
-        "grade": run.grade,
-        "targets": [target["name"] for target in run.targets],
-    }
-
-
-def _ask_approval(actor: Actor, run: Run, expires_at: datetime) -> None:
-    run.approval = approvals.request(
-        actor=actor,
-        subject=ref(run),
-        action=ACTION,
-        content_hash=run.content_hash,
-        scope=approval_scope(run),
-        reason=run.reason,
-        expires_at=expires_at,
-        about=journal.about(run)[1:],
-    )
-    Run.objects.filter(pk=run.pk).update(approval=run.approval)
 
 
 def start_approved(*, approval_id: str) -> Run | None:
@@ -291,7 +292,8 @@ def end_unapproved(*, approval_id: str, expired: bool, by: str, comment: str) ->
     return run if journal.end_run(run, RunState.CANCELLED, reason, actor=system("approvals")) else None
 
 
-def _check_targets(actor: Actor, permission: str, run: Run) -> None:
+def check_targets(actor: Actor, permission: str, run: Run) -> None:
+    """Raise AccessDenied unless the actor may do it on what owns every target; of none, in any team."""
     owners = list(run.target_rows.values_list("resource__owner_id", flat=True))
     for owner in owners:
         check(actor, permission, team=owner)
@@ -305,7 +307,7 @@ def cancel(*, actor: Actor, run: Run, comment: str = "") -> Run:
     Event run.cancelled says what was done and what was not.
     """
     if actor.user_id is None or actor.user_id != run.requested_by_id:
-        _check_targets(actor, "runbooks.request", run)
+        check_targets(actor, "runbooks.request", run)
     else:
         check_own(actor, "runbooks.request")
     reason = Reason("cancelled", {"by": actor.name, "comment": comment[:MAX_COMMENT]})
@@ -341,7 +343,7 @@ def answer(*, actor: Actor, run: Run, position: int, answer: Answer, comment: st
     A question takes continue or stop. A step of which nobody knows whether it took effect takes done (it did, go on),
     repeat (do it again, with the same idempotency key) or stop. Event run.answered.
     """
-    _check_targets(actor, "runbooks.answer", run)
+    check_targets(actor, "runbooks.answer", run)
     with transaction.atomic():
         if not Run.objects.select_for_update().filter(pk=run.pk, state__in=ACTIVE).exists():
             run.refresh_from_db()
@@ -391,20 +393,21 @@ def _write_answer(actor: Actor, step: RunStep, answer: Answer, comment: str) -> 
 def retry(*, actor: Actor, run: Run, expires_in_seconds: int = 3600) -> Run:
     """Go on with a failed run from the step that failed; finished steps are not done again. Event run.retried.
 
-    While its approval is still good it goes on at once; otherwise it asks for a new one.
+    While its approval is still good it goes on at once; otherwise it asks for a new one, after showing anew what the
+    steps that are left would change.
     """
-    _check_targets(actor, "runbooks.request", run)
-    expires_at = timezone.now() + timedelta(
-        seconds=max(MIN_EXPIRY_SECONDS, min(expires_in_seconds, MAX_EXPIRY_SECONDS))
-    )
+    check_targets(actor, "runbooks.request", run)
+    seconds = max(MIN_EXPIRY_SECONDS, min(expires_in_seconds, MAX_EXPIRY_SECONDS))
     with transaction.atomic():
         good = approvals.valid(
             subject=ref(run), action=ACTION, content_hash=run.content_hash, scope=approval_scope(run)
         )
         at_once = good is not None or run.grade == Grade.READ
+        shows = any(previewer(kind) is not None for kind in run.steps.values_list("kind", flat=True))
+        anew = RunState.PREPARING if shows else RunState.AWAITING_APPROVAL
         failed = Run.objects.filter(pk=run.pk, state=RunState.FAILED)
-        state = RunState.QUEUED if at_once else RunState.AWAITING_APPROVAL
-        if not failed.update(state=state, outcome={}, finished_at=None):
+        state = RunState.QUEUED if at_once else anew
+        if not failed.update(state=state, outcome={}, finished_at=None, expires_in_seconds=seconds):
             run.refresh_from_db()
             raise _not_now(run)
         try:
@@ -416,22 +419,80 @@ def retry(*, actor: Actor, run: Run, expires_in_seconds: int = 3600) -> Run:
         run.refresh_from_db()
         if at_once:
             journal.wake(run.pk)
+        elif shows:
+            run.steps.filter(state=StepState.PENDING).update(preview={}, previewed_at=None)
+            journal.wake_preparing(run.pk)
         else:
-            _ask_approval(actor, run, expires_at)
+            journal.ask_approval(actor, run, timezone.now() + timedelta(seconds=seconds))
         journal.tell(run, "run.retried", {"state": run.state}, actor=actor)
     return run
 
 
 def _reopen_steps(run: Run) -> None:
-    """Open the steps that failed or were not reached again.
-
-    After a definite answer the step is a new request for the other side, hence a new key; when nobody knows whether it
-    took effect, the key stays, so that the other side can tell a repetition.
-    """
-    for step in run.steps.filter(state__in=[StepState.FAILED, StepState.SKIPPED]):
+    """Open the steps that failed or were not reached again, and what answered a failure that is now tried again."""
+    steps = list(run.steps.order_by("position"))
+    for position in machine.to_reopen([view(step) for step in steps], timezone.now()):
+        step = steps[position]
         key = step.idempotency_key
-        if step.state == StepState.FAILED and step.reason.get("code") == "http_status":
+        if step.state == StepState.FAILED:
+            key = next_key(run, step, str(step.reason.get("code")))
+        elif step.state == StepState.SUCCEEDED:
             key = f"{run.pk}:{step.position}:{step.attempts}"
-        RunStep.objects.filter(pk=step.pk).update(
-            state=StepState.PENDING, reason={}, finished_at=None, started_at=None, idempotency_key=key
+        fresh: dict[str, Any] = {"reason": {}, "finished_at": None, "started_at": None, "poll_at": None, "retries": 0}
+        RunStep.objects.filter(pk=step.pk).update(state=StepState.PENDING, idempotency_key=key, **fresh)
+
+
+def resume(*, actor: Actor, run: Run) -> Run:
+    """Go on with a run that the emergency stop paused; refused while the stop is on. Event run.resumed."""
+    check_targets(actor, "runbooks.request", run)
+    if journal.stopped():
+        raise Conflict(
+            "execution.stopped",
+            _("The emergency stop is on."),
+            remedy=_("Lift it first, once it is known to be safe."),
         )
+    with transaction.atomic():
+        if not Run.objects.filter(pk=run.pk, state=RunState.PAUSED).update(state=RunState.RUNNING):
+            run.refresh_from_db()
+            raise _not_now(run)
+        journal.tell(run, "run.resumed", {}, actor=actor)
+        journal.wake(run.pk)
+    run.refresh_from_db()
+    return run
+
+
+# --- the emergency stop
+
+
+def stop_execution(*, actor: Actor, reason: str) -> bool:
+    """Let nothing begin any more, and pause what is under way before its next step. Event execution.stopped.
+
+    A step that is being done is not torn off. False when it was on already: who stopped first, and why, stays.
+    """
+    check_anywhere(actor, "execution.stop")
+    with transaction.atomic():
+        if not _switch(actor, on=True):
+            return False
+        payload = {"reason": reason[:MAX_COMMENT]}
+        ledger.record(actor=actor, verb="execution.stopped", subject=STOP_REF, payload=payload)
+    return True
+
+
+def lift_stop(*, actor: Actor, reason: str = "") -> bool:
+    """Let runs begin again; those that were paused wait for a person each. Event execution.resumed."""
+    check(actor, "execution.resume")
+    with transaction.atomic():
+        if not _switch(actor, on=False):
+            return False
+        payload = {"reason": reason[:MAX_COMMENT]}
+        ledger.record(actor=actor, verb="execution.resumed", subject=STOP_REF, payload=payload)
+        journal.wake_held()
+    return True
+
+
+def _switch(actor: Actor, *, on: bool) -> bool:
+    """Turn the stop on or off; the permission was checked, and is not the one that edits settings."""
+    if journal.stopped() == on:
+        return False
+    settings_store.put(actor=system(actor.name), key="execution.stopped", value=on)
+    return True

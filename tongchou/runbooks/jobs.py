@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from tongchou.core.jobs import job, periodic
-from tongchou.runbooks import advance, journal
+from tongchou.runbooks import advance, journal, previews
 
 # The claim of a run is what protects it; this only says when a dead worker's job goes back to the queue by itself.
 JOB_SECONDS = 420.0
@@ -16,6 +16,12 @@ JOB_SECONDS = 420.0
 def advance_run(payload: dict[str, Any]) -> None:
     """Take one run as far as it goes now."""
     advance.advance(UUID(payload["run"]), payload["ticket"])
+
+
+@job("runbooks.preview", max_attempts=10, timeout_seconds=JOB_SECONDS)
+def preview_run(payload: dict[str, Any]) -> None:
+    """Show what a run would change, then ask for its approval."""
+    previews.prepare(UUID(payload["run"]), payload["ticket"])
 
 
 @periodic("runbooks.wake", every_seconds=5)

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 MASK = "••••"
+MIN_LINE = 8  # characters of a line of a secret that counts as one
 
 _TELLING = re.compile(
     r"(?i)(pass(word|wd|phrase)?|secret|token|api[-_]?key|authorization|cookie|private[-_]?key|credential)s?$"
@@ -30,6 +31,8 @@ def variants(secret: str) -> list[str]:
         base64.b64encode(raw).decode(),
         base64.urlsafe_b64encode(raw).decode(),
     }
+    # what is shown line by line (a diff, a log) shows a key of many lines that way
+    spellings |= {line for line in secret.splitlines() if len(line) >= MIN_LINE}
     return sorted(spellings, key=len, reverse=True)
 
 

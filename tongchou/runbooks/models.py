@@ -25,10 +25,12 @@ class Grade(models.TextChoices):
 class RunState(models.TextChoices):
     """See machine.TRANSITIONS for the way between them."""
 
+    PREPARING = "preparing", _("Preparing")
     AWAITING_APPROVAL = "awaiting_approval", _("Awaiting approval")
     QUEUED = "queued", _("Queued")
     RUNNING = "running", _("Running")
     WAITING = "waiting", _("Waiting")
+    PAUSED = "paused", _("Paused")
     SUCCEEDED = "succeeded", _("Succeeded")
     FAILED = "failed", _("Failed")
     CANCELLED = "cancelled", _("Cancelled")
@@ -63,6 +65,7 @@ class Procedure(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
     updated_by_name = models.CharField(max_length=150)
+    custom = models.JSONField(default=dict, db_default={}, blank=True)  # values of custom fields, by name
 
     class Meta:
         ordering: ClassVar = ["name"]
@@ -96,7 +99,9 @@ class Run(models.Model):
     """One execution of one version with its parameters and targets. `content_hash` covers every resolved step.
 
     `claimed_by` holds the ticket of the job that advances it, until `claimed_until`: two jobs never advance one run.
-    `outcome` is a reasons.Reason as JSON, empty while all is well.
+    `outcome` is a reasons.Reason as JSON, empty while all is well. `lock`: the database itself lets only one run with
+    the same lock be under way, so that a crash can neither lose it nor double it. `expires_in_seconds` is how long the
+    approval is good for that a run asks for once its previews are there.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -122,9 +127,19 @@ class Run(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     claimed_by = models.CharField(max_length=64, blank=True, default="")
     claimed_until = models.DateTimeField(null=True, blank=True)
+    lock = models.CharField(max_length=63, blank=True, default="", db_default="")
+    expires_in_seconds = models.PositiveIntegerField(default=3600, db_default=3600)
+    custom = models.JSONField(default=dict, db_default={}, blank=True)  # values of custom fields, by name
 
     class Meta:
         ordering: ClassVar = ["-created_at"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["lock"],
+                condition=Q(state__in=["running", "waiting", "paused"]) & ~Q(lock=""),
+                name="runbooks_one_run_a_lock",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.procedure} {self.state}"
@@ -154,7 +169,9 @@ class RunTarget(models.Model):
 class RunStep(models.Model):
     """One line of a run's journal. `started` is written before the effect, the result after it.
 
-    `input` is resolved but for secrets; `output` has secrets masked; `reason` is a reasons.Reason as JSON.
+    `input` is resolved but for secrets; `output` and `preview` have secrets masked; `reason` is a reasons.Reason as
+    JSON. `parent` is the position of the step it belongs to: a step of kind `parallel`, whose branch `branch` it is in,
+    or (`branch` empty) one whose failure it answers. `flow` is what the text says of failure, condition and retries.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -162,6 +179,9 @@ class RunStep(models.Model):
     position = models.PositiveIntegerField()
     name = models.CharField(max_length=100)
     kind = models.CharField(max_length=20)
+    parent = models.PositiveIntegerField(null=True, blank=True)
+    branch = models.CharField(max_length=253, blank=True, default="", db_default="")
+    flow = models.JSONField(default=dict, db_default={})
     target = models.CharField(max_length=140, blank=True, default="")
     target_name = models.CharField(max_length=253, blank=True, default="")
     alters = models.BooleanField(default=False)
@@ -171,7 +191,10 @@ class RunStep(models.Model):
     output = models.JSONField(default=dict)
     reason = models.JSONField(default=dict)
     idempotency_key = models.CharField(max_length=80, unique=True)
+    preview = models.JSONField(default=dict, db_default={})
+    previewed_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)
+    retries = models.PositiveIntegerField(default=0, db_default=0)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     deadline_at = models.DateTimeField(null=True, blank=True)
@@ -185,3 +208,8 @@ class RunStep(models.Model):
 
     def __str__(self) -> str:
         return f"{self.position} {self.name}"
+
+    @property
+    def answers_failure(self) -> bool:
+        """Whether it is done only when the step it stands in has failed."""
+        return self.parent is not None and not self.branch

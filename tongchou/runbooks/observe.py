@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tongchou.core.problems import Problem
-from tongchou.runbooks.plan import PlannedCheck
+from tongchou.runbooks.planned import PlannedCheck
 from tongchou.telemetry import reads
 
 MAX_SHOWN = 50

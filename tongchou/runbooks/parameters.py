@@ -7,23 +7,37 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import re2
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-TYPES = ("string", "integer", "number", "boolean", "choice", "duration")
+TYPES = ("string", "integer", "number", "boolean", "choice", "duration", "list", "resource", "datetime")
 MAX_LENGTH = 1000
+MAX_ITEMS = 200
+TEXTS = ("string", "choice", "duration", "resource", "datetime")
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
-_DURATION = re.compile(r"[0-9]{1,6}(ms|s|m|h|d|w)")
+_DURATION = re.compile(r"([0-9]{1,6})(ms|s|m|h|d|w)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+
+
+def seconds(duration: str) -> float | None:
+    """`30s`, `5m` or `2h` in seconds; None when it is no such duration."""
+    match = _DURATION.fullmatch(duration)
+    return int(match[1]) * _SECONDS[match[2]] if match else None
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One declared parameter. `from_label` is the alert label a suggestion fills it from."""
+    """One declared parameter. `from_label` is the alert label a suggestion fills it from.
+
+    `least` and `most` bound a number, a duration (in seconds) or how many items a list has; `kind` is the kind of
+    resource a resource is (empty: any); `unit` is for the reader.
+    """
 
     name: str
     type: str
@@ -35,6 +49,8 @@ class Parameter:
     most: float | None
     pattern: str
     from_label: str
+    kind: str = ""
+    unit: str = ""
 
 
 class WrongValueError(Exception):
@@ -50,7 +66,9 @@ def read(
 ) -> Parameter | None:
     """A Parameter from its declaration; defects go to `wrong(path, says, remedy, value)`, and then None comes back."""
     data = value if isinstance(value, dict) else {"type": value}
-    known = ("type", "title", "required", "default", "choices", "min", "max", "pattern", "from_label")
+    known = (
+        "type", "title", "required", "default", "choices", "min", "max", "pattern", "from_label", "kind", "unit",
+    )  # fmt: skip
     for key in data:
         if key not in known:
             wrong(f"{path}.{key}", _("Unknown key."), _("Known keys: %(keys)s.") % {"keys": ", ".join(known)}, key)
@@ -67,10 +85,12 @@ def read(
         required=bool(data.get("required", "default" not in data)),
         default=data.get("default"),
         choices=[str(choice) for choice in data.get("choices", [])],
-        least=data.get("min"),
-        most=data.get("max"),
+        least=_bound(data.get("min")),
+        most=_bound(data.get("max")),
         pattern=data.get("pattern", ""),
         from_label=data.get("from_label", name),
+        kind=data.get("kind", ""),
+        unit=data.get("unit", ""),
     )
     if parameter.default is not None:
         try:
@@ -94,22 +114,34 @@ def _problem(name: str, kind: Any, data: Mapping[str, Any]) -> str | Promise | N
     ):
         return _("choices is a list of strings.")
     for bound in ("min", "max"):
-        if bound in data and (
-            kind not in ("integer", "number")
-            or isinstance(data[bound], bool)
-            or not isinstance(data[bound], int | float)
-        ):
-            return _("min and max are numbers and belong to the types integer and number.")
+        if bound in data and not _may_bound(kind, data[bound]):
+            return _(
+                "min and max are numbers and belong to integer, number and list, or durations and belong to duration."
+            )
+    if ("kind" in data and kind != "resource") or not isinstance(data.get("kind", ""), str):
+        return _("kind is a kind of resource and belongs to the type resource.")
+    if not isinstance(data.get("unit", ""), str) or len(data.get("unit", "")) > 20:
+        return _("unit is a text of at most 20 characters.")
     if not isinstance(data.get("required", True), bool) or not isinstance(data.get("from_label", ""), str):
         return _("required is true or false, from_label a string.")
     return _pattern_problem(kind, data.get("pattern", ""))
 
 
+def _may_bound(kind: str, bound: Any) -> bool:
+    if kind == "duration":
+        return isinstance(bound, str) and seconds(bound) is not None
+    return kind in ("integer", "number", "list") and isinstance(bound, int | float) and not isinstance(bound, bool)
+
+
+def _bound(value: Any) -> float | None:
+    return seconds(value) if isinstance(value, str) else value
+
+
 def _pattern_problem(kind: str, pattern: Any) -> str | Promise | None:
     if pattern == "":
         return None
-    if kind != "string" or not isinstance(pattern, str):
-        return _("pattern is a string and belongs to the type string.")
+    if kind not in ("string", "list") or not isinstance(pattern, str):
+        return _("pattern is a string and belongs to the types string and list.")
     try:
         re2.compile(pattern)
     except re2.error:
@@ -126,17 +158,60 @@ def check(parameter: Parameter, value: Any) -> Any:
         return value
     if kind in ("integer", "number"):
         return _number(parameter, value)
+    if kind == "list":
+        return _list(parameter, value)
+    _text(parameter, value)
+    if kind == "choice" and value not in parameter.choices:
+        raise WrongValueError(_("This is one of %(choices)s.") % {"choices": ", ".join(parameter.choices)})
+    if kind == "duration":
+        _duration(parameter, value)
+    if kind == "datetime" and not _is_datetime(value):
+        raise WrongValueError(_("This is a time with its offset from UTC, such as 2026-01-31T08:00:00+08:00."))
+    if kind == "resource" and not value.strip():
+        raise WrongValueError(_("This is the name, id or ref of a resource."))
+    return value
+
+
+def _text(parameter: Parameter, value: Any) -> None:
     if not isinstance(value, str) or len(value) > MAX_LENGTH:
         raise WrongValueError(_("This is a text of at most %(most)s characters.") % {"most": MAX_LENGTH})
     if _UNKEEPABLE.search(value):
         raise WrongValueError(_("The text contains characters that cannot be kept."))
-    if kind == "choice" and value not in parameter.choices:
-        raise WrongValueError(_("This is one of %(choices)s.") % {"choices": ", ".join(parameter.choices)})
-    if kind == "duration" and not _DURATION.fullmatch(value):
-        raise WrongValueError(_("This is a duration such as 30s, 5m or 2h."))
     if parameter.pattern and re2.fullmatch(parameter.pattern, value) is None:
         raise WrongValueError(_("This does not match the pattern %(pattern)s.") % {"pattern": parameter.pattern})
+
+
+def _list(parameter: Parameter, value: Any) -> Any:
+    if not isinstance(value, list) or len(value) > MAX_ITEMS:
+        raise WrongValueError(_("This is a list of at most %(most)s texts.") % {"most": MAX_ITEMS})
+    for item in value:
+        _text(parameter, item)
+    _within(parameter, len(value))
     return value
+
+
+def _duration(parameter: Parameter, value: str) -> None:
+    found = seconds(value)
+    if found is None:
+        raise WrongValueError(_("This is a duration such as 30s, 5m or 2h."))
+    if parameter.least is not None and found < parameter.least:
+        raise WrongValueError(_("This is at least %(least)s.") % {"least": f"{parameter.least:g} s"})
+    if parameter.most is not None and found > parameter.most:
+        raise WrongValueError(_("This is at most %(most)s.") % {"most": f"{parameter.most:g} s"})
+
+
+def _is_datetime(value: str) -> bool:
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _within(parameter: Parameter, value: float) -> None:
+    if parameter.least is not None and value < parameter.least:
+        raise WrongValueError(_("This is at least %(least)s.") % {"least": parameter.least})
+    if parameter.most is not None and value > parameter.most:
+        raise WrongValueError(_("This is at most %(most)s.") % {"most": parameter.most})
 
 
 def _number(parameter: Parameter, value: Any) -> Any:
@@ -148,10 +223,7 @@ def _number(parameter: Parameter, value: Any) -> Any:
         or abs(value) > 2**53
     ):
         raise WrongValueError(_("This is a whole number.") if whole else _("This is a number."))
-    if parameter.least is not None and value < parameter.least:
-        raise WrongValueError(_("This is at least %(least)s.") % {"least": parameter.least})
-    if parameter.most is not None and value > parameter.most:
-        raise WrongValueError(_("This is at most %(most)s.") % {"most": parameter.most})
+    _within(parameter, value)
     return value
 
 
@@ -163,7 +235,7 @@ def prefill(declared: Mapping[str, Parameter], labels: Mapping[str, str]) -> dic
         if label is None:
             continue
         try:
-            value = label if parameter.type in ("string", "choice", "duration") else json.loads(label)
+            value = label if parameter.type in TEXTS else json.loads(label)
             out[name] = check(parameter, value)
         except (WrongValueError, ValueError):
             continue

@@ -8,28 +8,10 @@ from typing import Any
 
 from tongchou.runbooks import parameters, promql, template
 from tongchou.runbooks.condition import parse as parse_condition
-from tongchou.runbooks.definition import Definition, Step, canonical_hash
+from tongchou.runbooks.definition import Definition, canonical_hash
+from tongchou.runbooks.layout import lay_out
+from tongchou.runbooks.planned import PlannedCheck, PlannedStep, Target
 from tongchou.runbooks.reasons import Reason
-
-
-@dataclass(frozen=True)
-class Target:
-    """A resource as a run sees it at the moment it is requested."""
-
-    ref: str
-    kind: str
-    name: str
-    labels: Mapping[str, str] = field(default_factory=dict)
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    active: bool = True
-
-    def as_json(self) -> dict[str, Any]:
-        """What a run keeps of it and the content hash covers."""
-        return {"ref": self.ref, "kind": self.kind, "name": self.name, "labels": dict(self.labels)}
-
-    def values(self) -> dict[str, Any]:
-        """What `${target.x}` may name: an attribute, else a label; name, kind and ref are the resource's own."""
-        return {**self.labels, **self.attributes, "name": self.name, "kind": self.kind, "ref": self.ref}
 
 
 @dataclass(frozen=True)
@@ -50,44 +32,6 @@ def _selects(entry: str, target: Target) -> bool:
     wanted = [part.partition("=") for part in entry.split(",")]
     known = {**target.labels, "name": target.name, "kind": target.kind}
     return all(sign and known.get(label.strip()) == value.strip() for label, sign, value in wanted)
-
-
-@dataclass(frozen=True)
-class PlannedStep:
-    """One step with everything resolved but secrets, which stay `${secret.NAME}` until the request itself."""
-
-    name: str
-    kind: str
-    target_ref: str
-    target_name: str
-    input: Mapping[str, Any]
-    alters: bool
-    repeatable: bool
-
-    def as_json(self) -> dict[str, Any]:
-        """What the content hash covers and a page shows."""
-        return {
-            "name": self.name,
-            "kind": self.kind,
-            "target": self.target_ref,
-            "input": dict(self.input),
-            "alters": self.alters,
-            "repeatable": self.repeatable,
-        }
-
-
-@dataclass(frozen=True)
-class PlannedCheck:
-    """A precondition with its query resolved."""
-
-    query: str
-    condition: str
-    says: Mapping[str, str]
-    target_name: str
-
-    def as_json(self) -> dict[str, Any]:
-        """What a run keeps of it and the content hash covers."""
-        return {"query": self.query, "is": self.condition, "says": dict(self.says), "target_name": self.target_name}
 
 
 @dataclass(frozen=True)
@@ -114,7 +58,7 @@ def make_plan(
     secret_names: Sequence[str] = (),
     inspect: Mapping[str, Inspect] | None = None,
 ) -> Plan:
-    """Resolve every step for every target, target by target, so that the first target is the canary of the rest.
+    """Resolve every step for every target; the first target is the canary of the rest.
 
     `inspect` maps the kinds that need a Runner to the Runner's own check of a resolved step (None: do not look).
     Preconditions are resolved here and judged by `judge`, because only the metrics know.
@@ -124,15 +68,12 @@ def make_plan(
     refusals += wrong
     if wrong:
         return Plan(refusals=refusals, params=given)
-    steps: list[PlannedStep] = []
+    steps, wrong = lay_out(definition, given, targets, incident_number)
+    refusals += wrong
     checks: list[PlannedCheck] = []
     each: Sequence[Target | None] = targets or [None]
     for target in each:
         values = template.Values(given, target.values() if target else None, incident_number)
-        for step in definition.steps:
-            planned, why = _resolve(step, definition, target, values)
-            steps += planned
-            refusals += why
         found, why = _resolve_checks(definition, target, values)
         checks += found
         refusals += why
@@ -206,29 +147,6 @@ def _check_params(definition: Definition, params: Mapping[str, Any]) -> tuple[di
     return given, wrong
 
 
-def _resolve(
-    step: Step, definition: Definition, target: Target | None, values: template.Values
-) -> tuple[list[PlannedStep], list[Reason]]:
-    body = dict(step.body)
-    try:
-        if "query" in body:
-            body["query"] = template.query(body["query"], values, definition.parameter_types)
-        if "question" in body:
-            body["question"] = {language: template.text(text, values) for language, text in body["question"].items()}
-        if "url" in body:
-            body["url"] = template.url(body["url"], values)
-            body["headers"] = {name: template.header(text, values) for name, text in body["headers"].items()}
-        if "body" in body:
-            body["body"] = template.body(body["body"], values)
-    except template.TemplateError as error:
-        return [], [Reason("template", {"step": step.name, "why": error.says})]
-    why = promql.problem(body["query"]) if "query" in body else ""
-    if why:
-        return [], [Reason("query_invalid", {"step": step.name, "why": why})]
-    ref, name = (target.ref, target.name) if target else ("", "")
-    return [PlannedStep(step.name, step.kind, ref, name, body, step.alters, step.repeatable)], []
-
-
 def _resolve_checks(
     definition: Definition, target: Target | None, values: template.Values
 ) -> tuple[list[PlannedCheck], list[Reason]]:
@@ -252,11 +170,9 @@ def _refuse_steps(
 ) -> list[Reason]:
     out: list[Reason] = []
     for step in steps:
-        wanted = {name.name for name in template.names(step.input.get("headers", {})) if name.space == "secret"}
-        out += [
-            Reason("secret_missing", {"step": step.name, "secret": name}) for name in sorted(wanted - {*secret_names})
-        ]
-        if step.kind in ("read", "ask", "wait_until") or inspect is None:
+        missing = [name for name in step.secrets if name not in secret_names]
+        out += [Reason("secret_missing", {"step": step.name, "secret": name}) for name in missing]
+        if step.kind in ("read", "ask", "wait_until", "parallel") or inspect is None:
             continue
         look = inspect.get(step.kind)
         if look is None:

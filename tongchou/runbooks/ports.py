@@ -4,9 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from tongchou.runbooks.reasons import Reason
+
+
+@dataclass(frozen=True)
+class Field:
+    """One key of a step kind: what a procedure may write there, checked when it is saved and again once resolved.
+
+    `default` None: the key is absent from the step unless it is given. `least` and `most` bound numbers, and the length
+    of strings and lists where they are given for those. `pattern` is RE2 and must match the whole resolved string.
+    With `template`, `${params.x}`, `${target.x}` and `${incident.number}` may stand in it: in strings, at any depth of
+    mappings and lists, and as the whole value of an integer, a number, a boolean or a choice. With `secret`,
+    `${secret.NAME}` may stand in it too: such a value reaches `Runner.run` as a template (see `template.open_secrets`)
+    in which everything but secrets is resolved. `spaces`, where given, are the only ones whose names may stand in it:
+    ("target",) for what chooses a host, as in a URL.
+    """
+
+    type: Literal["string", "integer", "number", "boolean", "choice", "mapping", "list"]
+    required: bool = False
+    default: Any = None
+    choices: Sequence[str] = ()
+    least: float | None = None
+    most: float | None = None
+    pattern: str = ""
+    template: bool = False
+    secret: bool = False
+    spaces: Sequence[Literal["params", "target", "incident", "secret"]] = ()
 
 
 @dataclass(frozen=True)
@@ -36,9 +61,20 @@ class StepResult:
 
 @runtime_checkable
 class Runner(Protocol):
-    """Does steps of one kind. `kind` is the key under which a procedure writes such a step."""
+    """Does steps of one kind. `kind` is the key under which a procedure writes such a step.
+
+    `fields` are the keys of the step, in the order a page shows them. `timeout_seconds` is a key of every kind; a
+    Runner that declares it sets its default and bounds (at most 3,600). The kind http reads its own keys: {}.
+    """
 
     kind: str
+    fields: Mapping[str, Field]
+
+    def alters(self, step: Mapping[str, Any]) -> bool:
+        """Whether a step may change anything, from its body before names are resolved."""
+
+    def repeatable(self, step: Mapping[str, Any]) -> bool:
+        """Whether doing it twice comes to the same as once, from its body before names are resolved."""
 
     def validate(self, kind: str, step: Mapping[str, Any]) -> Sequence[str]:
         """Say what is wrong with a resolved step without touching the world; empty when nothing is."""
@@ -48,3 +84,29 @@ class Runner(Protocol):
 
     def run(self, call: StepCall, context: Context) -> StepResult:
         """Do it and say what came of it. Called outside any transaction; does not raise for the world's faults."""
+
+
+@runtime_checkable
+class Completer(Protocol):
+    """A Runner that adds to a resolved step what only it can find out, so that an approval covers that, too."""
+
+    kind: str
+
+    def complete(self, step: Mapping[str, Any], target: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The step with more keys: a hash of the files it means, where it goes. Reads only, and does not raise.
+
+        `target` is what `${target.x}` may name, empty without a target. What is missing `validate` then refuses.
+        """
+
+
+@runtime_checkable
+class Previewer(Protocol):
+    """A Runner that can show what a step would change without changing it."""
+
+    kind: str
+
+    def preview(self, call: StepCall, context: Context) -> StepResult:
+        """Say what `run` would change; `output["diff"]`, where there is one, is a unified diff.
+
+        Within the step's own timeout, outside any transaction, any number of times. A reason refuses the run.
+        """

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from tongchou.core import settings_store
 from tongchou.core.access import Actor, allows, check_anywhere, visible_teams
+from tongchou.core.models import Event
 from tongchou.core.problems import NotFound
-from tongchou.runbooks.models import Procedure, Run
+from tongchou.runbooks import journal
+from tongchou.runbooks.models import Procedure, Run, RunState
 
 PERMISSION = "runbooks.view"
 
@@ -62,3 +67,26 @@ def run(actor: Actor, run_id: UUID) -> Run:
     if row is None:
         raise NotFound("run.unknown", _("There is no such run."), remedy=_("GET /api/v1/runs lists them."))
     return row
+
+
+def lock_holder(actor: Actor, row: Run) -> tuple[bool, Run | None]:
+    """Whether another run holds the lock that a queued run waits for, and that run if the actor may see it."""
+    holder = journal.lock_holder(row) if row.state == RunState.QUEUED else None
+    return holder is not None, runs(actor).filter(pk=holder.pk).first() if holder else None
+
+
+@dataclass(frozen=True)
+class Stop:
+    """The emergency stop that is on: since when, by whom, why."""
+
+    at: datetime | None
+    by: str
+    reason: str
+
+
+def stop() -> Stop | None:
+    """The emergency stop, None when it is off. One SQL query while it is off."""
+    if not settings_store.get("execution.stopped"):
+        return None
+    event = Event.objects.filter(verb="execution.stopped").order_by("-pk").first()
+    return Stop(event.at, event.actor_name, str(event.payload.get("reason", ""))) if event else Stop(None, "", "")

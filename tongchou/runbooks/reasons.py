@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.utils.functional import Promise
-from django.utils.translation import get_language
+from django.utils.translation import get_language, override
 from django.utils.translation import gettext_lazy as _
 
-SENTENCES: Mapping[str, str | Promise] = {
+SENTENCES: dict[str, str | Promise] = {
     "execution_off": _("Execution is switched off (setting execution.enabled)."),
     "target_not_allowed": _("Execution is not allowed on %(target)s (setting execution.targets)."),
     "no_target": _("This procedure needs a target."),
@@ -45,7 +45,20 @@ SENTENCES: Mapping[str, str | Promise] = {
     "http_unknown": _("No usable answer (%(reason)s): %(why)s. The request may have taken effect."),
     "step_broken": _("The step broke off: %(why)s"),
     "step_failed": _("Step %(step)s failed."),
+    "rolled_back": _("Step %(step)s failed; rolled back by %(by)s."),
+    "rescue_failed": _("Step %(step)s failed, and so did %(by)s, which answers that failure."),
+    "branch_failed": _("Failed: %(branches)s."),
+    "when_false": _("Skipped: its condition %(is)s was false."),
+    "when_unknown": _("Its condition could not be asked: %(why)s"),
+    "stopped": _("The emergency stop is on: nothing begins until it is lifted."),
+    "rate_limited": _("At most %(runs)s runs within %(per)s; the next is allowed at %(at)s."),
+    "preview_failed": _("Step %(step)s: what it would change could not be shown: %(why)s"),
 }
+
+
+def declare(sentences: Mapping[str, str | Promise]) -> None:
+    """Add the reasons of an integration's steps (in its run_time_settings.py, so that every process knows them)."""
+    SENTENCES.update(sentences)
 
 
 @dataclass(frozen=True)
@@ -70,6 +83,15 @@ def _plain(value: Any) -> Any:
 def in_language(text: Mapping[str, str]) -> str:
     """The text of a procedure in the language of whoever reads."""
     return str(text.get("zh" if (get_language() or "en").startswith("zh") else "en", ""))
+
+
+def in_both_languages(says: Callable[[], str]) -> dict[str, str]:
+    """A sentence as a row keeps it, {"en": ..., "zh": ...}; `says` makes it in the language that is active."""
+    out = {}
+    for key, language in (("en", "en"), ("zh", "zh-hans")):
+        with override(language):
+            out[key] = says()
+    return out
 
 
 def say(reason: Mapping[str, Any] | None) -> str:

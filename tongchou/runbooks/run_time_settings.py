@@ -1,4 +1,4 @@
-"""The two switches of execution."""
+"""The switches of execution: whether, where, and the emergency stop."""
 
 from __future__ import annotations
 
@@ -25,4 +25,11 @@ settings_store.register(
     [],
     _("Where procedures may alter something: resource names, selectors (service=orders, or kind=host,role=web), or *."),
     validate=_names,
+)
+settings_store.register(
+    "execution.stopped",
+    bool,
+    False,
+    _("The emergency stop: nothing begins, and what is under way pauses before its next step."),
+    elsewhere=_("Stop and resume execution on the page of runs, or with POST /api/v1/execution/stop and /resume."),
 )

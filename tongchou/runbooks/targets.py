@@ -7,26 +7,31 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from tongchou.core.access import Actor
 from tongchou.core.problems import Invalid
 from tongchou.core.refs import is_ref, parse, ref
+from tongchou.inventory import reads as inventory
 from tongchou.inventory.models import AttributeValue, Resource, ResourceState, SourceConfig
 from tongchou.inventory.precedence import effective
-from tongchou.runbooks.plan import Target
+from tongchou.runbooks.planned import Target
 
 
-def find(names: Sequence[str]) -> list[Resource]:
-    """The resources meant by refs, ids or names, in order; Invalid when one is unknown or a name fits several."""
-    return [_one(name, number) for number, name in enumerate(names)]
+def find(names: Sequence[str], actor: Actor) -> list[Resource]:
+    """The resources meant by refs, ids or names, in order; Invalid when one is unknown or a name fits several.
+
+    What the actor may not see is unknown, in the same words: nobody learns by guessing what others have.
+    """
+    seen = inventory.visible(actor)
+    return [_one(name, number, seen) for number, name in enumerate(names)]
 
 
-def _one(name: str, number: int) -> Resource:
+def _one(name: str, number: int, seen: QuerySet[Resource]) -> Resource:
     field = f"targets[{number}]"
-    found = _by_id(name)
-    rows = (
-        [found] if found else list(Resource.objects.filter(name=name, state=ResourceState.ACTIVE).order_by("kind")[:5])
-    )
+    found = _by_id(name, seen)
+    rows = [found] if found else list(seen.filter(name=name, state=ResourceState.ACTIVE).order_by("kind")[:5])
     if not rows:
         raise Invalid(
             "run.target_unknown",
@@ -47,14 +52,14 @@ def _one(name: str, number: int) -> Resource:
     return rows[0]
 
 
-def _by_id(name: str) -> Resource | None:
+def _by_id(name: str, seen: QuerySet[Resource]) -> Resource | None:
     if is_ref(name):
         parts = parse(name)
         if (parts.room, parts.noun) != ("inventory", "resource"):
             return None
         name = parts.id
     try:
-        return Resource.objects.filter(pk=UUID(name)).first()
+        return seen.filter(pk=UUID(name)).first()
     except ValueError:
         return None
 

@@ -1,7 +1,8 @@
 """`${params.x}`, `${target.name}`, `${incident.number}`, `${secret.NAME}`: values inserted as data, never as syntax.
 
-Each place a value can stand in (text, url, header, body, query) has its own escaping, decided by the place and never
-by the value. An inserted value is not looked at again, so `${...}` inside a value stays what it is. `$${` writes `${`.
+Each place a value can stand in (text, url, header, body, query, sealed) has its own escaping, decided by the place and
+never by the value. An inserted value is not looked at again, so `${...}` inside a value stays what it is. `$${` writes
+`${`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from urllib.parse import quote, unquote, urlsplit
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-Place = Literal["text", "url", "header", "body", "query"]
+Place = Literal["text", "url", "header", "body", "query", "sealed"]
 
 _PLACEHOLDER = re.compile(r"\$\{(params|target|incident|secret)\.([A-Za-z0-9_][A-Za-z0-9_.:-]{0,127})\}")
 _CONTROL = re.compile("[\x00-\x1f\x7f\x80-\x9f\u2028\u2029\ud800-\udfff]")
@@ -79,7 +80,7 @@ class _Anything(dict[str, Any]):
 
 def sample(parameter_types: Mapping[str, str]) -> Values:
     """Values that fit every place, to try a template before there are real ones."""
-    by_type = {"integer": 1, "number": 1.5, "boolean": True, "duration": "5m"}
+    by_type: dict[str, Any] = {"integer": 1, "number": 1.5, "boolean": True, "duration": "5m", "list": ["x"]}
     return Values({name: by_type.get(kind, "x") for name, kind in parameter_types.items()}, _Anything(), 1)
 
 
@@ -155,8 +156,11 @@ def _check_text(text: str, place: Place, parameter_types: Mapping[str, str]) -> 
             raise TemplateError(_("%(name)s is not a declared parameter.") % {"name": part})
         if part.space == "incident" and part.name != "number":
             raise TemplateError(_("%(name)s is not a known name; an incident has only a number here.") % {"name": part})
-        if part.space == "secret" and place != "header":
-            raise TemplateError(_("%(name)s: a secret may stand only in a header of an http step.") % {"name": part})
+        if part.space == "secret" and place not in ("header", "sealed"):
+            raise TemplateError(
+                _("%(name)s: a secret may stand only in a header of an http step, or in a key made for it.")
+                % {"name": part}
+            )
     if place == "url":
         _url_zones(parts)
     elif place == "query":
@@ -302,17 +306,74 @@ def header(template: str, values: Values) -> str:
 
 def reveal(template: str, secrets: Mapping[str, str]) -> str:
     """A header with its secrets. Only for the request itself: never stored, logged or shown."""
+    out = _opened(template, secrets)
+    if _CONTROL.search(out):
+        raise TemplateError(_("The secret contains control characters and cannot stand in a header."))
+    return out
+
+
+def is_one_name(value: Any) -> bool:
+    """Whether a value is one placeholder and nothing else, which keeps the type of what it stands for."""
+    parts = parse(value) if isinstance(value, str) else []
+    return len(parts) == 1 and isinstance(parts[0], Name)
+
+
+def seal(template: Any, values: Values, *, as_text: bool = False) -> Any:
+    """A tree as `body` resolves it, but as template text in which only secrets are left open (see `open_secrets`).
+
+    With `as_text` a string that is one placeholder becomes a text instead of keeping its value's type.
+    """
+    if isinstance(template, Mapping):
+        return {key: seal(item, values) for key, item in template.items()}
+    if isinstance(template, list):
+        return [seal(item, values) for item in template]
+    if not isinstance(template, str):
+        return template
+    parts = parse(template)
+    first = parts[0] if len(parts) == 1 and not as_text else None
+    if isinstance(first, Name) and first.space != "secret":
+        return _literal_tree(values.get(first))
     out = ""
-    for part in parse(template):
+    for part in parts:
+        if isinstance(part, str):
+            out += literal(part)
+        else:
+            out += str(part) if part.space == "secret" else literal(plain(values.get(part), part))
+    return out
+
+
+def _literal_tree(value: Any) -> Any:
+    if isinstance(value, str):
+        return literal(value)
+    if isinstance(value, Mapping):
+        return {key: _literal_tree(item) for key, item in value.items()}
+    return [_literal_tree(item) for item in value] if isinstance(value, list) else value
+
+
+def open_secrets(sealed: Any, secrets: Mapping[str, str]) -> Any:
+    """A sealed tree with its secrets, of any characters. Only for the effect itself: never stored, logged or shown."""
+    if isinstance(sealed, Mapping):
+        return {key: open_secrets(item, secrets) for key, item in sealed.items()}
+    if isinstance(sealed, list):
+        return [open_secrets(item, secrets) for item in sealed]
+    return _opened(sealed, secrets) if isinstance(sealed, str) else sealed
+
+
+def _opened(sealed: str, secrets: Mapping[str, str]) -> str:
+    out = ""
+    for part in parse(sealed):
         if isinstance(part, str):
             out += part
         elif part.space != "secret" or part.name not in secrets:
             raise TemplateError(_("%(name)s has no value here.") % {"name": part})
         else:
             out += secrets[part.name]
-    if _CONTROL.search(out):
-        raise TemplateError(_("The secret contains control characters and cannot stand in a header."))
     return out
+
+
+def plain_tree(template: Any) -> Any:
+    """A tree of templates without a name as the values they are (`$${` is `${`)."""
+    return body(template, Values())
 
 
 def url(template: str, values: Values) -> str:

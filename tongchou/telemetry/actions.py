@@ -8,8 +8,10 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
 
 import numpy as np
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
+from tongchou.core import storage
 from tongchou.core.access import Actor, check
 from tongchou.core.problems import BadRequest, Problem, TooLarge, TooMany, Unavailable
 from tongchou.telemetry.admit import MAX_BODY_BYTES, MAX_SERIES_PER_REQUEST, SERIES_LIMIT, Refusals, canonical, shown
@@ -18,7 +20,7 @@ from tongchou.telemetry.decode import Columns, decode_columns
 from tongchou.telemetry.ingest import FUTURE_TOLERANCE_MS
 from tongchou.telemetry.series import SeriesBlock
 from tongchou.telemetry.store.tables import MS_PER_DAY
-from tongchou.wire.remote_write import MalformedError
+from tongchou.wire.protobuf import MalformedError
 
 APPEND_TIMEOUT_SECONDS = 30.0
 
@@ -69,6 +71,7 @@ def write_request(body: bytes, *, actor: Actor) -> Taken:
             % {"size": len(body), "limit": MAX_BODY_BYTES},
             remedy=_("Lower max_samples_per_send of the sender."),
         )
+    storage.check_room(settings.TELEMETRY_PATH)
     telemetry = backend()
     try:
         columns = decode_columns(body, telemetry.index.known_bytes)
@@ -120,9 +123,9 @@ def _submit(telemetry: Telemetry, columns: Columns, refused: Refusals) -> Taken:
     now = telemetry.clock()
     keep = columns.rows >= 0
     future = columns.ts > now + FUTURE_TOLERANCE_MS
-    old = columns.ts < now - telemetry.options.retention_days * MS_PER_DAY
+    old = columns.ts < now - telemetry.tables.retention_days * MS_PER_DAY
     refused.add("timestamp over 10 minutes in the future", _count(future & keep))
-    refused.add(f"older than the retention of {telemetry.options.retention_days} days", _count(old & keep))
+    refused.add(f"older than the retention of {telemetry.tables.retention_days} days", _count(old & keep))
     keep &= ~(future | old)
     telemetry.ingest.counts.refused_samples += refused.total
     rows, ts, v = columns.rows, columns.ts, columns.v

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -13,15 +14,22 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.core.problems import Invalid, Problem
+from tongchou.telemetry.follow_feed import FeedFollower
 from tongchou.telemetry.index import LabelIndex
 from tongchou.telemetry.ingest import Ingest, now_ms
 from tongchou.telemetry.logs.log_store import LogStore
+from tongchou.telemetry.numbering import Numbering, agreed_numbers
 from tongchou.telemetry.ports import Limits
 from tongchou.telemetry.series import Float64s, Int64s, Labels, Matcher, SeriesBlock
-from tongchou.telemetry.store.embedded import Engine
+from tongchou.telemetry.shared_ingest import SharedIngest
+from tongchou.telemetry.store.embedded import Engine as EmbeddedEngine
+from tongchou.telemetry.store.feed import Feed
 from tongchou.telemetry.store.journal import Journal
-from tongchou.telemetry.store.tables import ROW_MASK, Tables, sid_condition
+from tongchou.telemetry.store.server import ServerEngine, address_of
+from tongchou.telemetry.store.tables import ROW_MASK, Engine, Tables, sid_condition
 from tongchou.telemetry.window import Window, in_order
+
+log = logging.getLogger(__name__)
 
 _REBUILD_SLICE_MS = 5 * 60 * 1000
 MatcherSets = Sequence[Sequence[Matcher]]
@@ -41,32 +49,38 @@ class Options:
     flush_seconds: float = 1.0
     sync_journal: bool = False  # fsync every group: survives a power cut, not only a killed process
     log_retention_days: int = 180
+    shared_linger_seconds: float = 0.2  # how long a write into a shared store waits for others to join it
 
 
 class Telemetry:
-    """One telemetry database: satisfies `ports.Backend` and takes samples. Thread-safe."""
+    """One telemetry database: satisfies `ports.Backend` and takes samples. Thread-safe.
 
-    def __init__(self, engine: Engine, options: Options, *, clock: Callable[[], int] = now_ms) -> None:
+    Where other processes write the same store (`engine.shared`), `numbering` gives the numbers all of them agree on.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        options: Options,
+        *,
+        clock: Callable[[], int] = now_ms,
+        numbering: Numbering = agreed_numbers,
+    ) -> None:
         self.engine = engine
         self.options = options
         self.clock = clock
         self.tables = Tables(engine, options.database, retention_days=options.retention_days)
         self.tables.create()
-        journal = Journal(
-            engine.folder.parent / f"{engine.folder.name}-journal" / options.database, sync=options.sync_journal
-        )
-        left = journal.replay()
-        if not left.samples:
-            self.tables.prune_series()
-        stored = dict([*left.series, *self.tables.load_series()])
-        self.index = LabelIndex(max_series=options.max_series)
-        self.index.load(sorted(stored.items(), key=lambda each: each[0] & ROW_MASK), *self.tables.load_days())
+        self.index = LabelIndex(max_series=options.max_series, shared=engine.shared)
         self.window = Window(length_seconds=options.window_seconds, max_bytes=options.window_max_bytes)
-        self._fill_window()
-        self.ingest = Ingest(
-            self.tables, self.index, self.window, journal, flush_seconds=options.flush_seconds, clock=self.clock
-        )
-        self.ingest.start(left)
+        self.follower: FeedFollower | None = None
+        self.ingest: Ingest | SharedIngest
+        if isinstance(engine, EmbeddedEngine):
+            self.ingest = self._open_alone(engine)
+        elif isinstance(engine, ServerEngine):
+            self.ingest = self._open_shared(engine, numbering)
+        else:
+            raise TypeError(f"no way to take samples into {type(engine).__name__}")
         self.logs = LogStore(
             engine,
             options.database,
@@ -74,6 +88,61 @@ class Telemetry:
             linger_seconds=options.linger_seconds,
             clock_ns=lambda: self.clock() * 1_000_000,
         )
+
+    def _open_alone(self, engine: EmbeddedEngine) -> Ingest:
+        """The way in of the only process: through a journal on disk, whose rest of the last run is taken up."""
+        folder = engine.folder.parent / f"{engine.folder.name}-journal" / self.options.database
+        journal = Journal(folder, sync=self.options.sync_journal)
+        left = journal.replay()
+        if not left.samples:
+            self.tables.prune_series()
+        stored = dict([*left.series, *self.tables.load_series()])
+        self.index.load(sorted(stored.items(), key=lambda each: each[0] & ROW_MASK), *self.tables.load_days())
+        self._fill_window()
+        ingest = Ingest(
+            self.tables, self.index, self.window, journal, flush_seconds=self.options.flush_seconds, clock=self.clock
+        )
+        ingest.start(left)
+        return ingest
+
+    def _open_shared(self, engine: ServerEngine, numbering: Numbering) -> SharedIngest:
+        """The way in of one process of several: straight into the store, and after what the others write."""
+        feed = Feed(engine, self.options.database)
+        feed.create()
+        ingest = SharedIngest(
+            self.tables, feed, self.index, self.window, numbering,
+            linger_seconds=self.options.shared_linger_seconds, clock=self.clock,
+        )  # fmt: skip
+        self.follower = FeedFollower(feed, self._take_foreign, ingest.own_batches, self._rebuild)
+        self.follower.begin()
+        self._rebuild()
+        self.follower.start()
+        return ingest
+
+    def _rebuild(self) -> None:
+        """Read index and window anew; what is known already stays."""
+        self.index.load(self.tables.load_series(), *self.tables.load_days())
+        self._fill_window()
+
+    def _take_foreign(self, sid: Int64s, ts: Int64s, v: Float64s) -> None:
+        """Show samples that another process wrote."""
+        rows = self._rows_of(sid)
+        if (rows < 0).any():
+            known = rows >= 0
+            log.error("%d samples belong to series that the store does not name", int(np.count_nonzero(~known)))
+            rows, ts, v = rows[known], ts[known], v[known]
+        self.index.mark_days(self.index.missing_days(rows, ts))
+        self.window.append(rows, ts, v, now_ms=self.clock())
+
+    def _rows_of(self, sid: Int64s) -> Int64s:
+        """Rows of store ids; series that another process made are learned. -1 where even the store has no labels."""
+        rows = self.index.rows_of(sid)
+        unknown = np.unique(sid[rows < 0])
+        if not len(unknown):
+            return rows
+        for first in range(0, len(unknown), 2000):
+            self.index.learn(self.tables.load_series(sid_condition(unknown[first : first + 2000])))
+        return self.index.rows_of(sid)
 
     def _fill_window(self) -> None:
         """Read the newest samples back from the store, oldest first, before anything new is taken."""
@@ -87,13 +156,22 @@ class Telemetry:
                 "1", start, stop, max_samples=2**62, timeout_seconds=300.0, max_memory_bytes=4_000_000_000
             )
             if len(found.ts):
-                self.window.append(found.sid & ROW_MASK, found.ts, found.v, now_ms=now)
+                rows = self._rows_of(found.sid)
+                known = rows >= 0
+                self.window.append(rows[known], found.ts[known], found.v[known], now_ms=now)
             start = stop + 1
 
     def close(self) -> None:
         """Write what is waiting and stop taking samples; the engine stays open."""
+        if self.follower is not None:
+            self.follower.close()
         self.logs.close()
         self.ingest.close()
+
+    @property
+    def lag_seconds(self) -> float:
+        """How far this process may be behind what others wrote; 0 when it is the only one."""
+        return self.follower.lag_seconds if self.follower is not None else 0.0
 
     def flush(self) -> None:
         """Move what the journal holds into the tables now; nobody needs it to read what was written."""
@@ -124,6 +202,8 @@ class Telemetry:
         return SeriesBlock(self.index.labels(rows), offsets, ts, v)
 
     def _columns(self, rows: Int64s, start_ms: int, end_ms: int, limits: Limits) -> Columns:
+        if self.follower is not None:
+            self.follower.check()
         covered_from = self.window.covered_from_ms
         if covered_from <= end_ms:
             recent = self.window.select(rows, max(start_ms, covered_from), end_ms)
@@ -149,7 +229,7 @@ class Telemetry:
         )
         place = np.full(self.index.row_count, -1, np.int64)
         place[rows] = np.arange(len(rows))
-        parts = [_placed(place, found.sid & ROW_MASK, found.ts, found.v)]
+        parts = [_placed(place, self.index.rows_of(found.sid), found.ts, found.v)]
         for some_rows, ts, v in pending:
             inside = (ts >= start_ms) & (ts <= end_ms)
             if inside.any():
@@ -201,7 +281,7 @@ def _placed(place: Int64s, rows: Int64s, ts: Int64s, v: Float64s) -> Columns:
         known = rows < len(place)
         rows, ts, v = rows[known], ts[known], v[known]
     series = place[rows]
-    wanted = series >= 0
+    wanted = (series >= 0) & (rows >= 0)
     if wanted.all():
         return series, ts, v
     return series[wanted], ts[wanted], v[wanted]
@@ -240,16 +320,38 @@ def backend() -> Telemetry:
     """
     with _lock:
         if not _current:
-            engine = Engine(settings.TELEMETRY_PATH, read_threads=settings.TELEMETRY_QUERY_THREADS)
+            engine = open_engine()
             options = Options(
                 database=settings.TELEMETRY_DATABASE,
                 retention_days=settings.TELEMETRY_RETENTION_DAYS,
                 window_seconds=settings.TELEMETRY_WINDOW_SECONDS,
                 window_max_bytes=settings.TELEMETRY_WINDOW_MAX_BYTES,
                 max_series=settings.TELEMETRY_MAX_SERIES,
+                shared_linger_seconds=settings.CLICKHOUSE_LINGER_SECONDS,
             )
-            _current.append(Telemetry(engine, options))
+            opened = False
+            try:
+                _current.append(Telemetry(engine, options))
+                opened = True
+            finally:
+                if not opened:
+                    engine.close()
         return _current[0]
+
+
+def open_engine() -> Engine:
+    """The way to the store that the settings name. Raises Problems."""
+    threads = settings.TELEMETRY_QUERY_THREADS
+    if not settings.CLICKHOUSE_URL:
+        return EmbeddedEngine(settings.TELEMETRY_PATH, read_threads=threads)
+    address = address_of(
+        settings.CLICKHOUSE_URL,
+        ca_file=settings.CLICKHOUSE_CA_FILE,
+        certificate_file=settings.CLICKHOUSE_CERTIFICATE_FILE,
+        key_file=settings.CLICKHOUSE_KEY_FILE,
+        verify=settings.CLICKHOUSE_VERIFY,
+    )
+    return ServerEngine(address, read_threads=threads)
 
 
 def is_open() -> bool:

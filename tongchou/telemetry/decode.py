@@ -16,14 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tongchou.telemetry.series import Float64s, Int64s
-from tongchou.wire.remote_write import (
-    DecodedSeries,
-    MalformedError,
-    decode,
-    decode_label_bytes,
-    decode_series,
-    encode_labels_as_given,
-)
+from tongchou.wire.protobuf import MalformedError
+from tongchou.wire.remote_write import DecodedSeries, decode, decode_label_bytes, decode_series, encode_labels_as_given
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 from django.db import DatabaseError, close_old_connections
 
 from tongchou.core import settings_store
 from tongchou.core.jobs import duty
 from tongchou.inventory.reads import EndpointRow, metric_endpoints
+from tongchou.telemetry import target_health, target_snapshot
 from tongchou.telemetry.backend import backend
 from tongchou.telemetry.saved_searches import count_new
 from tongchou.telemetry.scrape_loop import ScrapeLoop
@@ -22,11 +24,15 @@ class _Endpoints:
 
     def __init__(self) -> None:
         self._last: list[EndpointRow] | None = None
+        self._told_at = 0.0
 
     def __call__(self) -> list[EndpointRow]:
         close_old_connections()
         try:
             self._last = metric_endpoints()
+            if time.monotonic() - self._told_at >= target_snapshot.EVERY_SECONDS:
+                target_snapshot.save()
+                self._told_at = time.monotonic()
         except DatabaseError as error:
             if self._last is None:
                 raise
@@ -39,7 +45,10 @@ class _Endpoints:
 @duty("telemetry.scrape")
 def run(stop: threading.Event) -> None:
     """Scrape every metrics endpoint of the inventory."""
-    ScrapeLoop(_Endpoints(), backend()).run(stop)
+    try:
+        ScrapeLoop(_Endpoints(), backend()).run(stop)
+    finally:  # from now on another process knows better
+        target_health.forget([each.endpoint_id for each in target_health.target_health()])
 
 
 @duty("telemetry.saved_searches")

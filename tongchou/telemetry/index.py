@@ -1,12 +1,15 @@
 """Which series exist, in memory: labels to row numbers, matchers to rows, and the days on which a series has samples.
 
-A row is the dense number of a series, counted from 0 and never reused; it is the low half of the id in the store.
+A row is the dense number of a series in this process, counted from 0 and never reused. The low half of its id in the
+store is a number, too: the row itself where one process owns the store; where several write (`shared`), the number all
+of them agreed on, which a new series gets only before it is written (`unnumbered`, `number`).
 Pure: no database, no clock. Thread-safe; every method takes one lock for a short time.
 """
 
 from __future__ import annotations
 
 import threading
+import zlib
 from array import array
 from collections.abc import Iterable, Sequence
 
@@ -20,6 +23,11 @@ from tongchou.telemetry.store.tables import MS_PER_DAY, ROW_BITS, ROW_MASK
 
 Bits = npt.NDArray[np.uint8]
 _NONE = np.zeros(0, np.int64)
+
+
+def shared_sid(name: str, number: int) -> int:
+    """The store id of a series with an agreed number: the metric's hash above keeps its series together."""
+    return ((zlib.crc32(name.encode()) & 0x7FFF_FFFF) << ROW_BITS) | number
 
 
 class _Posting:
@@ -46,8 +54,12 @@ class _Posting:
 class LabelIndex:
     """The label index of one telemetry database."""
 
-    def __init__(self, *, max_series: int = 2_000_000) -> None:
+    def __init__(self, *, max_series: int = 2_000_000, shared: bool = False) -> None:
         self.max_series = max_series
+        self.shared = shared
+        self._row_of_number = np.full(1024 if shared else 0, -1, np.int64)
+        self._unnumbered: dict[int, None] = {}
+        self.next_number = 0  # one more than the greatest agreed number seen
         self._lock = threading.RLock()
         self._labels: list[Labels] = []  # by row; () where a row was pruned
         self._sids = array("q")
@@ -75,6 +87,12 @@ class LabelIndex:
     def load(self, series: Iterable[tuple[int, Labels]], day: Int64s, day_sid: Int64s) -> None:
         """Fill an empty index with what the store holds: (sid, labels) by ascending row, and the (day, sid) pairs."""
         with self._lock:
+            if self.shared:
+                self.learn(series)
+                for one_day in np.unique(day).tolist():
+                    rows = self.rows_of(day_sid[day == one_day])
+                    self._mark(one_day, rows[rows >= 0])
+                return
             for sid, labels in series:
                 row = sid & ROW_MASK
                 while len(self._labels) < row:
@@ -103,17 +121,67 @@ class LabelIndex:
                         remedy=_("Drop labels that take many values, or raise TONGCHOU_TELEMETRY_MAX_SERIES."),
                     )
                 row = len(self._labels)
-                name = metric_name(labels)
-                number = self._metric_numbers.get(name)
-                if number is None:
-                    number = self._metric_numbers[name] = self._next_metric
-                    self._next_metric += 1
-                self._put(labels, (number << ROW_BITS) | row)
+                if self.shared:
+                    self._put(labels, -1)
+                    self._unnumbered[row] = None
+                else:
+                    self._put(labels, self._own_sid(metric_name(labels), row))
                 self._unwritten[row] = None
             # Senders may order labels in many ways; the cache of raw bytes stays in proportion to the series.
             if label_bytes and len(self._row_of_bytes) < 2 * len(self._labels) + 1024:
                 self._row_of_bytes[label_bytes] = row
             return row
+
+    def _own_sid(self, name: str, row: int) -> int:
+        number = self._metric_numbers.get(name)
+        if number is None:
+            number = self._metric_numbers[name] = self._next_metric
+            self._next_metric += 1
+        return (number << ROW_BITS) | row
+
+    def unnumbered(self) -> list[tuple[int, Labels]]:
+        """(row, labels) of the series that have no number all processes agreed on yet. Empty unless `shared`."""
+        with self._lock:
+            return [(row, self._labels[row]) for row in self._unnumbered]
+
+    def number(self, numbers: Iterable[tuple[int, int]]) -> None:
+        """Give rows their agreed numbers: (row, number)."""
+        with self._lock:
+            for row, number in numbers:
+                if self._sids[row] < 0:
+                    self._set_sid(row, shared_sid(metric_name(self._labels[row]), number))
+
+    def learn(self, series: Iterable[tuple[int, Labels]]) -> None:
+        """Take over series that another process wrote; the limit of series does not hold here. Only when `shared`."""
+        with self._lock:
+            for sid, labels in series:
+                row = self._row_of.get(labels)
+                if row is None:
+                    row = len(self._labels)
+                    self._put(labels, -1)
+                if self._sids[row] < 0:
+                    self._set_sid(row, sid)
+                    self._unwritten.pop(row, None)
+
+    def _set_sid(self, row: int, sid: int) -> None:
+        number = sid & ROW_MASK
+        if number >= len(self._row_of_number):
+            grown = np.full(max(number + 1, 2 * len(self._row_of_number)), -1, np.int64)
+            grown[: len(self._row_of_number)] = self._row_of_number
+            self._row_of_number = grown
+        self._sids[row] = sid
+        self._row_of_number[number] = row
+        self.next_number = max(self.next_number, number + 1)
+        self._unnumbered.pop(row, None)
+
+    def rows_of(self, sids: Int64s) -> Int64s:
+        """Rows of store ids; -1 for one that is not known (yet), which happens only when `shared`."""
+        numbers = sids & ROW_MASK
+        if not self.shared:
+            return numbers
+        table = self._row_of_number
+        inside = numbers < len(table)
+        return np.where(inside, table[np.where(inside, numbers, 0)], -1)
 
     def _put(self, labels: Labels, sid: int) -> None:
         row = len(self._labels)
@@ -130,13 +198,14 @@ class LabelIndex:
     def unwritten(self) -> list[tuple[int, Labels]]:
         """(sid, labels) of the series that are not durable yet."""
         with self._lock:
-            return [(self._sids[row], self._labels[row]) for row in self._unwritten]
+            return [(self._sids[row], self._labels[row]) for row in self._unwritten if row not in self._unnumbered]
 
     def written(self, series: Iterable[tuple[int, Labels]]) -> None:
         """The store has these now."""
         with self._lock:
             for sid, _labels in series:
-                self._unwritten.pop(sid & ROW_MASK, None)
+                number = sid & ROW_MASK
+                self._unwritten.pop(int(self._row_of_number[number]) if self.shared else number, None)
 
     def sids(self, rows: Int64s) -> Int64s:
         """Store ids of rows."""

@@ -17,3 +17,13 @@ def apply_log_retention() -> None:
     days = int(settings_store.get("logs.retention_days"))
     if backend().logs.tables.retention_days != days:
         set_retention(days, actor=system("log-retention"))
+
+
+@periodic("telemetry.metric_retention", every_seconds=60)
+def apply_metric_retention() -> None:
+    """Bring the tables' retention to what the setting says."""
+    if not is_open():
+        return
+    days = int(settings_store.get("metrics.retention_days"))
+    if backend().tables.retention_days != days:
+        backend().tables.set_retention(days)

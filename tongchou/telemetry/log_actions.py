@@ -10,8 +10,10 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
+from tongchou.core import storage
 from tongchou.core.access import Actor, check
 from tongchou.core.problems import BadRequest, Problem, TooLarge, Unavailable
 from tongchou.telemetry.admit import Refusals
@@ -82,6 +84,7 @@ def write(streams: Sequence[Stream], *, actor: Actor, request: bytes = b"", toke
             % {"count": count, "limit": MAX_LINES_PER_REQUEST},
             remedy=_("Send smaller batches."),
         )
+    storage.check_room(settings.TELEMETRY_PATH)
     store = backend().logs
     key = (id(store), hashlib.blake2b(request, digest_size=16).digest())
     if request and (earlier := _remembered.find(key)) is not None:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 from tongchou.telemetry.backend import backend, default_limits
-from tongchou.telemetry.logs.log_store import Histogram, Page, Query
+from tongchou.telemetry.logs.download import as_csv, ndjson
+from tongchou.telemetry.logs.encode import MAX_LINE_BYTES
+from tongchou.telemetry.logs.log_store import Facets, Histogram, Page, Query
 from tongchou.telemetry.logs.query import Node, parse
 from tongchou.telemetry.series import Matcher
 from tongchou.telemetry.store.log_tables import NS, Cost, StoredLine
+
+Form = Literal["ndjson", "csv"]
+MAX_FILE_LINES = 50_000
+MAX_FILE_BYTES = 32_000_000
+FIRST_PAGE, FILE_PAGE = 100, 2_000  # lines are read whole, and may be long: the first ones tell how many at a time
 
 
 def log_cost() -> Cost:
@@ -48,6 +57,41 @@ def histogram(text: str, start: datetime, end: datetime, *, step_seconds: float)
     """Lines per step and level of a search between two times."""
     query = query_of(text, start, end)
     return backend().logs.histogram(query, step_ns=max(1, round(step_seconds * NS)), cost=log_cost())
+
+
+def facets(text: str, start: datetime, end: datetime) -> Facets:
+    """The fields of a search's lines with their most frequent values."""
+    return backend().logs.facets(query_of(text, start, end), cost=log_cost())
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file of lines, the newest first; `cursor` where the next one begins, None when these were all."""
+
+    body: bytes
+    lines: int
+    cursor: tuple[int, int] | None
+
+
+def download(
+    text: str, start: datetime, end: datetime, *, form: Form, limit: int, cursor: tuple[int, int] | None = None
+) -> Download:
+    """The newest lines of a search, whole, as a file of at most ``limit`` lines and about ``MAX_FILE_BYTES``."""
+    query, size, count = query_of(text, start, end), 0, 0
+    parts: list[bytes] = []
+    while count < limit:
+        fit = FIRST_PAGE if not size else max(1, (MAX_FILE_BYTES - size) * count // size + 1)
+        page = backend().logs.search(
+            query, limit=min(FILE_PAGE, fit, limit - count), cost=log_cost(), cursor=cursor, body_bytes=MAX_LINE_BYTES
+        )
+        parts.append(as_csv(page.lines, head=not parts) if form == "csv" else ndjson(page.lines))
+        size, count = size + len(parts[-1]), count + len(page.lines)
+        if not page.more:
+            return Download(b"".join(parts), count, None)
+        cursor = (page.lines[-1].ts_ns, page.lines[-1].seq)
+        if size > MAX_FILE_BYTES:
+            break
+    return Download(b"".join(parts), count, cursor)
 
 
 def line(place: tuple[int, int]) -> StoredLine:

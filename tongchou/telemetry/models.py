@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.db import models
 from django.utils import timezone
@@ -23,3 +24,33 @@ class SavedSearch(models.Model):
     totals = models.JSONField(default=dict)
     counted_to = models.BigIntegerField(default=0)
     last_error = models.CharField(max_length=500, blank=True, default="")
+
+
+class SeriesNumber(models.Model):
+    """The number of a series in a telemetry store that several processes write; `digest` stands for its labels."""
+
+    digest = models.BinaryField(primary_key=True, max_length=32)
+    number = models.BigIntegerField(unique=True)
+
+    def __str__(self) -> str:
+        return str(self.number)
+
+
+class SeriesCounter(models.Model):
+    """One row: the next number of a series. Whoever gives out numbers holds its lock."""
+
+    following = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return str(self.following)
+
+
+class ScrapeSnapshot(models.Model):
+    """One row: targets and metadata as the process that scrapes last wrote them down, for those that do not."""
+
+    at = models.DateTimeField(default=timezone.now)
+    targets: Any = models.JSONField(default=list)
+    metadata: Any = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        return f"{len(self.targets)} targets"

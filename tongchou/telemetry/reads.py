@@ -91,6 +91,20 @@ def store_stats() -> dict[str, float]:
         "failed_inserts": counts.failed_inserts,
         "insert_seconds": counts.insert_seconds,
         "pending_samples": telemetry.ingest.pending_samples,
+        "lag_seconds": telemetry.lag_seconds,
+    }
+
+
+def node_figures() -> dict[str, float]:
+    """What this process knows of its own telemetry without asking the store: for heartbeats."""
+    if not is_open():
+        return {}
+    telemetry = backend()
+    return {
+        "lag_seconds": round(telemetry.lag_seconds, 3),
+        "pending_samples": telemetry.ingest.pending_samples,
+        "window_samples": telemetry.window.sample_count,
+        "series": len(telemetry.index),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -16,6 +17,13 @@ def _seconds(value: int) -> str | Promise | None:
     return None if 1 <= value <= 3600 else _("A number of seconds from 1 to 3600 is wanted.")
 
 
+register(
+    "metrics.retention_days",
+    int,
+    settings.TELEMETRY_RETENTION_DAYS,
+    _("Days samples are kept; whole days are dropped. Until it is set, TONGCHOU_TELEMETRY_RETENTION_DAYS."),
+    validate=_days,
+)
 register("logs.retention_days", int, 180, _("Days log lines are kept; whole days are dropped."), validate=_days)
 register(
     "logs.search_interval_seconds",

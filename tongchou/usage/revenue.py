@@ -11,11 +11,13 @@ from tongchou.alerting.durations import format_seconds
 from tongchou.core import settings_store
 from tongchou.telemetry.backend import is_open
 from tongchou.telemetry.reads import range_matrix
-from tongchou.usage.impact import Inputs
+from tongchou.usage.impact import LEAST_COVERED, Inputs
 from tongchou.usage.run_time_settings import REVENUE, problem_of
 
 PLACE = "$window"
 LEAST_STEP_SECONDS = 60  # so that a counter scraped every 15 s has samples in every step
+STEP_FACTORS = (2, 5)  # minutes, for samples once a minute and once in two
+MUCH_BETTER = 0.25
 MOST_STEPS = 360
 MOST_CYCLES = 8
 LEAST_WEEKS = 3
@@ -58,17 +60,51 @@ def metric() -> Metric | None:
     )
 
 
-def step_seconds(seconds: float) -> float:
-    """A step for a span: a minute, or as many as keep it under MOST_STEPS."""
-    return LEAST_STEP_SECONDS * max(1, math.ceil(seconds / LEAST_STEP_SECONDS / MOST_STEPS))
+def step_seconds(seconds: float, factor: int = 1) -> float:
+    """A step for a span: a minute (or `factor` minutes), or as many as keep it under MOST_STEPS."""
+    least = LEAST_STEP_SECONDS * factor
+    return least * max(1, math.ceil(seconds / least / MOST_STEPS))
 
 
 def read(of: Metric, start: datetime, end: datetime, now: datetime) -> Reading:
     """Read the span, its surroundings and its history; samples after `now` do not exist yet.
 
-    Cycles are the same weekday's of up to eight earlier weeks when three are there, else those of earlier days.
+    Cycles are the same weekday's of up to eight earlier weeks when three are there, else those of earlier days. The
+    step is a minute, or longer when that fills the time before the span: a counter that is scraped once a minute has
+    no rate over a minute.
     """
-    step = step_seconds((end - start).total_seconds())
+    grid = _grid(of, start, end, now, 1)
+    for factor in STEP_FACTORS:
+        longer = grid if grid.covered >= LEAST_COVERED else _grid(of, start, end, now, factor)
+        # Much better, not a little: where there are no samples at all, a longer step finds some at the edge.
+        if longer.covered >= grid.covered + MUCH_BETTER:
+            grid = longer
+    lag, cycles = _history(of, grid, now)
+    inputs = Inputs(grid.step, grid.first, grid.last, grid.last + grid.after, grid.actual, cycles)
+    return Reading(grid.start, grid.first_at, grid.last_at, lag, inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """The steps of a reading with what was earned in them: the span is [first, last), `after` steps to catch up."""
+
+    step: float
+    start: datetime
+    first_at: datetime
+    last_at: datetime
+    first: int
+    last: int
+    after: int
+    actual: list[float | None]
+
+    @property
+    def covered(self) -> float:
+        """The share of the steps before the span that have a value."""
+        return sum(each is not None for each in self.actual[: self.first]) / self.first
+
+
+def _grid(of: Metric, start: datetime, end: datetime, now: datetime, factor: int) -> _Grid:
+    step = step_seconds((end - start).total_seconds(), factor)
     # The grid hangs on the end: a last step that lies partly in the future would have no sample yet.
     last_at = datetime.fromtimestamp(math.floor(end.timestamp()), UTC)
     length = max(1, math.ceil((last_at - start).total_seconds() / step))
@@ -78,16 +114,14 @@ def read(of: Metric, start: datetime, end: datetime, now: datetime) -> Reading:
     grid_start = first_at - timedelta(seconds=before * step)
     count = before + length + after + before
     actual = _column(of, grid_start, count, step, 0, now)
-    lag, cycles = _history(of, grid_start, count, step, slice(before, before + length), now)
-    inputs = Inputs(step, before, before + length, before + length + after, actual, cycles)
-    return Reading(grid_start, first_at, last_at, lag, inputs)
+    return _Grid(step, grid_start, first_at, last_at, before, before + length, after, actual)
 
 
-def _history(
-    of: Metric, grid_start: datetime, count: int, step: float, span: slice, now: datetime
-) -> tuple[float, list[list[float | None]]]:
+def _history(of: Metric, grid: _Grid, now: datetime) -> tuple[float, list[list[float | None]]]:
+    span, count = slice(grid.first, grid.last), len(grid.actual)
+
     def cycles(lag: float) -> list[list[float | None]]:
-        rows = [_column(of, grid_start, count, step, lag * number, now) for number in range(1, MOST_CYCLES + 1)]
+        rows = [_column(of, grid.start, count, grid.step, lag * number, now) for number in range(1, MOST_CYCLES + 1)]
         return [row for row in rows if any(each is not None for each in row[span])]
 
     week = WEEK_DAYS * of.day_seconds

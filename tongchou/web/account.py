@@ -7,16 +7,16 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.password_validation import password_validators_help_texts
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from tongchou.core import people, tokens
+from tongchou.core import people, sessions, sign_on, tokens
 from tongchou.core.access import SCOPES
 from tongchou.core.models import ApiToken, Membership, User
 from tongchou.core.problems import Invalid, NotFound
@@ -45,7 +45,10 @@ def _context(request: PageRequest, **more: Any) -> dict[str, Any]:
         "tokens": ApiToken.objects.filter(user=request.user).order_by("-created_at"),
         "scopes": sorted(SCOPES),
         "expiry_days": EXPIRY_DAYS,
-        "second_factor": Authenticator.objects.filter(user=request.user).exists(),
+        "second_factor": sessions.has_second_factor(request.user),
+        "linked": sign_on.linked(request.user),
+        "has_password": request.user.has_usable_password(),
+        "password_rules": password_validators_help_texts(),
         **more,
     }
 
@@ -71,19 +74,22 @@ def account(request: PageRequest) -> HttpResponse:
 
 
 @page(ANY_PERSON)
-@require_POST
 def account_password(request: PageRequest) -> HttpResponse:
-    """Set one's own password, knowing the old one; this session stays, the others end."""
-    new = request.POST.get("new", "")
+    """A page of its own to set one's password, knowing the old one; this session stays, the others end."""
+    if request.method != "POST":
+        return render(request, "access/password.html", _context(request))
+    new, key = request.POST.get("new", ""), request.session.session_key or ""
     try:
         if not request.user.check_password(request.POST.get("old", "")):
             raise Invalid("user.password", _("The old password is not right."), field="old")
         if new != request.POST.get("again", ""):
             raise Invalid("user.password", _("The two new passwords differ."), field="again")
-        people.set_password(actor=request.actor, user=request.user, password=new)
+        people.set_password(actor=request.actor, user=request.user, password=new, keep_session=key)
     except Invalid as problem:
-        return render(request, "admin/account.html", _context(request, problem=problem), status=problem.status)
+        request.user.refresh_from_db()
+        return render(request, "access/password.html", _context(request, problem=problem), status=problem.status)
     update_session_auth_hash(request, request.user)
+    sessions.moved(old_key=key, new_key=request.session.session_key or "")
     messages.success(request, _("The password is changed."))
     return redirect("web:account")
 

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 from tongchou.core import people as writes
 from tongchou.core import settings_store, tokens
 from tongchou.core.access import SCOPES, allows, check
-from tongchou.core.models import ApiToken, Membership, Role, SettingChange, Team, User
+from tongchou.core.models import ApiToken, Membership, Role, Team, User
 from tongchou.core.problems import Conflict, Invalid, NotFound
 from tongchou.web.gate import PageRequest, page
 
@@ -45,6 +45,7 @@ def _people_context(request: PageRequest, **more: Any) -> dict[str, Any]:
         "expiry_days": EXPIRY_DAYS,
         "may_edit": allows(request.actor, "access.manage"),
         "form": {},
+        "tab": "people",
         **more,
     }
 
@@ -55,7 +56,8 @@ def people(request: PageRequest) -> HttpResponse:
     return render(request, "admin/people.html", _people_context(request))
 
 
-def _user(user_id: str) -> User:
+def user_of(user_id: str) -> User:
+    """Return the person a form named. Raises NotFound."""
     try:
         row = User.objects.filter(pk=UUID(user_id)).first()
     except ValueError:
@@ -65,7 +67,8 @@ def _user(user_id: str) -> User:
     return row
 
 
-def _team(team_id: str) -> Team | None:
+def team_of(team_id: str) -> Team | None:
+    """Return the team a form named; None for the empty choice. Raises NotFound."""
     if not team_id:
         return None
     try:
@@ -77,7 +80,7 @@ def _team(team_id: str) -> Team | None:
     return row
 
 
-def _role(text: str) -> Role | None:
+def role_of(text: str) -> Role | None:
     """Return the role; None for the empty choice, which takes the role away. Raises Invalid for anything else."""
     if text and text not in Role.values:
         raise Invalid(
@@ -102,9 +105,10 @@ def people_act(request: PageRequest, act: str) -> HttpResponse:
                 actor=request.actor,
                 username=post.get("username", ""),
                 password=password,
-                role=_role(post.get("role", "")),
+                role=role_of(post.get("role", "")),
                 display_name=post.get("display_name", ""),
                 is_service=password is None,
+                must_change_password=post.get("must_change") == "1",
             )
             messages.success(request, _("%(name)s is created.") % {"name": user.username})
         elif act == "team":
@@ -113,17 +117,20 @@ def people_act(request: PageRequest, act: str) -> HttpResponse:
         elif act == "role":
             writes.set_role(
                 actor=request.actor,
-                user=_user(post.get("user", "")),
-                role=_role(post.get("role", "")),
-                team=_team(post.get("team", "")),
+                user=user_of(post.get("user", "")),
+                role=role_of(post.get("role", "")),
+                team=team_of(post.get("team", "")),
             )
             messages.success(request, _("The role is saved."))
         elif act == "active":
-            writes.set_active(actor=request.actor, user=_user(post.get("user", "")), active=post.get("active") == "1")
+            writes.set_active(actor=request.actor, user=user_of(post.get("user", "")), active=post.get("active") == "1")
             messages.success(request, _("Saved."))
         elif act == "password":
             writes.set_password(
-                actor=request.actor, user=_user(post.get("user", "")), password=post.get("password", "")
+                actor=request.actor,
+                user=user_of(post.get("user", "")),
+                password=post.get("password", ""),
+                must_change=post.get("must_change") == "1",
             )
             messages.success(request, _("The password is set."))
         else:
@@ -169,7 +176,7 @@ def make_token(request: PageRequest, user: User) -> tuple[ApiToken, str]:
 def people_token(request: PageRequest) -> HttpResponse:
     """Make a token for anybody; shown once, on the answer itself (it is never in an address or a message store)."""
     try:
-        row, text = make_token(request, _user(request.POST.get("user", "")))
+        row, text = make_token(request, user_of(request.POST.get("user", "")))
     except Invalid as problem:
         return render(
             request, "admin/people.html", _people_context(request, problem=problem, act="token"), status=problem.status
@@ -205,9 +212,12 @@ def settings(request: PageRequest) -> HttpResponse:
         except Invalid as refused:
             problem, tried = refused, {key: text}
     rows = []
+    changes = settings_store.newest()
     for each in settings_store.known():
-        value = settings_store.get(each.key)
-        newest = SettingChange.objects.filter(key=each.key).order_by("-pk").first()
+        if each.elsewhere:
+            continue
+        newest = changes.get(each.key)
+        value = newest.value if newest else each.default
         text = tried.get(each.key, _written(value))
         kind = (
             "bool"

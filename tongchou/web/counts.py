@@ -6,6 +6,7 @@ from tongchou.alerting import reads as alerting_reads
 from tongchou.alerting.models import AlertStateChoice
 from tongchou.core import approvals
 from tongchou.core.access import Actor, allows, allows_anywhere
+from tongchou.incidents import postmortem_reads
 from tongchou.incidents import reads as incident_reads
 from tongchou.runbooks import reads as run_reads
 from tongchou.runbooks.models import RunState
@@ -18,6 +19,7 @@ def menu_counts(actor: Actor) -> dict[str, int]:
         counts["approvals"] = approvals.pending().count()
     if allows_anywhere(actor, "incidents.view"):
         counts["incidents"] = incident_reads.open_count(actor)
+        counts["improvements"] = postmortem_reads.overdue_count(actor, postmortem_reads.today())
     if allows_anywhere(actor, "alerting.view"):
         counts["alerts"] = alerting_reads.alerts(actor=actor, state=AlertStateChoice.FIRING).count()
     if allows_anywhere(actor, "runbooks.view"):

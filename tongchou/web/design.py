@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -94,6 +95,10 @@ class Drawing:
     width: float
     height: float
     hidden: int = 0
+
+
+# what was chosen of a graph, as long as the graph is kept: it never changes, and of very many it takes its time
+_chosen: WeakKeyDictionary[Graph, dict[tuple[bool, int], tuple[list[Node], int]]] = WeakKeyDictionary()
 
 
 def choose(graph: Graph, *, everything: bool, most: int) -> tuple[list[Node], int]:
@@ -223,7 +228,10 @@ def seen_by(actor: Actor, graph: Graph) -> Graph:
 def _drawing(actor: Actor, *, everything: bool, most: int) -> Drawing:
     whole = load_graph()
     graph = seen_by(actor, whole)
-    nodes, hidden = choose(graph, everything=everything, most=most)
+    kept = _chosen.setdefault(graph, {})
+    if (everything, most) not in kept:
+        kept[everything, most] = choose(graph, everything=everything, most=most)
+    nodes, hidden = kept[everything, most]
     ids = {node.id for node in nodes}
     parts = [edge.from_id for edge in graph.edges if edge.type == "part_of" and edge.to_id in ids]
     statuses = health.of_graph(whole, only=[*ids, *parts])  # of the whole: what fails elsewhere affects these too
@@ -234,6 +242,30 @@ def _drawing(actor: Actor, *, everything: bool, most: int) -> Drawing:
 def small_map(actor: Actor) -> Drawing:
     """Return the services alone, for the cockpit."""
     return _drawing(actor, everything=False, most=MAX_SMALL)
+
+
+def neighbourhood(actor: Actor, ids: Collection[UUID], *, most: int = MAX_SMALL) -> Drawing:
+    """Return these resources with who calls them and what they need, one hop; parts stand on their whole.
+
+    Where no call is known (a host, a disk), every relation is drawn.
+    """
+    whole = load_graph()
+    graph = seen_by(actor, whole)
+    parts = {edge.from_id: edge.to_id for edge in graph.edges if edge.type == "part_of"}
+    near = {parts.get(each, each) for each in ids if each in graph}
+    types: Collection[str] = SERVICE_RELATIONS
+    if not any(edge.type in types and near & {edge.from_id, edge.to_id} for edge in graph.edges):
+        near, types = {each for each in ids if each in graph}, ALL_RELATIONS
+    shown = set(near)
+    for edge in graph.edges:
+        if edge.type in types and near & {edge.from_id, edge.to_id}:
+            shown |= {edge.from_id, edge.to_id}
+    nodes = sorted(
+        (graph.nodes[each] for each in shown), key=lambda n: (n.id not in near, kinds.kind(n.kind).tier, n.name)
+    )
+    drawn = [*{node.id for node in nodes[:most]}, *(part for part, of in parts.items() if of in shown)]
+    statuses = health.of_graph(whole, only=drawn)
+    return replace(draw(graph, statuses, nodes[:most], types), hidden=max(0, len(nodes) - most))
 
 
 @page("inventory.view")

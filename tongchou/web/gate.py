@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.shortcuts import resolve_url
 from django_htmx.middleware import HtmxDetails
 
@@ -25,6 +25,7 @@ class PageRequest(HttpRequest):
 
 
 View = Callable[..., HttpResponseBase]
+METHODS = ("GET", "HEAD", "POST")  # what browsers send; a view narrows it further
 ANY_PERSON = ""  # a page of the person's own things: signing in is enough
 
 
@@ -43,6 +44,8 @@ def page(permission: str) -> Callable[[View], View]:
                 return _to_login(request)
             if permission != ANY_PERSON:
                 check_anywhere(request.actor, permission)
+            if request.method not in METHODS:
+                return HttpResponseNotAllowed(METHODS)
             return view(request, *args, **kwargs)
 
         gated.permission = permission  # type: ignore[attr-defined]  # read by the test that walks every URL

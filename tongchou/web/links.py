@@ -14,7 +14,7 @@ from tongchou.alerting.models import Alert, AlertGroup, Objective, RuleFile
 from tongchou.changes.models import Deployment
 from tongchou.core.models import ApiToken, Approval, Team, User
 from tongchou.core.refs import parse
-from tongchou.incidents.models import Incident
+from tongchou.incidents.models import Improvement, Incident, Postmortem
 from tongchou.incidents.timeline import scope_facts
 from tongchou.inventory import kinds
 from tongchou.inventory.models import Resource, SourceConfig
@@ -70,6 +70,25 @@ def _incidents(ids: list[str]) -> Found:
     rows = Incident.objects.filter(pk__in=ids).only("pk", "number", "title")
     return [
         (str(row.pk), Link("", str(row), reverse("web:incident", args=[row.number]), "siren", "incident"))
+        for row in rows
+    ]
+
+
+def _postmortems(ids: list[str]) -> Found:
+    rows = Postmortem.objects.filter(pk__in=ids).values_list("pk", "incident__number", "incident__title")
+    return [
+        (
+            str(pk),
+            Link("", f"INC-{number} {title}", reverse("web:postmortem", args=[number]), "notebook-pen", "postmortem"),
+        )
+        for pk, number, title in rows
+    ]
+
+
+def _improvements(ids: list[str]) -> Found:
+    rows = Improvement.objects.filter(pk__in=ids).only("pk", "number", "title")
+    return [
+        (str(row.pk), Link("", str(row), reverse("web:improvement", args=[row.number]), "list-todo", "improvement"))
         for row in rows
     ]
 
@@ -207,6 +226,8 @@ RESOLVERS: dict[tuple[str, str], Resolver] = {
     ("inventory", "resource"): _resources,
     ("inventory", "sourceconfig"): _sources,
     ("incidents", "incident"): _incidents,
+    ("incidents", "postmortem"): _postmortems,
+    ("incidents", "improvement"): _improvements,
     ("alerting", "alertgroup"): _groups,
     ("alerting", "alert"): _alerts,
     ("alerting", "rulefile"): _files,

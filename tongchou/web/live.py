@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
@@ -20,7 +21,7 @@ from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone, translation
 
-from tongchou.core import ledger
+from tongchou.core import inbox, ledger, meters
 from tongchou.core.access import Actor, allows, allows_anywhere
 from tongchou.core.models import Event, EventAbout
 from tongchou.core.refs import is_ref
@@ -73,31 +74,58 @@ def missed(after_id: int) -> list[Happening]:
         close_old_connections()
 
 
+@dataclass(frozen=True)
+class Delivery:
+    """Somebody's inbox changed: told to that person's pages alone."""
+
+    user_id: UUID
+
+
+def deliveries(seen: dict[UUID, datetime]) -> list[Delivery]:
+    """Return whose inbox changed within the gap window and is not in `seen`, and remember it there."""
+    close_old_connections()
+    try:
+        horizon = timezone.now() - timedelta(seconds=ledger.GAP_SECONDS)
+        changed: dict[UUID, datetime] = {}
+        for user_id, at in inbox.changed_since(horizon):
+            changed[user_id] = max(at, changed.get(user_id, at))
+        for user_id in [each for each, at in seen.items() if at < horizon]:
+            del seen[user_id]
+        fresh = [user_id for user_id, at in changed.items() if seen.get(user_id) != at]
+        seen.update(changed)
+        return [Delivery(user_id) for user_id in fresh]
+    finally:
+        close_old_connections()
+
+
 @dataclass(eq=False)
 class Feed:
     """The poller of one event loop and the pages that listen; it runs only while somebody does."""
 
-    listeners: set[asyncio.Queue[Happening]] = field(default_factory=set)
+    listeners: set[asyncio.Queue[Happening | Delivery]] = field(default_factory=set)
     task: asyncio.Task[None] | None = None
 
-    def join(self) -> asyncio.Queue[Happening]:
+    def join(self) -> asyncio.Queue[Happening | Delivery]:
         """Return a queue that gets everything from now on."""
-        queue: asyncio.Queue[Happening] = asyncio.Queue(QUEUE_LIMIT)
+        queue: asyncio.Queue[Happening | Delivery] = asyncio.Queue(QUEUE_LIMIT)
         self.listeners.add(queue)
         if self.task is None or self.task.done():
             self.task = asyncio.get_running_loop().create_task(self._poll())
         return queue
 
-    def leave(self, queue: asyncio.Queue[Happening]) -> None:
+    def leave(self, queue: asyncio.Queue[Happening | Delivery]) -> None:
         """Stop listening."""
         self.listeners.discard(queue)
 
     async def _poll(self) -> None:
         seen: dict[int, datetime] = {}
+        boxes: dict[UUID, datetime] = {}
         first = True
         while self.listeners:
             # Not the request's own thread: the poller outlives the request that started it.
-            fresh = await sync_to_async(news, thread_sensitive=False)(seen)
+            happened = await sync_to_async(news, thread_sensitive=False)(seen)
+            delivered = await sync_to_async(deliveries, thread_sensitive=False)(boxes)
+            fresh: list[Happening | Delivery] = [*happened, *delivered]
             for happening in [] if first else fresh:
                 for queue in self.listeners:
                     if not queue.full():  # a page that does not read loses news, never the server its memory
@@ -140,6 +168,7 @@ async def _stream(actor: Actor, language: str, about: str, after_id: int | None)
     hub = feed()
     queue = hub.join()
     started = time.monotonic()
+    meters.STREAMS.add()
     try:
         yield "retry: 2000\nevent: hello\ndata: {}\n\n"
         if after_id is not None:
@@ -148,13 +177,19 @@ async def _stream(actor: Actor, language: str, about: str, after_id: int | None)
                     yield message(happening, actor, language)
         while time.monotonic() - started < LIFETIME_SECONDS:
             try:
-                happening = await asyncio.wait_for(queue.get(), HEARTBEAT_SECONDS)
+                # Not wait_for: when news come in the moment the page goes, it takes them and forgets that it was ended.
+                async with asyncio.timeout(HEARTBEAT_SECONDS):
+                    told = await queue.get()
             except TimeoutError:
                 yield ": still here\n\n"
                 continue
-            if wanted(happening, about):
-                yield message(happening, actor, language)
+            if isinstance(told, Delivery):
+                if told.user_id == actor.user_id:
+                    yield "event: inbox\ndata: {}\n\n"
+            elif wanted(told, about):
+                yield message(told, actor, language)
     finally:
+        meters.STREAMS.add(amount=-1.0)
         hub.leave(queue)
 
 

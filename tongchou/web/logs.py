@@ -6,27 +6,52 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+from django.contrib import messages
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
 
-from tongchou.core.access import allows_anywhere, check
+from tongchou.core.access import allows, allows_anywhere, check
 from tongchou.core.problems import Invalid
 from tongchou.incidents import reads as incident_reads
 from tongchou.incidents.models import Incident
 from tongchou.inventory.reads import may_see, resources_for_labels
-from tongchou.telemetry import log_reads
+from tongchou.telemetry import log_reads, saved_searches
 from tongchou.telemetry.backend import backend
 from tongchou.telemetry.logs.detect import LEVELS
+from tongchou.telemetry.logs.facets import members
 from tongchou.telemetry.logs.log_store import line_id, parse_line_id
+from tongchou.telemetry.logs.query import quoted
 from tongchou.telemetry.models import SavedSearch
 from tongchou.web.gate import PageRequest, page
 from tongchou.web.telemetry_reads import require_store, step_for
 
 MAX_SPAN = timedelta(days=400)
-AROUND = 8
+AROUND, MOST_AROUND = 8, 200
+TONES = {
+    "critical": "series-5",
+    "error": "critical",
+    "warning": "warning",
+    "info": "accent",
+    "debug": "series-2",
+    "trace": "series-8",
+    "unknown": "text-3",
+}
+WORDS: dict[str, str | Promise] = {
+    "waiting": _("%n new lines wait: show them"),
+    "dropped": _("%n lines are not shown here"),
+    "following": _("Following"),
+    "only": _("Only lines with this"),
+    "without": _("Only lines without this"),
+    "column": _("Show as a column"),
+    "distinct": _("values: %n"),
+    "sampled": _("other fields: newest %n lines"),
+    "no_facets": _("The lines of this search have no fields."),
+}
 LEAD = timedelta(minutes=10)  # how much before an incident began its logs are shown
 EXAMPLES = (
     "level:error",
@@ -55,7 +80,13 @@ def logs(request: PageRequest) -> HttpResponse:
         "text": request.GET.get("query", ""),
         "levels": LEVELS[::-1],
         "examples": EXAMPLES,
-        "searches": SavedSearch.objects.order_by("name")[:50],
+        "searches": [
+            {"name": row.name, "query": row.query, "series": f'{saved_searches.METRIC}{{search="{row.name}"}}'}
+            for row in SavedSearch.objects.order_by("name")[: saved_searches.MAX_SEARCHES]
+        ],
+        "may_save": allows(request.actor, "alerting.edit"),
+        "words": {key: str(word) for key, word in WORDS.items()},
+        "most": log_reads.MAX_FILE_LINES,
         "api": "/api/v1/logs",
     }
     return render(request, "operate/logs.html", context)
@@ -83,7 +114,7 @@ def logs_histogram(request: PageRequest) -> HttpResponse:
     first = datetime.fromtimestamp(start.timestamp() // step * step, UTC)
     found = log_reads.histogram(request.GET.get("query", ""), first, end, step_seconds=step)
     series = [
-        {"name": level, "labels": {"level": level}, "values": found.counts[level]}
+        {"name": level, "labels": {"level": level}, "values": found.counts[level], "tone": TONES[level]}
         for level in LEVELS
         if level in found.counts
     ]
@@ -94,11 +125,13 @@ def logs_histogram(request: PageRequest) -> HttpResponse:
 
 @page("telemetry.view")
 def logs_line(request: PageRequest, line: str) -> HttpResponse:
-    """One line opened: its facts, the lines around it, its resource, the incidents of its time."""
+    """One line opened: its facts, the lines around it (`?around=` each way), its resource, incidents of its time."""
     check(request.actor, "telemetry.view")
     require_store()
     found = log_reads.line(parse_line_id(line))
-    before, after = backend().logs.context(found, before=AROUND, after=AROUND, cost=log_reads.log_cost())
+    wanted = request.GET.get("around", "")
+    around = max(1, min(MOST_AROUND, int(wanted))) if wanted.isdecimal() and len(wanted) < 6 else AROUND
+    before, after = backend().logs.context(found, before=around, after=around, cost=log_reads.log_cost())
     at = log_reads.moment_of(found.ts_ns)
     context: dict[str, Any] = {
         "line": found,
@@ -108,10 +141,33 @@ def logs_line(request: PageRequest, line: str) -> HttpResponse:
             {"at": log_reads.moment_of(each.ts_ns), "line": each, "own": each.seq == found.seq}
             for each in (*before.lines, found, *after.lines)
         ],
+        "members": members(found.body),
+        "stream": " ".join(f"{name}:{quoted(value)}" for name, value in found.labels.items()),
+        "more": min(MOST_AROUND, around * 5) if (before.more or after.more) and around < MOST_AROUND else 0,
         "resources": [row for row in resources_for_labels(found.labels) if may_see(request.actor, row.owner_id)],
         "incidents": _incidents(request, at),
     }
     return render(request, "operate/log_line.html", context)
+
+
+@page("alerting.edit")
+@require_POST
+def logs_searches(request: PageRequest) -> HttpResponse:
+    """Save the search that is shown under a name, or delete a saved one; back to the search."""
+    name, query = request.POST.get("name", "").strip(), request.POST.get("query", "")
+    try:
+        if "delete" in request.POST:
+            saved_searches.delete(actor=request.actor, name=request.POST["delete"])
+            messages.success(request, _("The saved search is deleted; its series ends."))
+        else:
+            saved_searches.save(actor=request.actor, name=name, query=query)
+            said = _(
+                'Saved. Its lines are counted in log_search_lines_total{search="%(name)s"}: rules can alert on it.'
+            )
+            messages.success(request, said % {"name": name})
+    except Invalid as problem:
+        messages.error(request, str(problem.detail))
+    return redirect(f"{reverse('web:logs')}?{urlencode({'query': query})}")
 
 
 def _incidents(request: PageRequest, at: datetime) -> list[Incident]:

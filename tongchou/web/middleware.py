@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 
 from django.conf import settings
 from django.db import DataError, OperationalError
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import sync_only_middleware
 from django.utils.translation import gettext as _
 
+from tongchou.core import modules
 from tongchou.core.models import User
 from tongchou.core.problems import BadRequest, Invalid, Problem
 from tongchou.middleware import GetResponse, is_storable, problem_of_database, problem_of_value
@@ -82,6 +83,23 @@ def person_middleware(get_response: GetResponse) -> GetResponse:
     return middleware
 
 
+class _NotAllowed(Problem):
+    status = 405
+
+
+def _not_allowed(request: HttpRequest, allowed: str) -> HttpResponse:
+    problem = _NotAllowed(
+        "request.method",
+        _("This address does not take %(method)s.") % {"method": request.method},
+        title=_("Method not allowed"),
+        value=request.method,
+        remedy=_("Use one of: %(allowed)s.") % {"allowed": allowed},
+    )
+    response = problem_response(request, problem)
+    response["Allow"] = allowed
+    return response
+
+
 class _ProblemMiddleware:
     """Django looks for process_exception on the middleware object."""
 
@@ -90,6 +108,8 @@ class _ProblemMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
+        if response.status_code == 405 and isinstance(response, HttpResponseNotAllowed):
+            response = _not_allowed(request, response["Allow"])
         response.headers.setdefault("Content-Security-Policy", POLICY)
         response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
         return response
@@ -97,7 +117,15 @@ class _ProblemMiddleware:
     def process_view(
         self, request: HttpRequest, view: object, args: Sequence[object], kwargs: Mapping[str, object]
     ) -> HttpResponseBase | None:
-        """Refuse text no database can keep: in every address, and in the fields of pages (the API reads its own)."""
+        """Refuse what belongs to a module that is off, and text no database can keep.
+
+        Text: in every address, and in the fields of pages (the API reads its own). Who is not signed in is sent to sign
+        in first, and does not learn what is off; a signed hook has no token, and is told.
+        """
+        module = modules.of_path(request.path)
+        known = request.actor.kind != "nobody" or request.path.startswith("/hooks/")  # type: ignore[attr-defined]  # set by actor_middleware
+        if module is not None and known:
+            return problem_response(request, modules.refusal(module))
         if not is_storable(request.path):
             return problem_response(
                 request,

@@ -1,23 +1,21 @@
-"""Operate: the cockpit and the metrics explorer, and the data of every chart."""
+"""Operate: the cockpit and its panels."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 
 from tongchou.alerting import reads as alerting_reads
 from tongchou.alerting.models import AlertStateChoice
 from tongchou.core import approvals, ledger, settings_store
 from tongchou.core.access import Actor, allows, check
 from tongchou.core.problems import Invalid
-from tongchou.core.refs import is_ref
 from tongchou.incidents import reads as incident_reads
 from tongchou.incidents import severity
 from tongchou.incidents.models import IncidentState
@@ -31,10 +29,8 @@ from tongchou.web.review import entries
 from tongchou.web.verbs import NEWS
 from tongchou.web.visibility import readable
 
-MAX_SPAN = timedelta(days=400)
 FEED = 14
 FEED_SCANNED = 300  # how many are looked through for those a role in a team may read
-CHANGE_VERBS = ("deployment.finished", "run.started", "incident.opened")
 
 
 def _figures(actor: Actor) -> dict[str, Any]:
@@ -109,56 +105,3 @@ def panels_edit(request: PageRequest) -> HttpResponse:
         context |= {"text": text, "error": error.detail}
         return render(request, "operate/panels.html", context, status=422)
     return HttpResponse(status=302, headers={"Location": "/"})
-
-
-def _moment(text: str, field: str) -> datetime:
-    try:
-        return datetime.fromtimestamp(int(text) / 1000, UTC)
-    except (ValueError, OverflowError, OSError) as error:
-        raise Invalid(
-            "range.time", _("A time in milliseconds since 1970 is wanted."), field=field, value=text
-        ) from error
-
-
-def _marks(about: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
-    if not is_ref(about):
-        return []
-    found = ledger.events(about=about, verbs=CHANGE_VERBS, since=start, until=end, limit=20)
-    marks = []
-    for event in found:
-        payload = event.payload if isinstance(event.payload, dict) else {}
-        title = payload.get("version") or payload.get("procedure") or payload.get("title") or event.verb
-        marks.append({"at": round(event.at.timestamp() * 1000), "title": str(title)[:60], "verb": event.verb})
-    return marks
-
-
-@page("telemetry.view")
-def panel_query(request: PageRequest) -> HttpResponse:
-    """GET /panels/query?query=&start=&end=&points=&legend=&about=: a chart's columns; 4xx as problem+json."""
-    check(request.actor, "telemetry.view")  # metrics have no owner: a team's role does not open them
-    query = request.GET.get("query", "").strip()
-    if not query:
-        raise Invalid("query.empty", _("Write a PromQL expression."), field="query")
-    start, end = _moment(request.GET.get("start", ""), "start"), _moment(request.GET.get("end", ""), "end")
-    if end - start > MAX_SPAN:
-        raise Invalid("range.too_long", _("The time range is longer than 400 days."), field="start")
-    try:
-        points = max(10, min(1000, int(request.GET.get("points", "600"))))
-    except ValueError:
-        points = 600
-    found = telemetry_reads.columns(query, start, end, points=points, legend=request.GET.get("legend", "")[:200])
-    marks = _marks(request.GET.get("about", ""), start, end)
-    return JsonResponse(found.as_json() | {"marks": marks}, headers={"Cache-Control": "no-store"})
-
-
-@page("telemetry.view")
-def explore(request: PageRequest) -> HttpResponse:
-    """Write PromQL, see a chart and a table."""
-    check(request.actor, "telemetry.view")
-    context = {
-        "text": request.GET.get("query", ""),
-        "names": telemetry_reads.metric_names(),
-        "units": panels.UNITS[1:],
-        "unit": request.GET.get("unit", ""),
-    }
-    return render(request, "operate/explore.html", context)

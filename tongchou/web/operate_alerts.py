@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from tongchou.alerting import actions, reads, tell
@@ -20,21 +24,27 @@ from tongchou.alerting.models import (
     AlertStateChoice,
     Channel,
     Health,
+    Rule,
     RuleFile,
     Silence,
     Suppressed,
 )
 from tongchou.core import ledger
 from tongchou.core.access import allows, allows_anywhere
+from tongchou.core.lists.tables import Column
 from tongchou.core.problems import Invalid, NotFound, TooLarge
 from tongchou.core.refs import ref
-from tongchou.incidents.models import IncidentGroup
+from tongchou.incidents.models import Incident, IncidentGroup
 from tongchou.web.gate import PageRequest, page
 from tongchou.web.links import group_title
 from tongchou.web.review import entries
+from tongchou.web.tables import cells
+from tongchou.web.tables.listing import show
+from tongchou.web.tables.look import Look, register
+from tongchou.web.templatetags.ui import between, chip, number, when
 from tongchou.web.visibility import readable
 
-PAGE = 100
+ACK_HOURS = (1, 4, 8, 24)
 MAX_RULE_FILE_BYTES = 2_000_000
 EXAMPLE = """groups:
   - name: example
@@ -61,66 +71,153 @@ def _tabs(request: PageRequest) -> dict[str, Any]:
     }
 
 
-def _group_rows(groups: list[AlertGroup]) -> list[dict[str, Any]]:
+def _incidents(groups: Sequence[AlertGroup]) -> dict[Any, Incident]:
     links = IncidentGroup.objects.filter(group__in=groups).select_related("incident")
-    incidents = {link.group_id: link.incident for link in links}
-    rows = []
-    for group in groups:
-        alerts = list(group.alerts.all())
-        named = {each.resource.name: each.resource for alert in alerts for each in alert.resources.all()}
-        rows.append(
-            {
-                "group": group,
-                "title": group_title(group),
-                "alerts": alerts,
-                "resources": list(named.values())[:6],
-                "incident": incidents.get(group.pk),
-            }
-        )
-    return rows
+    return {link.group_id: link.incident for link in links}
+
+
+def _group_title(row: AlertGroup, _about: Mapping[Any, Any]) -> str:
+    title = cells.link(reverse("web:alert-group", args=[row.pk]), group_title(row))
+    seen = chip("acknowledged", row.acknowledged_by_name) if row.acknowledged_at else ""
+    return format_html("{} {}", title, seen)
+
+
+def _resources(found: Iterable[Any]) -> str:
+    tags = format_html_join(
+        "", '<a class="tag" href="{}">{}</a>', ((reverse("web:resource", args=[each.pk]), each.name) for each in found)
+    )
+    return format_html('<span class="tags">{}</span>', tags)
+
+
+def _group_incident(row: AlertGroup, about: Mapping[Any, Any]) -> str:
+    found = about.get(row.pk)
+    return cells.link(reverse("web:incident", args=[found.number]), found.name) if found else cells.NOTHING
+
+
+GROUPS = register(
+    Look(
+        "alerting.alertgroup",
+        "web:alerts",
+        "group",
+        url=lambda row: reverse("web:alert-group", args=[row.pk]),
+        about=_incidents,
+        cells={
+            "severity": lambda row, _about: chip(row.severity or "warning"),
+            "group": _group_title,
+            "firing": lambda row, _about: f"{row.firing} / {row.members}",
+            "about": lambda row, _about: _resources(row.about[:6]),
+            "incident": _group_incident,
+            "since": lambda row, _about: when(row.started_at),
+            "lasts": lambda row, _about: between(row.started_at, row.closed_at),
+        },
+        beside=(
+            ("about", Column("incident", gettext_lazy("Incident"))),
+            ("since", Column("lasts", gettext_lazy("Lasts"), "number")),
+        ),
+        icon="circle-check",
+        empty=gettext_lazy("Nothing fires"),
+    )
+)
 
 
 @page("alerting.view")
-def alerts(request: PageRequest) -> HttpResponse:
+def alerts(request: PageRequest) -> HttpResponseBase:
     """Groups of alerts: open ones, or with `?state=closed` the history."""
     state = "closed" if request.GET.get("state") == "closed" else "open"
-    groups = list(reads.groups(actor=request.actor, state=state)[:PAGE])
-    context = _tabs(request) | {"tab": state, "rows": _group_rows(groups)}
-    part = request.GET.get("part") == "live"
-    return render(request, "operate/alert_groups_live.html" if part else "operate/alert_groups.html", context)
+    more = _tabs(request) | {"tab": state, "queues_above": True}
+    if state == "closed":
+        more |= {
+            "empty_title": _("No history yet"),
+            "empty_hint": _("Groups are listed here when their last alert ends."),
+        }
+    else:
+        more["empty_hint"] = _rules_watch(more["rule_count"])
+    return show(request, GROUPS, "operate/alert_groups.html", more)
+
+
+def _rules_watch(count: int) -> str:
+    if not count:
+        return _("There are no rules yet, so nothing can fire. Add a rule file in Prometheus's format.")
+    return ngettext("%(n)s rule watches.", "%(n)s rules watch.", count) % {"n": count}
+
+
+def _alert_name(row: Alert, _about: Mapping[Any, Any]) -> str:
+    url = reverse("web:alert-group", args=[row.group_id]) if row.group_id else ""
+    return cells.second(cells.link(url, row.name), row.annotations.get("summary", ""))
+
+
+ALERTS = register(
+    Look(
+        "alerting.alert",
+        "web:alert-list",
+        "alert",
+        url=lambda row: reverse("web:alert-group", args=[row.group_id]) if row.group_id else "",
+        cells={
+            "status": lambda row, _about: chip(row.state, row.get_state_display()),
+            "severity": lambda row, _about: chip(row.severity or "warning"),
+            "alert": _alert_name,
+            "label": lambda row, _about: cells.labels(row.labels, skip=("alertname", "severity")),
+            "value": lambda row, _about: number(row.value_text),
+            "about": lambda row, _about: _resources(reads.resources_of(row)),
+            "since": lambda row, _about: when(row.active_at),
+            "lasts": lambda row, _about: between(row.active_at, row.resolved_at),
+        },
+        beside=(("since", Column("lasts", gettext_lazy("Lasts"), "number")),),
+        icon="circle-check",
+        empty=gettext_lazy("No alert in this state"),
+    )
+)
 
 
 @page("alerting.view")
-def alert_list(request: PageRequest) -> HttpResponse:
+def alert_list(request: PageRequest) -> HttpResponseBase:
     """Every alert: pending and firing, or with `?state=resolved` the history."""
-    state = request.GET.get("state", "")
-    wanted = state if state in AlertStateChoice.values else None
-    rows = list(reads.alerts(actor=request.actor, state=wanted)[:PAGE])
-    context = _tabs(request) | {
-        "tab": "alerts",
-        "state": wanted or "",
-        "rows": rows,
-        "states": AlertStateChoice.choices,
-    }
-    part = request.GET.get("part") == "live"
-    return render(request, "operate/alert_list_live.html" if part else "operate/alert_list.html", context)
+    return show(request, ALERTS, "operate/alert_list.html", _tabs(request) | {"tab": "alerts"})
+
+
+def _rule_name(row: Rule, _about: Mapping[Any, Any]) -> str:
+    recording = format_html(' <span class="tag">{}</span>', _("recording")) if row.kind == "record" else ""
+    worst = chip(row.labels["severity"]) if row.labels.get("severity") else ""
+    return cells.second(format_html("{}{} {}", row.name, recording, worst), row.last_error, "s-critical")
+
+
+def _rule_expression(row: Rule, _about: Mapping[Any, Any]) -> str:
+    address = f"{reverse('web:explore')}?{urlencode({'query': row.expr})}"
+    return cells.link(address, row.expr, "plain mono muted wrap-any")
+
+
+def _rule_firing(row: Any, _about: Mapping[Any, Any]) -> str:
+    firing = format_html('<span class="s-critical">{}</span>', row.firing) if row.firing else "0"
+    waiting = format_html(' <span class="s-warning">+{}</span>', row.pending) if row.pending else ""
+    return format_html("{}{}", firing, waiting)
+
+
+RULES = register(
+    Look(
+        "alerting.rule",
+        "web:alert-rules",
+        "rule",
+        cells={
+            "health": lambda row, _about: chip(row.health, row.get_health_display()),
+            "rule": _rule_name,
+            "file": lambda row, _about: cells.link(
+                reverse("web:alert-file", args=[row.group.file.name]), row.group.file.name
+            ),
+            "expression": _rule_expression,
+            "firing": _rule_firing,
+        },
+        icon="file-text",
+        empty=gettext_lazy("No rules yet"),
+        hint=gettext_lazy("Rule files are Prometheus's: upload the ones you have, or write the first one here."),
+    )
+)
 
 
 @page("alerting.view")
-def alert_rules(request: PageRequest) -> HttpResponse:
-    """Rules in force with their health, by file and group."""
-    word, only = request.GET.get("q", "").strip()[:100], request.GET.get("health", "")
-    rules = reads.rules(health=only if only in Health.values else None)
-    if word:
-        rules = rules.filter(name__icontains=word)
-    context = _tabs(request) | {
-        "tab": "rules",
-        "rules": list(rules[:1000]),
-        "files": list(reads.rule_files()),
-        "q": word,
-        "health": only,
-    }
-    return render(request, "operate/alert_rules.html", context)
+def alert_rules(request: PageRequest) -> HttpResponseBase:
+    """Rules in force with their health, and their files."""
+    more = _tabs(request) | {"tab": "rules", "files": list(reads.rule_files())}
+    return show(request, RULES, "operate/alert_rules.html", more)
 
 
 def _why_held(alerts: list[Alert]) -> list[dict[str, str]]:
@@ -148,18 +245,25 @@ def alert_group(request: PageRequest, group_id: UUID) -> HttpResponse:
         raise NotFound(
             "alert_group.unknown", _("There is no such group of alerts."), remedy=_("Open the list of alerts.")
         )
-    row = _group_rows([group])[0]
+    alerts = list(group.alerts.all())
+    named = {each.resource.name: each.resource for alert in alerts for each in alert.resources.all()}
     rules = {alert.rule_id: alert.rule for alert in group.alerts.select_related("rule")}
-    context = row | {
+    context = {
+        "group": group,
+        "title": group_title(group),
+        "alerts": alerts,
+        "resources": list(named.values())[:6],
+        "incident": _incidents([group]).get(group.pk),
         "ref": ref(group),
         "rules": list(rules.values())[:6],
         "notifications": reads.notifications(actor=request.actor, group=group.pk)[:50],
         "entries": entries(readable(request.actor, ledger.events(about=ref(group), limit=60))),
         "may_respond": allows(request.actor, "alerting.respond", team=group.team_id),
+        "ack_hours": ACK_HOURS,
         "matchers": text_of(for_labels(group.labels)),
         "explained": tell.explained_by(group),
         "held_label": Suppressed(group.held_by).label if group.held_by else "",
-        "why_held": _why_held(row["alerts"]),
+        "why_held": _why_held(alerts),
     }
     if request.GET.get("part") == "live":
         return render(request, "operate/alert_group_live.html", context)
@@ -169,9 +273,16 @@ def alert_group(request: PageRequest, group_id: UUID) -> HttpResponse:
 @page("alerting.respond")
 @require_POST
 def alert_group_acknowledge(request: PageRequest, group_id: UUID) -> HttpResponse:
-    """Say that somebody has seen it."""
-    actions.acknowledge_group(actor=request.actor, group_id=group_id, note=request.POST.get("note", ""))
-    messages.success(request, _("Acknowledged."))
+    """Say that somebody has seen it, or take that back."""
+    note = request.POST.get("note", "")
+    if "undo" in request.POST:
+        actions.unacknowledge_group(actor=request.actor, group_id=group_id, note=note)
+        messages.success(request, _("The acknowledgement is taken back: reminders go on."))
+    else:
+        hours = request.POST.get("hours", "")
+        seconds = float(hours) * 3600 if hours.isdecimal() and len(hours) < 5 else None
+        actions.acknowledge_group(actor=request.actor, group_id=group_id, note=note, for_seconds=seconds)
+        messages.success(request, _("Acknowledged."))
     return redirect("web:alert-group", group_id=group_id)
 
 

@@ -2,59 +2,74 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from tongchou.core.access import allows_anywhere
 from tongchou.core.problems import AccessDenied, NotFound, Problem
 from tongchou.core.refs import ref
 from tongchou.incidents import actions, impact, reads
-from tongchou.incidents.models import Incident, IncidentState
-from tongchou.inventory import kinds
-from tongchou.runbooks.models import Run
+from tongchou.incidents.models import Incident
 from tongchou.usage import words
 from tongchou.usage.impact import expected_curve, from_json
-from tongchou.web import health
+from tongchou.web import incident_parts, incident_room
 from tongchou.web.gate import PageRequest, page
-from tongchou.web.links import group_title, localized, resolve
+from tongchou.web.links import resolve
+from tongchou.web.markdown import render_talk
 from tongchou.web.review import TONES, Line
+from tongchou.web.tables import cells
+from tongchou.web.tables.listing import show
+from tongchou.web.tables.look import Look, register
+from tongchou.web.templatetags.ui import between, chip, when
 
-PAGE = 50
-MOST_CHARTS = 4
-MOST_AFFECTED = 30
-# reasons that follow from the graph alone: a suspect with no other has nothing recorded against it
-NO_EVIDENCE = frozenset({"not_failing", "explains", "hop"})
+# what the page counts on by itself, and the form's token, which is masked anew each time
+MOVING = re.compile(
+    r'(<(?:span|time)[^>]*data-(?:elapsed-since|ago)[^>]*>)[^<]*|name="csrfmiddlewaretoken" value="[^"]*"'
+)
+
+
+LOOK = register(
+    Look(
+        "incidents.incident",
+        "web:incidents",
+        "title",
+        url=lambda row: reverse("web:incident", args=[row.number]),
+        cells={
+            "number": lambda row, _about: cells.link(reverse("web:incident", args=[row.number]), row.name, "nowrap"),
+            "severity": lambda row, _about: chip(row.severity, row.get_severity_display()),
+            "status": lambda row, _about: chip(row.state, row.get_state_display()),
+            "commander": lambda row, _about: cells.person(row.commander),
+            "began": lambda row, _about: when(row.started_at),
+            "lasts": lambda row, _about: between(row.started_at, row.recovered_at or row.resolved_at),
+        },
+        icon="circle-check",
+        empty=gettext_lazy("Nothing is broken"),
+        hint=gettext_lazy(
+            "An alert group of enough severity opens an incident by itself. Which severity is under Settings."
+        ),
+    )
+)
 
 
 @page("incidents.view")
-def incidents(request: PageRequest) -> HttpResponse:
+def incidents(request: PageRequest) -> HttpResponseBase:
     """Incidents: open ones, or with `?state=resolved` the history."""
-    state = request.GET.get("state", "open")
-    states = (
-        [IncidentState.RESOLVED]
-        if state == "resolved"
-        else [each for each in IncidentState.values if each != IncidentState.RESOLVED]
-    )
-    rows = reads.listing(request.actor, states=states)
-    before = request.GET.get("before", "")
-    if before.isascii() and before.isdigit() and len(before) < 10:
-        rows = rows.filter(number__lt=int(before))
-    found = list(rows[: PAGE + 1])
-    context = {
-        "rows": found[:PAGE],
-        "next": found[PAGE - 1].number if len(found) > PAGE else None,
-        "state": state,
-        "open": reads.open_count(request.actor),
-    }
-    part = request.GET.get("part") == "live"
-    return render(request, "operate/incidents_live.html" if part else "operate/incidents.html", context)
+    more: dict[str, Any] = {"queue_counts": {"open": reads.open_count(request.actor)}}
+    if request.GET.get("state") == "resolved":
+        more |= {"empty_title": _("No incident was resolved yet"), "empty_hint": ""}
+    return show(request, LOOK, "operate/incidents.html", more)
 
 
 def _get(request: PageRequest, number: int) -> Incident:
@@ -75,101 +90,114 @@ def _may_respond(request: PageRequest, incident: Incident) -> bool:
 def _lines(incident: Incident) -> list[Line]:
     found = reads.timeline_page(incident, limit=200).items
     links = resolve(entry.ref for entry in found)
-    return [Line(entry, links[entry.ref], TONES[entry.tone]) for entry in found]
-
-
-def _suspects(incident: Incident) -> list[dict[str, Any]]:
-    found = reads.suspects(incident)
-    links = resolve([*(each.ref for each in found), *(about for each in found for about in each.about)])
     return [
-        {
-            "suspect": each,
-            "link": links[each.ref],
-            "about": [links[about] for about in each.about[:4]],
-            "kind": kinds.kind(each.resource_kind).title if each.resource_kind else _("Change"),
-            "bare": each.rank > 1 and NO_EVIDENCE.issuperset(reason.code for reason in each.reasons),
-        }
-        for each in found
+        Line(
+            entry,
+            links[entry.ref],
+            TONES[entry.tone],
+            render_talk(entry.text, ()) if entry.verb == "comment.added" else None,
+        )
+        for entry in found
     ]
-
-
-def _room(request: PageRequest, incident: Incident) -> dict[str, Any]:
-    links = reads.groups(incident)
-    affected = reads.affected(incident)[:MOST_AFFECTED]
-    statuses = health.of_page([each.resource_id for each in affected])
-    alerts = [alert for link in links for alert in link.group.alerts.select_related("rule")]
-    alerts.sort(key=lambda alert: (alert.severity != "critical", alert.active_at))
-    rules = {alert.rule_id: alert.rule for alert in alerts}
-    may_request = allows_anywhere(request.actor, "runbooks.request")
-    suspects = _suspects(incident)
-    suggestions = [
-        {"suggestion": each, "title": localized(each.title, each.name), "targets": ",".join(each.target_names)}
-        for each in (reads.suggested_procedures(links) if allows_anywhere(request.actor, "runbooks.view") else [])
-    ]
-    return {
-        "incident": incident,
-        "ref": ref(incident),
-        "lines": _lines(incident),
-        "suspects": [each for each in suspects if not each["bare"]],
-        "bare_suspects": [each for each in suspects if each["bare"]],
-        "groups": [
-            {"link": link, "title": group_title(link.group), "reason": reads.join_reason(link)} for link in links
-        ],
-        "affected": [
-            {"row": each, "kind": kinds.kind(each.resource.kind), "status": statuses.get(each.resource_id, "unknown")}
-            for each in affected
-        ],
-        "charts": list(rules.values())[:MOST_CHARTS],
-        "suggestions": suggestions,
-        "runs": Run.objects.filter(about_ref=ref(incident)).select_related("procedure").order_by("-created_at")[:10],
-        "may_respond": _may_respond(request, incident),
-        "may_request": may_request,
-    }
 
 
 @page("incidents.view")
 def incident(request: PageRequest, number: int) -> HttpResponse:
-    """The room. `?part=` renders one live part alone: head, timeline or aside."""
+    """The room: head and timeline. `?part=` renders one part alone, which the room loads and keeps fresh by itself."""
     part = request.GET.get("part", "")
-    if part in ("impact", "impact-chart"):
-        return _impact(request, _get(request, number), chart=part == "impact-chart")
-    context = _room(request, _get(request, number))
-    if part in ("head", "timeline", "aside"):
+    row = _get(request, number)
+    if part == "impact-chart":
+        return _impact_chart(row)
+    if part == "impact":
+        return _fresh(request, "operate/incident_impact.html", _impact(row))
+    if part == "marks":
+        return JsonResponse(incident_parts.marks(request, row), headers={"Cache-Control": "no-store"})
+    if part in incident_parts.PARTS:
+        return _fresh(request, *_part(request, row, part))
+    now = timezone.now()
+    begin, end = incident_room.span(row, now)
+    context = {
+        "incident": row,
+        "ref": ref(row),
+        "lines": _lines(row),
+        "may_respond": _may_respond(request, row),
+        "commands": row.commander_id is not None and row.commander_id == request.actor.user_id,
+        "preset": incident_room.preset_for(row, now),
+        "over": incident_room.ended_at(row) is not None,
+        "begin_ms": round(begin.timestamp() * 1000),
+        "end_ms": round(end.timestamp() * 1000),
+    }
+    if part in ("head", "timeline"):
         return render(request, f"operate/incident_{part}.html", context)
     return render(request, "operate/incident.html", context)
 
 
-def _impact(request: PageRequest, incident: Incident, *, chart: bool) -> HttpResponse:
-    """What it cost, with inputs and arithmetic; or the columns of its chart."""
+def _part(request: PageRequest, row: Incident, name: str) -> tuple[str, dict[str, Any]]:
+    """The template of a part and what it shows; of one that is shut or does not answer, why and what to do."""
+    part = incident_parts.PARTS[name]
+    try:
+        part.check(request)
+        return f"operate/room_{name}.html", {"incident": row, "ref": ref(row), **part.read(request, row)}
+    except Problem as problem:
+        return "operate/room_unread.html", {"problem": problem, "part": name}
+
+
+def _fresh(request: PageRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    """The part as HTML; 204 when it reads as what the page has (`?seen=`), so that nothing moves under a hand."""
+    text = render_to_string(template, context, request)
+    print_ = hashlib.sha256(MOVING.sub(r"\1", text).encode()).hexdigest()[:16]
+    if request.GET.get("seen") == print_:
+        return HttpResponse(status=204)
+    return HttpResponse(text, headers={"X-Part": print_, "Cache-Control": "no-store"})
+
+
+def _impact(incident: Incident) -> dict[str, Any]:
+    """What it cost, with inputs and arithmetic."""
     try:
         row = impact.of(incident)
     except Problem as problem:
-        return render(request, "operate/incident_impact.html", {"error": problem.detail})
+        return {"error": problem.detail}
     series = row.inputs.get("series")
-    if not chart:
-        begin = datetime.fromisoformat(row.inputs["grid_start"]).timestamp() if series else 0.0
-        context = {
-            "incident": incident,
-            "row": row,
-            "sentence": words.sentence(row),
-            "amounts": {
-                name: words.amount(getattr(row, name), row.currency)
-                for name in ("lost", "low", "high", "expected", "actual", "caught_up")
-            },
-            "series": series,
-            "from_ms": str(round(begin * 1000)),
-            "to_ms": str(round((begin + (len(series["actual"]) * series["step_seconds"] if series else 0)) * 1000)),
-        }
-        return render(request, "operate/incident_impact.html", context)
+    begin = datetime.fromisoformat(row.inputs["grid_start"]).timestamp() if series else 0.0
+    return {
+        "incident": incident,
+        "row": row,
+        "sentence": words.sentence(row),
+        "sentences": words.sentences(row),
+        "amounts": {
+            name: words.amount(getattr(row, name), row.currency)
+            for name in ("lost", "low", "high", "expected", "actual", "caught_up")
+        },
+        "series": series,
+        "begins_ms": str(round(row.begins_at.timestamp() * 1000)),
+        "ends_ms": str(round(row.ends_at.timestamp() * 1000)),
+        "from_ms": str(round(begin * 1000)),
+        "to_ms": str(round((begin + (len(series["actual"]) * series["step_seconds"] if series else 0)) * 1000)),
+    }
+
+
+def _impact_chart(incident: Incident) -> HttpResponse:
+    """The columns of its chart: actual, expected and the band around it. Raises what reading telemetry raises."""
+    row = impact.of(incident)
+    series = row.inputs.get("series")
     if not series:
         return JsonResponse({"times": [], "series": [], "dropped": 0, "step": 0, "marks": []})
     inputs = from_json(series)
     expected, low, high = expected_curve(inputs)
     begin_ms = datetime.fromisoformat(row.inputs["grid_start"]).timestamp() * 1000
-    lines = ((_("Actual"), inputs.actual), (_("Expected"), expected), (_("10 %"), low), (_("90 %"), high))
+    lines = (
+        (_("Actual"), inputs.actual, "accent", False),
+        (_("Expected"), expected, "ok", True),
+        (_("10 %"), low, "text-3", True),
+        (_("90 %"), high, "text-3", True),
+    )
     body = {
         "times": [round(begin_ms + (at + 1) * inputs.step_seconds * 1000) for at in range(len(inputs.actual))],
-        "series": [{"name": name, "labels": {}, "values": values} for name, values in lines if values],
+        "series": [
+            {"name": name, "labels": {}, "values": values, "tone": tone, "dashed": dashed}
+            for name, values, tone, dashed in lines
+            if values
+        ],
         "dropped": 0,
         "step": inputs.step_seconds,
         "marks": [{"at": round(row.begins_at.timestamp() * 1000), "title": incident.name, "verb": ""}],
@@ -180,6 +208,7 @@ def _impact(request: PageRequest, incident: Incident, *, chart: bool) -> HttpRes
 Act = Callable[[PageRequest, Incident], object]
 ACTS: dict[str, Act] = {
     "acknowledge": lambda request, row: actions.acknowledge(actor=request.actor, incident=row),
+    "command": lambda request, row: actions.take_command(actor=request.actor, incident=row),
     "mitigate": lambda request, row: actions.mitigate(
         actor=request.actor, incident=row, comment=request.POST.get("comment", "")
     ),
@@ -189,21 +218,17 @@ ACTS: dict[str, Act] = {
     "reopen": lambda request, row: actions.reopen(
         actor=request.actor, incident=row, comment=request.POST.get("comment", "")
     ),
-    "note": lambda request, row: actions.add_note(actor=request.actor, incident=row, text=request.POST.get("text", "")),
 }
 
 
 @page("incidents.respond")
 @require_POST
 def incident_act(request: PageRequest, number: int, act: str) -> HttpResponse:
-    """Acknowledge, mitigate, resolve, reopen, or write a note."""
+    """Acknowledge, take command, mitigate, resolve or reopen."""
     if act not in ACTS:
         raise NotFound("incident.act", _("There is no such action."), remedy=_("Use the buttons of the incident room."))
     row = _get(request, number)
     ACTS[act](request, row)
-    if act != "note":
-        row.refresh_from_db()
-        messages.success(
-            request, _("%(name)s is now: %(state)s.") % {"name": row.name, "state": row.get_state_display()}
-        )
+    row.refresh_from_db()
+    messages.success(request, _("%(name)s is now: %(state)s.") % {"name": row.name, "state": row.get_state_display()})
     return redirect("web:incident", number=number)

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpResponse, QueryDict
+from django.http import HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from tongchou.core import approvals as consent
 from tongchou.core import ledger
 from tongchou.core.access import allows, allows_anywhere
 from tongchou.core.problems import Conflict, Invalid, NotFound
 from tongchou.core.refs import is_ref, ref
 from tongchou.incidents import reads as incident_reads
 from tongchou.incidents.models import Incident
-from tongchou.runbooks import actions, procedure, reads
-from tongchou.runbooks.definition import Definition
+from tongchou.runbooks import actions, history, procedure, reads, transcript
+from tongchou.runbooks.definition import Definition, Step
+from tongchou.runbooks.installed import previewer
+from tongchou.runbooks.layout import flow_json
 from tongchou.runbooks.models import Procedure, Run, RunState, RunStep
+from tongchou.runbooks.parameters import Parameter
 from tongchou.runbooks.prepare import definition_of, execution, prepare
 from tongchou.runbooks.reasons import say
 from tongchou.web.gate import PageRequest, page
 from tongchou.web.links import localized, resolve
 from tongchou.web.review import entries
+from tongchou.web.tables import cells
+from tongchou.web.tables.listing import show
+from tongchou.web.tables.look import Look, register
+from tongchou.web.templatetags.ui import ago, between, chip, listed, when
 from tongchou.web.visibility import readable, visible_refs
 
-PAGE = 50
 EXPIRY_SECONDS = (900, 3600, 14_400, 86_400)
 EXAMPLE = """name: check-targets
 title: {en: See which targets answer, zh: 查看哪些采集目标可达}
@@ -37,28 +49,47 @@ steps:
     read: {query: "count by (job) (up == 1)", is: not_empty}
 """
 FINISHED = (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
+UNDER_WAY = [each for each in RunState if each not in FINISHED]
+
+
+def _matches(row: Procedure, _about: Mapping[str, Any]) -> str:
+    return cells.labels({name: listed(values) for match in row.matches for name, values in match.items()})
+
+
+def _changed(row: Procedure, _about: Mapping[str, Any]) -> str:
+    return format_html("{} {}", row.updated_by_name, ago(row.updated_at))
+
+
+PROCEDURES = register(
+    Look(
+        "runbooks.procedure",
+        "web:procedures",
+        "title",
+        url=lambda row: reverse("web:procedure", args=[row.name]),
+        cells={
+            "grade": lambda row, _about: chip(row.grade, row.get_grade_display()),
+            "fits": _matches,
+            "changed": _changed,
+        },
+        icon="book-open-check",
+        empty=gettext_lazy("No procedure yet"),
+        hint=gettext_lazy(
+            "A procedure is a few steps in YAML: read a metric, ask a person, call a control address, wait until a"
+            " query is true. It is offered in incidents whose alerts it matches."
+        ),
+    )
+)
 
 
 @page("runbooks.view")
-def procedures(request: PageRequest) -> HttpResponse:
+def procedures(request: PageRequest) -> HttpResponseBase:
     """The procedures there are."""
-    state = "retired" if request.GET.get("state") == "retired" else "active"
-    word = request.GET.get("q", "").strip()[:100]
-    rows = Procedure.objects.filter(state=state).order_by("name")
-    shown = [
-        {"row": row, "title": localized(row.title, row.name)}
-        for row in rows
-        if not word or word.lower() in f"{row.name} {row.title}".lower()
-    ]
-    context = {
-        "rows": shown,
-        "state": state,
-        "q": word,
+    more = {
         "execution": execution(),
         "may_edit": allows(request.actor, "runbooks.edit"),
         "may_settings": allows(request.actor, "settings.edit"),
     }
-    return render(request, "operate/procedures.html", context)
+    return show(request, PROCEDURES, "operate/procedures.html", more)
 
 
 def _get(name: str) -> Procedure:
@@ -76,11 +107,32 @@ def _parameters(definition: Definition, given: QueryDict) -> list[dict[str, Any]
             "type": each.type,
             "required": each.required,
             "choices": each.choices,
-            "value": given.get(f"param-{name}", "" if each.default is None else each.default),
+            "value": given.get(f"param-{name}", _shown_default(each.default)),
             "field": f"param-{name}",
+            "least": each.least,
+            "most": each.most,
+            "limits": _limits(each),
+            "pattern": each.pattern,
+            "kind": each.kind,
+            "unit": each.unit,
         }
         for name, each in definition.parameters.items()
     ]
+
+
+def _shown_default(default: Any) -> Any:
+    if default is None:
+        return ""
+    return "\n".join(default) if isinstance(default, list) else default
+
+
+def _limits(each: Parameter) -> str:
+    """The bounds of a number, of a duration (in seconds) or of how many items a list has."""
+    if each.least is None and each.most is None:
+        return ""
+    unit = " s" if each.type == "duration" else f" {each.unit}" if each.unit else ""
+    least = "" if each.least is None else f"{each.least:g}"
+    return f"{least}…{'' if each.most is None else f'{each.most:g}'}{unit}"
 
 
 def _given(request: PageRequest, definition: Definition) -> tuple[dict[str, Any], list[str]]:
@@ -91,6 +143,8 @@ def _given(request: PageRequest, definition: Definition) -> tuple[dict[str, Any]
         text = form.get(f"param-{name}", "").strip()
         if each.type == "boolean":
             params[name] = text in ("true", "on", "1")
+        elif text and each.type == "list":
+            params[name] = [line.strip() for line in text.splitlines() if line.strip()]
         elif text:
             params[name] = _number(text) if each.type in ("integer", "number") else text
     targets = [part.strip() for part in form.get("targets", "").replace("\n", ",").split(",") if part.strip()]
@@ -115,6 +169,27 @@ def _incident(request: PageRequest, form: QueryDict) -> Incident | None:
     return incident_reads.visible(request.actor).filter(number=int(number)).first()
 
 
+def _flat(steps: Iterable[Step], depth: int = 0, branch: str = "", *, answers: bool = False) -> list[dict[str, Any]]:
+    """The steps of a text with all that stands in them, each with how deep it stands and why it is there."""
+    out: list[dict[str, Any]] = []
+    for step in steps:
+        question = localized(step.body.get("question", ""))
+        here = {"step": step, "question": question, "depth": depth, "branch": branch, "answers_failure": answers}
+        out.append({**here, "flow": flow_json(step.flow)})
+        for name, inner in step.branches.items():
+            out += _flat(inner, depth + 1, name)
+        out += _flat(step.rescue, depth + 1, answers=True)
+    return out
+
+
+def _depths(parents: Iterable[int | None]) -> list[int]:
+    """How deep each row stands, from the position of the row it stands in."""
+    out: list[int] = []
+    for parent in parents:
+        out.append(0 if parent is None else out[parent] + 1)
+    return out
+
+
 @page("runbooks.view")
 def procedure_detail(request: PageRequest, name: str) -> HttpResponse:
     """A procedure: its steps in words, its text, its runs, and the form that asks for one."""
@@ -127,7 +202,7 @@ def procedure_detail(request: PageRequest, name: str) -> HttpResponse:
         "title": localized(row.title, row.name),
         "description": localized(dict(definition.description)),
         "definition": definition,
-        "steps": [{"step": each, "question": localized(each.body.get("question", ""))} for each in definition.steps],
+        "steps": _flat(definition.steps),
         "checks": [
             {"query": each.query, "condition": each.condition.text, "says": localized(dict(each.says))}
             for each in definition.preconditions
@@ -135,6 +210,7 @@ def procedure_detail(request: PageRequest, name: str) -> HttpResponse:
         "parameters": _parameters(definition, request.GET),
         "targets": ", ".join(targets),
         "incident": _incident(request, request.GET),
+        **_history(request, row.name),
         "versions": row.versions.order_by("-number")[:10],
         "runs": reads.runs(request.actor, procedure=row.name)[:10],
         "execution": execution(),
@@ -153,7 +229,8 @@ def procedure_plan(request: PageRequest, name: str) -> HttpResponse:
     params, targets = _given(request, definition_of(row.text))
     incident = _incident(request, request.POST)
     try:
-        found = prepare(row, params=params, target_names=targets, incident_number=incident.number if incident else None)
+        number = incident.number if incident else None
+        found = prepare(row, actor=request.actor, params=params, target_names=targets, incident_number=number)
     except Invalid as problem:
         return render(request, "operate/plan.html", {"problem": problem}, status=200)
     context = {
@@ -168,7 +245,16 @@ def procedure_plan(request: PageRequest, name: str) -> HttpResponse:
             }
             for each in found.plan.checks
         ],
-        "steps": [{"step": step, "question": localized(step.input.get("question", ""))} for step in found.plan.steps],
+        "steps": [
+            {
+                "step": step,
+                "question": localized(step.input.get("question", "")),
+                "depth": depth,
+                "answers_failure": step.parent is not None and not step.branch,
+                "shows": previewer(step.kind) is not None,
+            }
+            for step, depth in zip(found.plan.steps, _depths(each.parent for each in found.plan.steps), strict=True)
+        ],
         "targets": found.targets,
     }
     return render(request, "operate/plan.html", context)
@@ -232,35 +318,57 @@ def procedure_edit(request: PageRequest, name: str = "") -> HttpResponse:
     return redirect("web:procedure", name=saved.name)
 
 
+def _incident_link(row: Run, _about: Mapping[str, Any]) -> str:
+    if not row.incident_number:
+        return cells.NOTHING
+    return cells.link(reverse("web:incident", args=[row.incident_number]), f"INC-{row.incident_number}")
+
+
+RUNS = register(
+    Look(
+        "runbooks.run",
+        "web:runs",
+        "procedure",
+        url=lambda row: reverse("web:run", args=[row.pk]),
+        cells={
+            "status": lambda row, _about: chip(row.state, row.get_state_display()),
+            "procedure": lambda row, _about: cells.link(
+                reverse("web:run", args=[row.pk]), localized(row.procedure.title, row.procedure.name)
+            ),
+            "grade": lambda row, _about: chip(row.grade, row.get_grade_display()),
+            "incident": _incident_link,
+            "asked": lambda row, _about: when(row.created_at),
+            "took": lambda row, _about: between(row.started_at, row.finished_at),
+        },
+        icon="square-play",
+        empty=gettext_lazy("No run here"),
+        hint=gettext_lazy("Open a procedure and ask for a run; it can be watched here step by step."),
+    )
+)
+
+
 @page("runbooks.view")
-def runs(request: PageRequest) -> HttpResponse:
-    """Runs: those under way first, then the newest."""
-    state = request.GET.get("state", "")
-    rows = reads.runs(request.actor)
-    if state == "open":
-        rows = rows.exclude(state__in=FINISHED)
-    elif state in RunState.values:
-        rows = rows.filter(state=state)
-    shown = list(rows[:PAGE])
-    context = {
-        "rows": [
-            {
-                "row": row,
-                "title": localized(row.procedure.title, row.procedure.name),
-                "targets": [t.get("name", "") for t in row.targets],
-            }
-            for row in shown
-        ],
-        "state": state,
-        "open": reads.runs(request.actor).exclude(state__in=FINISHED).count(),
+def runs(request: PageRequest) -> HttpResponseBase:
+    """Runs, the newest first."""
+    open_ = reads.runs(request.actor).filter(state__in=UNDER_WAY).count()
+    return show(request, RUNS, "operate/runs.html", {"queue_counts": {"open": open_}})
+
+
+def _history(request: PageRequest, name: str) -> dict[str, Any]:
+    found = history.of(request.actor, name)
+    failing = [each for each in found.steps if each.failed][:10]
+    return {
+        "history": found,
+        "rate": None if found.success_rate is None else f"{found.success_rate * 100:.0f}",
+        "failing": [{"name": each.name, "failed": each.failed, "all": each.done + each.failed} for each in failing],
     }
-    part = request.GET.get("part") == "live"
-    return render(request, "operate/runs_live.html" if part else "operate/runs.html", context)
 
 
-def _step(step: RunStep) -> dict[str, Any]:
+def _step(step: RunStep, depth: int) -> dict[str, Any]:
     return {
         "step": step,
+        "depth": depth,
+        "answers_failure": step.answers_failure,
         "reason": say(step.reason),
         "question": localized(step.input.get("question", "")) if isinstance(step.input, dict) else "",
         "answers": actions.possible_answers(step),
@@ -284,14 +392,18 @@ def _get_run(request: PageRequest, run_id: UUID) -> Run:
 def run(request: PageRequest, run_id: UUID) -> HttpResponse:
     """One run, live: every step with its state and output, what it waits for, who may go on."""
     row = _get_run(request, run_id)
-    steps = [_step(step) for step in row.steps.order_by("position")]
+    rows = list(row.steps.order_by("position"))
+    steps = [_step(step, depth) for step, depth in zip(rows, _depths(each.parent for each in rows), strict=True)]
     done = sum(1 for each in steps if each["step"].state in ("succeeded", "skipped"))
     known = is_ref(row.about_ref) and visible_refs(request.actor, {row.about_ref})
     about = resolve([row.about_ref])[row.about_ref] if known else None
     target_links = resolve(target["ref"] for target in row.targets if target.get("ref"))
     approval = row.approval
+    held, holder = reads.lock_holder(request.actor, row)
     context = {
         "run": row,
+        "held": held,
+        "holder": holder,
         "ref": ref(row),
         "title": localized(row.procedure.title, row.procedure.name),
         "steps": steps,
@@ -308,7 +420,7 @@ def run(request: PageRequest, run_id: UUID) -> HttpResponse:
         "own": row.requested_by_id is not None and row.requested_by_id == request.actor.user_id,
         "may_answer": allows_anywhere(request.actor, "runbooks.answer"),
         "may_cancel": allows_anywhere(request.actor, "runbooks.request"),
-        "may_decide": allows(request.actor, "approvals.decide"),
+        "may_decide": approval is not None and bool(consent.could_fill(request.actor, approval)),
     }
     part = request.GET.get("part") == "live"
     return render(request, "operate/run_live.html" if part else "operate/run.html", context)
@@ -323,6 +435,9 @@ def run_act(request: PageRequest, run_id: UUID, act: str) -> HttpResponse:
     if act == "cancel":
         actions.cancel(actor=request.actor, run=row, comment=comment)
         messages.success(request, _("The run is cancelled."))
+    elif act == "resume":
+        actions.resume(actor=request.actor, run=row)
+        messages.success(request, _("The run goes on."))
     elif act == "retry":
         actions.retry(actor=request.actor, run=row)
         messages.success(request, _("The run goes on from the step that failed."))
@@ -336,3 +451,30 @@ def run_act(request: PageRequest, run_id: UUID, act: str) -> HttpResponse:
     else:
         raise NotFound("run.act", _("There is no such action."), remedy=_("Use the buttons on the page of the run."))
     return redirect("web:run", run_id=row.pk)
+
+
+@page("runbooks.view")
+def run_transcript(request: PageRequest, run_id: UUID) -> HttpResponse:
+    """Download everything that was asked, shown, answered, approved and done (`format` = text | json)."""
+    row = _get_run(request, run_id)
+    found = transcript.of(row)
+    if request.GET.get("format") == "json":
+        text, kind, end = json.dumps(found, ensure_ascii=False, indent=1), "application/json", "json"
+    else:
+        text, kind, end = transcript.as_text(found), "text/plain; charset=utf-8", "txt"
+    name = f"{row.procedure.name}-{row.pk}.{end}"
+    return HttpResponse(text, content_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
+@page("runbooks.view")
+@require_POST
+def execution_switch(request: PageRequest) -> HttpResponse:
+    """Stop everything, or lift the stop (`do` = stop | lift); the action checks who may."""
+    reason = request.POST.get("reason", "").strip()
+    if request.POST.get("do") == "lift":
+        actions.lift_stop(actor=request.actor, reason=reason)
+        messages.success(request, _("The emergency stop is lifted."))
+    else:
+        actions.stop_execution(actor=request.actor, reason=reason)
+        messages.success(request, _("Everything is stopped."))
+    return redirect("web:runs")

@@ -2,147 +2,76 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.db.models import Q, QuerySet
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from tongchou.alerting.reads import alerts_of_resource
 from tongchou.core import ledger
 from tongchou.core.access import allows
+from tongchou.core.lists.tables import Column
 from tongchou.core.problems import NotFound
 from tongchou.core.refs import ref
 from tongchou.inventory import actions, kinds, reads
 from tongchou.inventory.graph import load_graph
-from tongchou.inventory.models import Resource, ResourceState
+from tongchou.inventory.models import Resource
 from tongchou.web import health, panels, telemetry_reads
 from tongchou.web.design import seen_by
 from tongchou.web.gate import PageRequest, page
 from tongchou.web.review import entries
+from tongchou.web.tables.listing import show
+from tongchou.web.tables.look import Look, register
+from tongchou.web.templatetags.ui import chip, icon
 from tongchou.web.visibility import readable
 
-PAGE = 50
-COUNT_LIMIT = 10_000  # counting stops here: nobody reads the difference between 10,000 and 100,000
-EXPORT_LIMIT = 200_000
-SORTS: dict[str, tuple[str, ...]] = {
-    "name": ("name", "id"),
-    "-name": ("-name", "-id"),
-    "kind": ("kind", "name", "id"),
-    "-kind": ("-kind", "-name", "-id"),
-}
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+def _about(rows: Sequence[Resource]) -> dict[str, Any]:
+    """How each resource of the page is."""
+    return {"status": health.of_page([row.pk for row in rows])}
 
 
-def _wanted(request: PageRequest) -> tuple[reads.Filter, dict[str, str]]:
-    get = request.GET
-    shown = {key: get.get(key, "").strip()[:200] for key in ("q", "kind", "owner", "label", "state", "source")}
-    state: str | None = {"": ResourceState.ACTIVE, "all": None}.get(shown["state"], shown["state"])
-    owner = None if not shown["owner"] else "" if shown["owner"] == "-" else shown["owner"]
-    labels = tuple(part.strip() for part in shown["label"].split(",") if part.strip())
-    found = reads.Filter(shown["kind"] or None, owner, labels, state, shown["q"] or None, shown["source"] or None)
-    return found, shown
+def _kind(row: Resource, _about: Mapping[str, Any]) -> str:
+    kind = kinds.kind(row.kind)
+    return format_html('<span class="nowrap">{} {}</span>', icon(kind.icon, 15, **{"class": "faint"}), kind.title)
 
 
-def _after(rows: QuerySet[Resource], order: tuple[str, ...], last: list[str]) -> QuerySet[Resource]:
-    """Keep the rows after `last` in `order`: the first column as a range, so that the index finds the place."""
-    names = [column.lstrip("-") for column in order]
-    way = "lt" if order[0].startswith("-") else "gt"
-    beyond = Q()
-    for depth, name in enumerate(names):
-        equal = dict(zip(names[:depth], last[:depth], strict=True))
-        beyond |= Q(**equal, **{f"{name}__{way}": last[depth]})
-    return rows.filter(beyond, **{f"{names[0]}__{way}e": last[0]})
-
-
-def _cursor(text: str, size: int) -> list[str] | None:
-    try:
-        last = json.loads(text)
-        if isinstance(last, list) and len(last) == size and all(isinstance(part, str) for part in last):
-            UUID(last[-1])
-            return last
-    except ValueError:
-        pass
-    return None
+LOOK = register(
+    Look(
+        "inventory.resource",
+        "web:resources",
+        "name",
+        url=lambda row: reverse("web:resource", args=[row.pk]),
+        about=_about,
+        cells={
+            "kind": _kind,
+            "status": lambda row, about: chip("tombstone" if row.gone_at else about["status"][row.pk]),
+        },
+        beside=(("name", Column("status", gettext_lazy("Status"))),),
+        icon="server",
+        empty=gettext_lazy("The inventory is empty"),
+        hint=gettext_lazy(
+            "Add a source: this host is looked at by itself; http_sd reads your service discovery; everything else can"
+            " be stated by the API."
+        ),
+    )
+)
 
 
 @page("inventory.view")
-def resources(request: PageRequest) -> HttpResponse:
-    """The list: filtered, sorted, paged by place (the last page costs what the first does), exported as CSV."""
-    wanted, shown = _wanted(request)
-    sort = request.GET.get("sort", "name")
-    order = SORTS.get(sort, SORTS["name"])
-    rows = reads.find(request.actor, wanted).order_by(*order)
-    if request.GET.get("format") == "csv":
-        return _csv(rows)
-    count = rows.order_by()[: COUNT_LIMIT + 1].count()
-    last = _cursor(request.GET.get("after", ""), len(order))
-    found = list((_after(rows, order, last) if last else rows)[: PAGE + 1])
-    shown_rows = found[:PAGE]
-    ids = [row.pk for row in shown_rows]
-    statuses, seen = health.of_page(ids), reads.last_seen(ids)
-    ending = shown_rows[-1] if len(found) > PAGE else None
-    context = {
-        "rows": [
-            {
-                "row": row,
-                "status": "tombstone" if row.gone_at else statuses[row.pk],
-                "seen": seen.get(row.pk),
-                "kind": kinds.kind(row.kind),
-            }
-            for row in shown_rows
-        ],
-        "count": count,
-        "more_than": count > COUNT_LIMIT,
-        "limit": COUNT_LIMIT,
-        "shown": shown,
-        "filtered": any(shown.values()),
-        "kinds": sorted(
-            ((name, kinds.kind(name).title) for name in reads.kinds_in_use(request.actor)),
-            key=lambda pair: str(pair[1]),
-        ),
-        "sort": sort if sort in SORTS else "name",
-        "after": json.dumps([str(getattr(ending, name.lstrip("-"))) for name in order], ensure_ascii=False)
-        if ending
-        else "",
-        "first_page": last is None,
-        "may_source": allows(request.actor, "inventory.manage_sources"),
-    }
-    template = "plan/resources_table.html" if request.htmx and not request.htmx.boosted else "plan/resources.html"
-    return render(request, template, context)
-
-
-def guarded(cell: object) -> str:
-    """Return a CSV cell that no spreadsheet takes for a formula."""
-    text = str(cell)
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _csv(rows: QuerySet[Resource]) -> HttpResponse:
-    """All rows as CSV in UTF-8 with a byte order mark, so that Excel reads Chinese."""
-    out = io.StringIO()
-    out.write("\ufeff")
-    writer = csv.writer(out)
-    writer.writerow(["id", "kind", "name", "owner", "state", "labels", "source", "created_at"])
-    for row in rows[:EXPORT_LIMIT].iterator(chunk_size=2000):
-        labels = json.dumps(row.labels, ensure_ascii=False, sort_keys=True) if row.labels else ""
-        owner = row.owner.name if row.owner else ""
-        cells = [row.pk, row.kind, row.name, owner, row.state, labels, row.source, row.created_at.isoformat()]
-        writer.writerow([guarded(cell) for cell in cells])
-    name = f"resources-{timezone.now():%Y%m%d-%H%M}.csv"
-    return HttpResponse(
-        out.getvalue(),
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
-    )
+def resources(request: PageRequest) -> HttpResponseBase:
+    """The list of resources."""
+    return show(request, LOOK, "plan/resources.html", {"may_source": allows(request.actor, "inventory.manage_sources")})
 
 
 def _get(request: PageRequest, resource_id: UUID) -> Resource:
@@ -172,11 +101,11 @@ def _charts(detail: reads.Detail) -> list[panels.Panel]:
     if not instances:
         return []
     names = telemetry_reads.metric_names_of("instance", instances)
-    escaped = "|".join(_escape(each) for each in instances)
-    return panels.suggest(names, telemetry_reads.label_names, selector=f'instance=~"{escaped}"')
+    alternatives = "|".join(escaped(each) for each in instances)
+    return panels.suggest(names, telemetry_reads.label_names, selector=f'instance=~"{alternatives}"')
 
 
-def _escape(text: str) -> str:
+def escaped(text: str) -> str:
     """Escape a label value for a regular expression inside a double-quoted PromQL string."""
     literal = "".join(f"\\{char}" if char in ".+*?()|[]{}^$\\" else char for char in text)
     return literal.replace("\\", "\\\\").replace('"', '\\"')

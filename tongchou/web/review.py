@@ -12,6 +12,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.dateparse import parse_datetime
 from django.utils.functional import Promise
+from django.utils.safestring import SafeString
 from django.utils.timezone import is_naive, make_aware
 from django.utils.translation import gettext_lazy as _
 
@@ -35,6 +36,7 @@ class Line:
     entry: timeline.Entry
     link: Link
     tone: str
+    html: SafeString | None = None
 
 
 # timeline tones -> ours
@@ -44,6 +46,8 @@ TONES = {"critical": "critical", "warning": "warning", "ok": "ok", "accent": "in
 # quick filters: the first word of the verbs, and how people call them
 KINDS: tuple[tuple[str, str | Promise], ...] = (
     ("incident.", _("Incidents")),
+    ("postmortem.", _("Postmortems")),
+    ("improvement.", _("Improvements")),
     ("alert", _("Alerts")),
     ("deployment.", _("Deployments")),
     ("run.", _("Runs")),
@@ -56,7 +60,8 @@ KINDS: tuple[tuple[str, str | Promise], ...] = (
 
 def entries(events: Iterable[Event]) -> list[Line]:
     """Return events as lines people read, in the order given. One query a noun for the names."""
-    found = [spoken(incident_reads.entry(event), event.payload) for event in events]
+    rows = list(events)
+    found = [spoken(entry, event.payload) for event, entry in zip(rows, incident_reads.entries(rows), strict=True)]
     links = resolve(entry.ref for entry in found)
     return [Line(entry, links[entry.ref], TONES[entry.tone]) for entry in found]
 

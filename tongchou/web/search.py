@@ -1,29 +1,49 @@
-"""The palette behind Ctrl-K: pages, resources, incidents, procedures, alert rules, metrics; a few of each."""
+"""The palette behind Ctrl-K: every noun by the index, pages, actions, views, alert rules, metrics; a few of each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from django.db.models import Q
 from django.http import HttpResponse, JsonResponse
 from django.urls import reverse
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from tongchou.alerting.models import Rule
+from tongchou.core import modules
+from tongchou.core import search as index
 from tongchou.core.access import Actor, allows, allows_anywhere
-from tongchou.incidents import reads as incident_reads
-from tongchou.inventory import kinds
-from tongchou.inventory.models import ResourceState
-from tongchou.inventory.reads import visible
-from tongchou.runbooks.models import Procedure
+from tongchou.core.lists.views import views_for
+from tongchou.core.nouns import noun
 from tongchou.web.gate import ANY_PERSON, PageRequest, page
-from tongchou.web.links import localized
+from tongchou.web.links import resolve
 from tongchou.web.shell import menu
+from tongchou.web.tables.listing import view_url
+from tongchou.web.tables.look import look_of
 from tongchou.web.telemetry_reads import metric_names
 
 EACH = 6
 Item = dict[str, str]
+Group = dict[str, Any]
+# what may be done from anywhere: its words, the page where it is done, who may
+ACTS: tuple[tuple[str | Promise, str, str], ...] = (
+    (gettext_lazy("New silence"), "web:silences", "alerting.respond"),
+    (gettext_lazy("New rule file"), "web:alert-file-new", "alerting.edit"),
+    (gettext_lazy("New notification channel"), "web:alert-channel-new", "alerting.edit"),
+    (gettext_lazy("New objective"), "web:slo-new", "alerting.edit"),
+    (gettext_lazy("New procedure"), "web:procedure-new", "runbooks.edit"),
+    (gettext_lazy("New window"), "web:window-new", "calendars.edit"),
+    (gettext_lazy("Name your stand-in"), "web:stand-ins", "approvals.view"),
+    (gettext_lazy("Approval policies"), "web:approval-policies", "approvals.manage"),
+    (gettext_lazy("Emergency stop of execution"), "web:runs", "execution.stop"),
+    (gettext_lazy("Review who can do what"), "web:people-review", "access.view"),
+    (gettext_lazy("New service account"), "web:people-services", "access.manage"),
+    (gettext_lazy("Define custom fields"), "web:fields", "settings.edit"),
+    (gettext_lazy("Check the health of the platform"), "web:doctor", "platform.view"),
+    (gettext_lazy("Change language, time zone, password"), "web:account", ""),
+)
 
 
 def _pages(actor: Actor, word: str) -> list[Item]:
@@ -36,39 +56,36 @@ def _pages(actor: Actor, word: str) -> list[Item]:
     return found if not word else found[:EACH]
 
 
-def _resources(actor: Actor, word: str) -> list[Item]:
-    active = visible(actor).filter(state=ResourceState.ACTIVE)
-    rows = list(active.filter(name__istartswith=word).order_by("name")[:EACH])
-    if len(rows) < EACH:
-        rows += list(
-            active.filter(name__icontains=word).exclude(name__istartswith=word).order_by("name")[: EACH - len(rows)]
-        )
+def _views(actor: Actor, word: str) -> list[Item]:
+    """Saved views, by name, opened on their list."""
+    found = [row for row in views_for(actor) if word.casefold() in row.name.casefold()]
     return [
-        {"title": row.name, "url": reverse("web:resource", args=[row.pk]), "hint": str(kinds.kind(row.kind).title)}
-        for row in rows
+        {"title": row.name, "url": view_url(look, row), "hint": str(noun(row.kind).plural)}
+        for row in found[:EACH]
+        if (look := look_of(row.kind)) is not None and look.address
     ]
 
 
-def _incidents(actor: Actor, word: str) -> list[Item]:
-    match = Q(title__icontains=word)
-    digits = word.lower().removeprefix("inc-")
-    if digits.isascii() and digits.isdigit() and len(digits) < 9:
-        match |= Q(number=int(digits))
-    rows = incident_reads.visible(actor).filter(match)[:EACH]
-    return [
-        {"title": str(row), "url": reverse("web:incident", args=[row.number]), "hint": row.get_state_display()}
-        for row in rows
-    ]
+def _things(actor: Actor, word: str) -> list[Group]:
+    """Rows of every noun, by the index; what has no page of its own is left out."""
+    hits = index.find(actor, word, limit=EACH)
+    links = resolve(hit.ref for hit in hits)
+    groups: dict[str, list[Item]] = {}
+    for hit in hits:
+        link = links[hit.ref]
+        if link.url:
+            groups.setdefault(hit.kind, []).append({"title": link.title, "url": link.url, "hint": link.kind})
+    return [{"title": str(noun(kind).plural), "items": items} for kind, items in groups.items()]
 
 
-def _procedures(actor: Actor, word: str) -> list[Item]:
-    rows = Procedure.objects.filter(Q(name__icontains=word) | Q(title__icontains=word), state="active").order_by(
-        "name"
-    )[:EACH]
+def _acts(actor: Actor, word: str) -> list[Item]:
+    """What a person may do from anywhere: the page where it is done."""
     return [
-        {"title": localized(row.title, row.name), "url": reverse("web:procedure", args=[row.name]), "hint": row.name}
-        for row in rows
-    ]
+        {"title": str(title), "url": reverse(name), "hint": str(_("action"))}
+        for title, name, permission in ACTS
+        if (not permission or allows_anywhere(actor, permission))
+        and all(part in str(title).casefold() for part in word.casefold().split())
+    ][:EACH]
 
 
 def _rules(actor: Actor, word: str) -> list[Item]:
@@ -97,17 +114,18 @@ def search(request: PageRequest) -> HttpResponse:
     word = request.GET.get("q", "").strip()[:100]
     sources: list[tuple[str, str, Callable[[Actor, str], list[Item]]]] = [
         (_("Pages"), "", _pages),
-        (_("Resources"), "inventory.view", _resources),
-        (_("Incidents"), "incidents.view", _incidents),
-        (_("Procedures"), "runbooks.view", _procedures),
+        (_("Actions"), "", _acts),
+        (_("Views"), "", _views),
         (_("Alert rules"), "alerting.view", _rules),
         (_("Metrics"), "telemetry.view", _metrics),
     ]
-    groups: list[dict[str, Any]] = []
+    found = _things(request.actor, word) if word else []
     for title, permission, source in sources if word else sources[:1]:
-        if permission and not allows_anywhere(request.actor, permission):
-            continue
-        items = source(request.actor, word)
+        if not permission or allows_anywhere(request.actor, permission):
+            found.append({"title": title, "items": source(request.actor, word)})
+    groups = []
+    for group in found:
+        items = [each for each in group["items"] if modules.of_path(each["url"].partition("?")[0]) is None]
         if items:
-            groups.append({"title": title, "items": items})
+            groups.append({"title": group["title"], "items": items})
     return JsonResponse({"groups": groups})

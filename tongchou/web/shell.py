@@ -14,12 +14,15 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from tongchou.core import people
+from tongchou.core import inbox, modules, people
 from tongchou.core.access import NOBODY, Actor, actor_for_user, allows, allows_anywhere
 from tongchou.core.models import User
+from tongchou.runbooks import reads as run_reads
 from tongchou.web.counts import menu_counts
 from tongchou.web.gate import ANY_PERSON, PageRequest, page, public
+from tongchou.web.guide_of import help_page
 from tongchou.web.middleware import LANGUAGE_COOKIE, THEME_COOKIE, THEMES
+from tongchou.web.session_gate import OWES, days_left
 
 YEAR_SECONDS = 365 * 86400
 
@@ -46,7 +49,14 @@ class Stage:
 
 
 STAGES: tuple[Stage, ...] = (
-    Stage("plan", _("Plan"), (Entry("resources", _("Resources"), "server", "inventory.view", "r"),)),
+    Stage(
+        "plan",
+        _("Plan"),
+        (
+            Entry("resources", _("Resources"), "server", "inventory.view", "r"),
+            Entry("calendars", _("Calendars"), "calendar-days", "calendars.view", "y"),
+        ),
+    ),
     Stage("design", _("Design"), (Entry("map", _("Service map"), "waypoints", "inventory.view", "m"),)),
     Stage(
         "deliver",
@@ -70,19 +80,39 @@ STAGES: tuple[Stage, ...] = (
             Entry("runs", _("Runs"), "square-play", "runbooks.view", "u", "runs"),
         ),
     ),
-    Stage("review", _("Review"), (Entry("events", _("Event ledger"), "scroll-text", "ledger.view", "e"),)),
+    Stage(
+        "review",
+        _("Review"),
+        (
+            Entry("postmortems", _("Postmortems"), "notebook-pen", "incidents.view", "t"),
+            Entry("improvements", _("Improvements"), "list-todo", "incidents.view", "n", "improvements"),
+            Entry("events", _("Event ledger"), "scroll-text", "ledger.view", "e"),
+        ),
+    ),
 )
 ADMIN = Stage(
     "admin",
     _("Administration"),
     (
         Entry("people", _("People and tokens"), "users", "access.view", "o"),
+        Entry("jobs", _("Jobs"), "list-checks", "jobs.view", "j"),
+        Entry("fields", _("Custom fields"), "text-cursor-input", "fields.manage", "f"),
+        Entry("storage", _("Storage"), "hard-drive", "storage.view", "z"),
         Entry("settings", _("Settings"), "settings", "settings.view", "s"),
+        Entry("modules", _("Modules"), "puzzle", "platform.view", "y"),
+        Entry("platform", _("Platform"), "activity", "platform.view", "w"),
+        Entry("nodes", _("Nodes"), "server", "platform.view", "k"),
+        Entry("doctor", _("Health check"), "heart-pulse", "platform.view", "h"),
     ),
 )
 
 # pages of what no team owns: they want a global role
-UNOWNED = frozenset({"approvals", "explore", "logs", "events", "settings"})
+UNOWNED = frozenset(
+    {
+        *("storage", "approvals", "jobs", "explore", "logs", "events", "settings"),
+        *("doctor", "platform", "nodes", "modules"),
+    }
+)
 
 
 def menu(actor: Actor) -> list[dict[str, Any]]:
@@ -100,6 +130,7 @@ def menu(actor: Actor) -> list[dict[str, Any]]:
             }
             for each in stage.entries
             if (allows if each.url_name in UNOWNED else allows_anywhere)(actor, each.permission)
+            and modules.of_path(reverse(f"web:{each.url_name}")) is None
         ]
         if entries:
             shown.append({"name": stage.name, "title": stage.title, "entries": entries})
@@ -144,6 +175,29 @@ STRINGS: dict[str, str | Promise] = {
     "value": _("Value"),
     "series": _("Series"),
     "now": _("now"),
+    "series_of": _("%shown of %total series shown; narrow the query"),
+    "series_count": _("%n series"),
+    "compared": _("%name (%ago)"),
+    "link_copied": _("The link is copied. Whoever opens it sees the same queries and the same time."),
+    "history_empty": _("Queries you run are kept here, in this browser."),
+    "queries_most": _("No more than %n queries at once."),
+    "offer_metric": _("metric"),
+    "offer_function": _("function"),
+    "offer_aggregation": _("aggregation"),
+    "offer_keyword": _("keyword"),
+    "offer_label": _("label"),
+    "offer_value": _("value"),
+    "offer_duration": _("duration"),
+    "offers_more": _("%n more: type on"),
+    "try_again": _("Try again"),
+    "part_unread": _("This part could not be read: %why"),
+    "rows_selected": _("%n rows selected"),
+    "undo": _("Undo"),
+    "remove": _("Remove"),
+    "file_deleted": _("The file is deleted."),
+    "mention_offers": _("People and teams"),
+    "offer_team": _("team"),
+    "part_slow": _("no answer within %n seconds"),
 }
 
 
@@ -172,11 +226,18 @@ def shell_context(request: HttpRequest) -> dict[str, Any]:
         "theme": SimpleLazyObject(lambda: _theme(request)),
         "menu": SimpleLazyObject(lambda: menu(actor)),
         "menu_counts": SimpleLazyObject(lambda: menu_counts(actor)),
+        "inbox_count": SimpleLazyObject(lambda: inbox.unread_count(actor)),
+        "emergency_stop": SimpleLazyObject(lambda: run_reads.stop() if actor.kind != "nobody" else None),
+        "may_lift_stop": SimpleLazyObject(lambda: allows(actor, "execution.resume")),
+        "may_stop": SimpleLazyObject(lambda: allows_anywhere(actor, "execution.stop")),
         "menu_entry": entry_of(url_name),
+        "help_page": help_page(url_name),
         "stage": stage_of(url_name),
         "strings": {key: str(text) for key, text in STRINGS.items()},
         "languages": settings.LANGUAGES,
         "range_presets": RANGES,
+        "sign_in_owes": request.session.get(OWES, "") if hasattr(request, "session") else "",
+        "second_factor_days": days_left(request),
     }
 
 

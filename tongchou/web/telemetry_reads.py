@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from time import monotonic
+from typing import Any
 
 import numpy as np
 from django.utils.translation import gettext_lazy as _
@@ -20,6 +21,8 @@ from tongchou.telemetry.series import Matcher
 MAX_LINES = 24
 NAMES_EVERY_SECONDS = 5.0
 LOOK_BACK = timedelta(hours=1)
+LONGEST_NAME = 28  # of a line that is named by its query: more does not fit under a small chart
+NAMELESS = "{}"  # how PromQL writes a series without any label
 _BEST = (
     "service",
     "instance",
@@ -36,10 +39,13 @@ _PLACE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 
 @dataclass(frozen=True)
 class Columns:
-    """A chart's data: `times` in ms, each line's values beside them (None where absent); `dropped` were left out."""
+    """A chart's data: `times` in ms, each line's values beside them (None where absent); `dropped` were left out.
+
+    With an offset the values are of that much earlier, under the times of now.
+    """
 
     times: list[int]
-    series: list[dict[str, object]]
+    series: list[dict[str, Any]]
     dropped: int
     step_seconds: float
 
@@ -67,25 +73,41 @@ def step_for(span_seconds: float, points: int) -> float:
     return float(-(-least // 86400) * 86400)
 
 
-def columns(query: str, start: datetime, end: datetime, *, points: int, legend: str = "") -> Columns:
+def columns(
+    query: str,
+    start: datetime,
+    end: datetime,
+    *,
+    points: int,
+    legend: str = "",
+    limit: int = MAX_LINES,
+    offset: timedelta = timedelta(0),
+) -> Columns:
     """Evaluate `query` over [start, end] for a chart. Raises QueryError for a bad query, Invalid for a bad range.
 
-    The grid starts at a multiple of the step, so that a refresh does not make the picture tremble.
+    The grid starts at a multiple of the step, so that a refresh does not make the picture tremble. At most `limit`
+    series are kept, those with the greatest values. `offset` looks that much further back, on the same grid.
     """
     if end <= start:
         raise Invalid("range.order", _("The start must be before the end."), field="start")
     require_store()
     step = step_for((end - start).total_seconds(), points)
     first = datetime.fromtimestamp(start.timestamp() // step * step, UTC)
-    lines = reads.range_matrix(query, first, end, step)
-    kept = sorted(lines, key=_weight, reverse=True)[:MAX_LINES] if len(lines) > MAX_LINES else lines
+    lines = reads.range_matrix(query, first - offset, end - offset, step)
+    kept = sorted(lines, key=_weight, reverse=True)[:limit] if len(lines) > limit else lines
+    offset_ms = round(offset.total_seconds() * 1000)
     step_ms, first_ms = round(step * 1000), round(first.timestamp() * 1000)
     count = int((end.timestamp() * 1000 - first_ms) // step_ms) + 1
     names = line_names([line.labels for line in kept], legend)
-    series: list[dict[str, object]] = []
+    if names == [NAMELESS]:
+        asked = " ".join(query.split())  # a lone aggregate is known by what was asked
+        names = [asked if len(asked) <= LONGEST_NAME else f"{asked[: LONGEST_NAME - 1]}…"]
+    series: list[dict[str, Any]] = []
     for name, line in sorted(zip(names, kept, strict=True), key=lambda pair: pair[0]):
         column: list[float | None] = [None] * count
-        for place, value in zip(((line.times - first_ms) // step_ms).tolist(), line.values.tolist(), strict=True):
+        for place, value in zip(
+            ((line.times + offset_ms - first_ms) // step_ms).tolist(), line.values.tolist(), strict=True
+        ):
             if 0 <= place < count and np.isfinite(value):  # JSON knows neither NaN nor infinity: a gap
                 column[place] = value
         series.append({"name": name, "labels": line.labels, "values": column})
@@ -101,25 +123,26 @@ def _weight(line: reads.Line) -> float:
 def line_names(label_sets: Sequence[Mapping[str, str]], legend: str = "") -> list[str]:
     """Name each line: by the legend's `{{label}}` places, else as shortly as tells the lines apart. Pure."""
     if legend:
-        return [_filled(legend, labels) or _full(labels) for labels in label_sets]
+        return [_filled(legend, labels) or full_name(labels) for labels in label_sets]
     if len(label_sets) < 2:
-        return [labels.get("__name__") or _full(labels) for labels in label_sets]
+        return [labels.get("__name__") or full_name(labels) for labels in label_sets]
     keys = sorted({key for labels in label_sets for key in labels})
     differing = [key for key in keys if len({labels.get(key) for labels in label_sets}) > 1]
     for key in sorted(differing, key=lambda key: (_BEST.index(key) if key in _BEST else len(_BEST), key)):
         if len({labels.get(key) for labels in label_sets}) == len(label_sets):
-            return [labels.get(key) or _full(labels) for labels in label_sets]
-    return [" ".join(labels[key] for key in differing if labels.get(key)) or _full(labels) for labels in label_sets]
+            return [labels.get(key) or full_name(labels) for labels in label_sets]
+    return [" ".join(labels[key] for key in differing if labels.get(key)) or full_name(labels) for labels in label_sets]
 
 
 def _filled(legend: str, labels: Mapping[str, str]) -> str:
     return _PLACE.sub(lambda match: labels.get(match[1], ""), legend).strip()
 
 
-def _full(labels: Mapping[str, str]) -> str:
+def full_name(labels: Mapping[str, str]) -> str:
+    """Return a series as PromQL writes it: name{label="value", ...}."""
     inside = ", ".join(f'{key}="{value}"' for key, value in sorted(labels.items()) if key != "__name__")
     name = labels.get("__name__", "")
-    return f"{name}{{{inside}}}" if inside else name or "{}"
+    return f"{name}{{{inside}}}" if inside else name or NAMELESS
 
 
 def metric_names() -> list[str]:
@@ -143,11 +166,27 @@ def metric_names_of(label: str, values: Sequence[str]) -> list[str]:
 
 def label_names(metric: str) -> list[str]:
     """Return the label names of one metric in the last hour."""
+    return label_names_of([[Matcher("__name__", "=", metric)]])
+
+
+def label_names_of(sets: Sequence[Sequence[Matcher]]) -> list[str]:
+    """Return the label names of the last hour's series that fulfil any of the sets; [] without a store.
+
+    Raises Invalid when the sets touch too many series or hold a bad regular expression.
+    """
     if not is_open():
         return []
     now = datetime.now(UTC)
-    sets = [[Matcher("__name__", "=", metric)]]
     return backend().label_names(sets, _ms(now - LOOK_BACK), _ms(now), limits=default_limits())
+
+
+def label_values_of(label: str, matchers: Sequence[Matcher]) -> list[str]:
+    """Return the values of a label on the last hour's series that fulfil all matchers. Raises as label_names_of."""
+    if not is_open():
+        return []
+    now = datetime.now(UTC)
+    sets = [list(matchers)] if matchers else []
+    return backend().label_values(label, sets, _ms(now - LOOK_BACK), _ms(now), limits=default_limits())
 
 
 def _values(name: str, metric: str) -> list[str]:

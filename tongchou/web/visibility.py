@@ -14,6 +14,7 @@ from tongchou.changes import reads as change_reads
 from tongchou.core.access import Actor, allows
 from tongchou.core.models import Event, EventAbout
 from tongchou.core.refs import parse
+from tongchou.incidents import postmortem_reads
 from tongchou.incidents import reads as incident_reads
 from tongchou.inventory import reads as inventory_reads
 from tongchou.runbooks import reads as run_reads
@@ -29,6 +30,8 @@ def _alerts(actor: Actor) -> QuerySet[Alert]:
 OWNED: dict[tuple[str, str], Callable[[Actor], QuerySet[Any]]] = {
     ("inventory", "resource"): inventory_reads.visible,
     ("incidents", "incident"): incident_reads.visible,
+    ("incidents", "postmortem"): postmortem_reads.visible,
+    ("incidents", "improvement"): postmortem_reads.improvements,
     ("runbooks", "run"): run_reads.runs,
     ("alerting", "alertgroup"): lambda actor: alerting_reads.groups(actor=actor),
     ("alerting", "alert"): _alerts,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from tongchou.wire.remote_write import MalformedError
+from tongchou.wire.protobuf import MalformedError
 
 _GZIP = 31  # zlib's window bits for the gzip format
 _CHUNK = 256 * 1024

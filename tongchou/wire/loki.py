@@ -10,8 +10,18 @@ import re
 from collections.abc import Iterable, Sequence
 
 from tongchou.wire.log_stream import Entry, Label, Stream
-from tongchou.wire.protobuf import BYTES, VARINT, expect, fields, message, number_field, text
-from tongchou.wire.remote_write import MalformedError
+from tongchou.wire.protobuf import (
+    BYTES,
+    VARINT,
+    MalformedError,
+    expect,
+    fields,
+    message,
+    number_field,
+    signed,
+    text,
+    text_pair,
+)
 
 _PAIR = re.compile(r'\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*("(?:[^"\\\n]|\\.)*"|`[^`]*`)\s*', re.DOTALL)
 _ESCAPE = re.compile(r'\\(?:([abfnrtv\\"\'])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3}))')
@@ -85,34 +95,18 @@ def encode(streams: Iterable[tuple[Sequence[Label], Sequence[Entry]]]) -> bytes:
     return bytes(out)
 
 
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >= 1 << 63 else value
-
-
 def _timestamp(data: bytes, start: int, end: int) -> int:
     seconds = nanos = 0
     for number, kind, low, _high in fields(data, start, end):
         if number == 1:
             expect(kind, VARINT, "seconds")
-            seconds = _signed(low)
+            seconds = signed(low)
         elif number == 2:
             expect(kind, VARINT, "nanos")
-            nanos = _signed(low)
+            nanos = signed(low)
     if abs(seconds) > _MAX_SECONDS:
         raise MalformedError(f"timestamp of {seconds} seconds")
     return seconds * 1_000_000_000 + nanos
-
-
-def _pair(data: bytes, start: int, end: int) -> Label:
-    name = value = ""
-    for number, kind, low, high in fields(data, start, end):
-        if number == 1:
-            expect(kind, BYTES, "metadata name")
-            name = text(data, low, high, "metadata name")
-        elif number == 2:
-            expect(kind, BYTES, "metadata value")
-            value = text(data, low, high, "metadata value")
-    return name, value
 
 
 def _entry(data: bytes, start: int, end: int) -> Entry:
@@ -125,7 +119,7 @@ def _entry(data: bytes, start: int, end: int) -> Entry:
         elif number == 2:
             line = data[low:high]
         elif number == 3:
-            facts.append(_pair(data, low, high))
+            facts.append(text_pair(data, low, high, "metadata"))
     return Entry(ts_ns, line, facts)
 
 

@@ -16,8 +16,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tongchou.wire.protobuf import BYTES, FIXED64, MAX_DEPTH, VARINT, expect, fields, message, number_field, text
-from tongchou.wire.remote_write import MalformedError
+from tongchou.wire.protobuf import (
+    BYTES,
+    FIXED64,
+    MAX_DEPTH,
+    VARINT,
+    MalformedError,
+    expect,
+    fields,
+    message,
+    number_field,
+    signed,
+    text,
+)
 
 Attributes = dict[str, Any]  # values are what AnyValue holds: str, bool, int, float, list, dict
 
@@ -46,10 +57,6 @@ class Group:
     records: list[Record]
 
 
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >= 1 << 63 else value
-
-
 def _value(data: bytes, start: int, end: int, depth: int = 0) -> Any:
     if depth > MAX_DEPTH:
         raise MalformedError(f"values are nested more than {MAX_DEPTH} deep")
@@ -61,7 +68,7 @@ def _value(data: bytes, start: int, end: int, depth: int = 0) -> Any:
             found = text(data, low, high, "string value")
         elif number in (2, 3):
             expect(kind, VARINT, "value")
-            found = bool(low) if number == 2 else _signed(low)
+            found = bool(low) if number == 2 else signed(low)
         elif number == 4:
             expect(kind, FIXED64, "double value")
             found = struct.unpack_from("<d", data, low)[0]

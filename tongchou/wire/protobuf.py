@@ -1,13 +1,36 @@
-"""A walk over protobuf messages without generated classes: for the few messages that log senders speak."""
+"""A walk over protobuf messages without generated classes: for the few messages that senders of telemetry speak."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tongchou.wire.remote_write import MalformedError, read_varint
-
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 MAX_DEPTH = 32
+WRAP = 1 << 64
+
+
+class MalformedError(ValueError):
+    """The bytes are not the message they should be; the text says what was wrong and at which byte."""
+
+
+def read_varint(data: bytes, at: int, end: int) -> tuple[int, int]:
+    """The unsigned 64-bit varint at `at` and the position after it; bits beyond 64 are cut, as protobuf does."""
+    value = shift = 0
+    while at < end:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value & (WRAP - 1), at
+        shift += 7
+        if shift >= 70:
+            raise MalformedError(f"varint of more than 10 bytes before byte {at}")
+    raise MalformedError(f"message ends inside a varint at byte {at}")
+
+
+def signed(value: int) -> int:
+    """The int64 a varint holds in two's complement."""
+    return value - WRAP if value >= 1 << 63 else value
 
 
 def fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
@@ -16,7 +39,11 @@ def fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]
     Raises MalformedError where the bytes are not a message.
     """
     while at < end:
-        tag, at = read_varint(data, at, end)
+        tag = data[at]
+        if tag < 0x80:  # nearly every tag and size is one byte; a call for each would be half of the walk
+            at += 1
+        else:
+            tag, at = read_varint(data, at, end)
         number, kind = tag >> 3, tag & 7
         if number == 0 or tag >> 32:
             raise MalformedError(f"invalid field number before byte {at}")
@@ -25,7 +52,10 @@ def fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]
             yield number, kind, value, at
             continue
         if kind == BYTES:
-            size, at = read_varint(data, at, end)
+            if at < end and data[at] < 0x80:
+                size, at = data[at], at + 1
+            else:
+                size, at = read_varint(data, at, end)
         elif kind == FIXED64:
             size = 8
         elif kind == FIXED32:
@@ -38,10 +68,11 @@ def fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]
         at += size
 
 
-def expect(kind: int, wanted: int, what: str) -> None:
-    """Raise MalformedError unless a field has the wire type its message gives it."""
+def expect(kind: int, wanted: int, what: str, message_at: int | None = None) -> None:
+    """Raise MalformedError unless a field has the wire type its message (which begins at `message_at`) gives it."""
     if kind != wanted:
-        raise MalformedError(f"{what} has wire type {kind} instead of {wanted}")
+        where = "" if message_at is None else f" in the message at byte {message_at}"
+        raise MalformedError(f"{what} has wire type {kind} instead of {wanted}{where}")
 
 
 def text(data: bytes, start: int, end: int, what: str) -> str:
@@ -52,10 +83,25 @@ def text(data: bytes, start: int, end: int, what: str) -> str:
         raise MalformedError(f"{what} at byte {start} is not UTF-8") from None
 
 
+def text_pair(data: bytes, start: int, end: int, what: str) -> tuple[str, str]:
+    """A message of two texts, field 1 a name and field 2 its value: a label, a fact. Raises MalformedError."""
+    name = value = ""
+    for number, kind, low, high in fields(data, start, end):
+        if number == 1:
+            expect(kind, BYTES, what)
+            name = text(data, low, high, what)
+        elif number == 2:
+            expect(kind, BYTES, what)
+            value = text(data, low, high, what)
+    return name, value
+
+
 def varint(value: int) -> bytes:
     """An unsigned (or two's complement 64-bit) number as a varint."""
+    if 0 <= value <= 0x7F:
+        return bytes((value,))
     if value < 0:
-        value += 1 << 64
+        value += WRAP
     out = bytearray()
     while value > 0x7F:
         out.append((value & 0x7F) | 0x80)
@@ -66,6 +112,8 @@ def varint(value: int) -> bytes:
 
 def message(number: int, payload: bytes) -> bytes:
     """A length-delimited field."""
+    if number < 16 and len(payload) <= 0x7F:
+        return bytes((number << 3 | BYTES, len(payload))) + payload
     return varint(number << 3 | BYTES) + varint(len(payload)) + payload
 
 

@@ -6,7 +6,7 @@ import itertools
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tongchou.alerting.slo.budget import Slice, allowed_seconds, budget, burn_down, total
@@ -67,6 +67,7 @@ def test_met_is_what_the_target_says(target: float, events: float, share: float)
 
 
 @given(targets, slices)
+@example(0.999, [Slice(60_000, 5e-324, 0.0)])  # a thousandth of it is nothing
 def test_a_burn_down_never_rises_and_ends_at_the_budget(target: float, rows: list[Slice]) -> None:
     events, errors, covered = total(rows)
     points = [point.left_ratio for point in burn_down(target, rows)]

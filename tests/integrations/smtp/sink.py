@@ -14,10 +14,12 @@ from email.message import EmailMessage
 class Sink:
     """Mails in ``mails`` as (sender, recipients, bytes); ``answers``: command -> the line said instead of 250."""
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None, drip: bool = False, **answers: str) -> None:
+    def __init__(
+        self, *, tls: ssl.SSLContext | None = None, implicit: bool = False, drip: bool = False, **answers: str
+    ) -> None:
         self.mails: list[tuple[str, list[str], bytes]] = []
         self.commands: list[str] = []
-        self.tls, self.drip, self.answers = tls, drip, answers
+        self.tls, self.implicit, self.drip, self.answers = tls, implicit, drip, answers
         self.port = 0
 
     def parsed(self) -> list[EmailMessage]:
@@ -25,7 +27,7 @@ class Sink:
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         sender, to = "", []
-        secure = False
+        secure = self.implicit
         if self.drip:
             while True:
                 writer.write(b"2")
@@ -75,7 +77,9 @@ def listening(sink: Sink) -> Iterator[Sink]:
         finally:
             writer.close()
 
-    server = loop.run_until_complete(asyncio.start_server(talk, "127.0.0.1", 0))
+    server = loop.run_until_complete(
+        asyncio.start_server(talk, "127.0.0.1", 0, ssl=sink.tls if sink.implicit else None)
+    )
     sink.port = server.sockets[0].getsockname()[1]
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()

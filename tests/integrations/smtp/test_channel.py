@@ -192,6 +192,30 @@ def _certificate(folder: Path) -> ssl.SSLContext:
     return context
 
 
+def test_tls_from_the_first_byte_delivers_with_the_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Port 465's way: no word in the clear, an unknown certificate is refused, and so is a name it is not for."""
+    with listening(Sink(tls=_certificate(tmp_path), implicit=True)) as sink:
+        wanted = {"username": "u", "secret": "p", "security": "tls"}
+        unknown = send(sink, host="localhost", **wanted)
+        assert (unknown.delivered, "tls" in unknown.detail) == (False, True)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+        other_name = send(sink, host="127.0.0.1", **wanted)
+        assert (other_name.delivered, "tls" in other_name.detail) == (False, True)
+        assert sink.commands == []
+        assert send(sink, host="localhost", **wanted) == Outcome(True, "accepted")
+    assert len(sink.mails) == 1
+    assert [each for each in sink.commands if each.startswith("AUTH PLAIN")]
+    assert "STARTTLS" not in sink.commands
+
+
+def test_a_server_that_offers_no_starttls_gets_no_mail_in_the_clear() -> None:
+    with listening(Sink()) as sink:
+        outcome = send(sink, username="u", secret="p", security="starttls")
+    assert not outcome.delivered
+    assert sink.mails == []
+    assert not [each for each in sink.commands if each.startswith(("AUTH", "MAIL"))]
+
+
 def test_starttls_with_a_known_certificate_delivers_with_the_password(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

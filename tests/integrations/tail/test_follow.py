@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import random
+import time
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from tongchou.integrations.tail.follow import Follower
+from tongchou.integrations.tail import follow
+from tongchou.integrations.tail.follow import QUIET_NS, Follower
 from tongchou.integrations.tail.run_time_settings import problem_of
 from tongchou.telemetry.logs.log_store import Query
 from tongchou.telemetry.store.log_tables import NS, Cost
@@ -128,7 +132,65 @@ def test_lines_are_found_in_the_store_and_a_part_sent_twice_is_there_once(teleme
     assert found[0].labels == {"filename": str(path), "service": "shop"}
 
 
+class Clock:
+    """The time in ns; a file is quiet when it is two seconds later than its last change."""
+
+    def __init__(self):
+        self.ahead = 0
+
+    def __call__(self):
+        return time.time_ns() + self.ahead
+
+
+RECORDS = st.lists(
+    st.tuples(st.text("ab", max_size=3), st.lists(st.sampled_from(["  at x", "", "Caused by: y"]), max_size=4)).map(
+        lambda parts: "\n".join([f"2026-01-31 {parts[0]}", *parts[1]])
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(RECORDS, st.lists(st.integers(1, 40), max_size=20), st.integers(0, 2**32))
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_an_entry_of_many_lines_is_one_however_it_is_written_and_killed(tmp_path, records, cuts, seed):
+    folder = tmp_path / str(time.monotonic_ns())
+    folder.mkdir()
+    path, kept, clock, rng = folder / "app.log", Kept(), Clock(), random.Random(seed)
+    wanted = [{"path": str(path), "multiline_start": "[0-9]{4}-"}]
+    text, at = "".join(f"{record}\n" for record in records), 0
+    follower = Follower(folder / "positions.json", kept, clock_ns=clock)
+    for cut in [*cuts, len(text)]:
+        with path.open("a") as file:
+            file.write(text[at : at + cut])
+        at += cut
+        kept.kill = rng.choice(["before", "after", None, None])
+        try:
+            follower.step(wanted)
+        except Killed:
+            follower = Follower(folder / "positions.json", kept, clock_ns=clock)
+        kept.kill = None
+    follower.step(wanted)
+    assert kept.lines == records[:-1]  # the last one may go on
+    clock.ahead = QUIET_NS
+    follower.step(wanted)
+    assert kept.lines == records
+
+
+def test_an_entry_longer_than_a_part_goes_on_in_the_next_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(follow, "PART_BYTES", 64)
+    path, kept = tmp_path / "app.log", Kept()
+    wanted = [{"path": str(path), "multiline_start": "2026"}]
+    append(path, "2026 a", *["  at x"] * 40, "2026 b", "2026 c")
+    Follower(tmp_path / "positions.json", kept).step(wanted)
+    assert "\n".join(kept.lines) == "\n".join(["2026 a", *["  at x"] * 40, "2026 b"])
+    assert kept.lines[-1] == "2026 b"
+
+
 def test_the_setting_is_checked():
+    assert problem_of([{"path": "/x", "multiline_start": "^[0-9]{4}-"}]) is None
+    for pattern in ("(", 5, "x" * 1001):
+        assert problem_of([{"path": "/x", "multiline_start": pattern}])
     assert problem_of([{"path": "/var/log/*.log", "labels": {"a": "b"}}, {"path": "/x"}]) is None
     for bad in ([1], [{}], [{"path": "relative"}], [{"path": "/x", "labels": 1}], [{"path": "/x", "labels": {"a": 1}}]):
         assert problem_of(bad)

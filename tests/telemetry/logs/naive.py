@@ -39,6 +39,15 @@ def between(parts, text):
     return True
 
 
+def spelled(parts, body):
+    """The parts stand in the line in this order, as they are or as JSON writes them when it keeps to ASCII."""
+    found = between([lower(part) for part in parts], lower(body))
+    if found or all(part.isascii() for part in parts):
+        return found
+    pieces = ["".join(each if each.isascii() else json.dumps(each)[1:-1] for each in lower(part)) for part in parts]
+    return between(pieces, lower(body))
+
+
 def glob(pattern, text):
     return re.fullmatch(".*".join(re.escape(part) for part in pattern.split("*")), text, re.DOTALL) is not None
 
@@ -96,9 +105,9 @@ def finds(node, line):
         case Word(text):
             if re.fullmatch("[A-Za-z0-9]+", text):
                 return lower(text) in [lower(each) for each in _TOKEN.findall(line.body)]
-            return between([lower(part) for part in text.split("*")], lower(line.body))
+            return spelled(text.split("*"), line.body)
         case Phrase(text):
-            return lower(text) in lower(line.body)
+            return spelled([text], line.body)
         case Pattern():
             return found(node, line.body)
         case Equal(name, value, True):

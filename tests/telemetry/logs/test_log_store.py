@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.telemetry.logs.naive import finds
 from tests.telemetry.logs.trees import TREES
 from tongchou.core.problems import Invalid, NotFound
+from tongchou.telemetry.logs import ingest
 from tongchou.telemetry.logs.log_store import Query, line_id, parse_line_id
 from tongchou.telemetry.logs.query import format_query, parse
 from tongchou.telemetry.series import Matcher
@@ -17,6 +18,7 @@ from tongchou.telemetry.store.log_tables import NS, Cost
 from tongchou.wire.log_stream import Entry, Stream
 
 COST = Cost()
+pytestmark = pytest.mark.both_stores
 WORDS = [
     "order",
     "Order",
@@ -139,6 +141,18 @@ def test_a_search_finds_what_a_plain_filter_finds(corpus, tree):
     assert histogram.total == len(wanted)
 
 
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_chinese_is_found_however_json_wrote_it(telemetry_db, ascii_only):
+    store = telemetry_db.logs
+    said = {"msg": "支付网关 Timeout 连接被拒绝 😀", "level": "error"}
+    body = json.dumps(said, ensure_ascii=ascii_only)
+    put(store, Stream([("service", "shop")], [Entry(store.clock_ns(), body.encode())]))
+    for query in ("拒绝", "支付网关", '"timeout 连接被拒绝"', "支付*拒绝", "连接被拒绝 level:error", "😀"):
+        assert bodies(store, query) == [body], query
+    for query in ("退款", "-拒绝", "拒绝*支付"):
+        assert bodies(store, query) == [], query
+
+
 @given(limit=st.integers(1, 120), forward=st.booleans())
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_pages_together_are_the_whole_in_order(corpus, limit, forward):
@@ -202,7 +216,8 @@ def test_context_is_of_the_same_stream_only_and_counts_equal_times(telemetry_db)
     assert (before.more, after.more) == (True, False)
 
 
-def test_what_arrives_is_told_once_whatever_its_time(telemetry_db):
+def test_what_arrives_is_told_once_whatever_its_time(telemetry_db, monkeypatch):
+    monkeypatch.setattr(ingest, "SETTLE_NS", 0)  # nobody else writes here, so there is nothing to wait for
     store = telemetry_db.logs
     now, after, seen = store.clock_ns(), store.ingest.written, []
     for batch in range(5):
@@ -219,7 +234,7 @@ def test_what_arrives_is_told_once_whatever_its_time(telemetry_db):
             if not lines:
                 break
     assert sorted(seen) == sorted(f"{batch}-{i}" for batch in range(5) for i in range(7))
-    assert store.arrived(Query(0, now + NS), after=after, limit=3, cost=COST) == ([], after)
+    assert store.arrived(Query(0, now + NS), after=after, limit=3, cost=COST)[0] == []
 
 
 def test_levels_and_times_are_counted_in_steps(telemetry_db):

@@ -9,17 +9,21 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
+import django
 import numpy as np
-from django.conf import settings
 
-from tongchou.core.problems import Problem, StorageFull
-from tongchou.telemetry.backend import Options, Telemetry
-from tongchou.telemetry.ports import Limits
-from tongchou.telemetry.series import Matcher, labels_of
-from tongchou.telemetry.store.embedded import Engine
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tongchou.settings")
+django.setup()  # the store numbers series beside models, which need it
+
+from tongchou.core.problems import Problem, StorageFull  # noqa: E402  # after setup
+from tongchou.telemetry.backend import Options, Telemetry  # noqa: E402  # after setup
+from tongchou.telemetry.ports import Limits  # noqa: E402  # after setup
+from tongchou.telemetry.series import Matcher, labels_of  # noqa: E402  # after setup
+from tongchou.telemetry.store.embedded import Engine  # noqa: E402  # after setup
 
 SERIES = 200
 TEN_MINUTES_MS = 600_000
@@ -27,7 +31,6 @@ EVERY = [Matcher("__name__", "=", "m")]
 
 
 def open_store(folder):
-    settings.configure(USE_I18N=False)
     engine = Engine(Path(folder), read_threads=2)
     return engine, Telemetry(engine, Options(retention_days=3650, flush_seconds=0.05))
 

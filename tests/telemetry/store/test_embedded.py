@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,8 @@ from tests.telemetry.store.own_process import SERIES
 from tongchou.core.problems import Conflict, Invalid, Problem, Unavailable
 from tongchou.telemetry.ports import Limits
 from tongchou.telemetry.series import Matcher, labels_of
-from tongchou.telemetry.store.embedded import Engine, _problem
+from tongchou.telemetry.store.embedded import Engine
+from tongchou.telemetry.store.errors import problem_of
 from tongchou.telemetry.store.tables import Tables, sid_condition
 
 PROGRAM = [sys.executable, "-m", "tests.telemetry.store.own_process"]
@@ -139,6 +141,43 @@ def test_a_query_over_its_time_is_stopped_and_the_thread_serves_the_next(telemet
         assert telemetry_engine.fetch("SELECT 1 AS one").column("one")[0].as_py() == 1
 
 
+def test_parts_that_were_merged_away_go_without_a_crowd_of_threads(telemetry_engine):
+    tables = Tables(telemetry_engine, "test_few_threads", retention_days=3650)
+    tables.create()
+    try:
+        quick = "old_parts_lifetime = 1, cleanup_delay_period = 1, max_cleanup_delay_period = 1"
+        table = f"{tables.database}.series_days"
+        telemetry_engine.execute(f"ALTER TABLE {table} MODIFY SETTING {quick}")
+        for again in ("DETACH", "ATTACH"):  # the cleaner reads its period when it begins
+            telemetry_engine.execute(f"{again} TABLE {table}")
+        day, sid = np.array([20_000], np.int64), np.array([1], np.int64)
+        for _part in range(130):  # from 100 on a pool would be asked
+            tables.insert_days(day, sid)
+        telemetry_engine.execute(f"OPTIMIZE TABLE {table} FINAL")
+        gone = f"SELECT count() AS n FROM system.parts WHERE database = '{tables.database}' AND NOT active"
+        before, deadline = len(list(Path("/proc/self/task").iterdir())), time.monotonic() + 60
+        while telemetry_engine.fetch(gone).to_pylist() != [{"n": 0}] and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert telemetry_engine.fetch(gone).to_pylist() == [{"n": 0}]
+        assert len(list(Path("/proc/self/task").iterdir())) <= before + 10
+    finally:
+        tables.drop()
+
+
+def test_memory_of_great_queries_goes_back_and_queries_go_on(telemetry_engine):
+    def mine():
+        told = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in told if line.startswith("RssAnon"))
+
+    great = "SELECT count() FROM (SELECT number, sum(number) FROM numbers(3000000) GROUP BY number)"
+    for _turn in range(5):
+        assert telemetry_engine.fetch(great).to_pylist() == [{"count()": 3000000}]
+    before = mine()
+    telemetry_engine.give_back()
+    assert before - mine() > 50_000  # kB
+    assert telemetry_engine.fetch("SELECT 1 AS one").to_pylist() == [{"one": 1}]
+
+
 def test_a_query_over_its_memory_is_stopped(telemetry_engine):
     with pytest.raises(Invalid, match="limit_exceeded"):
         telemetry_engine.fetch("SELECT groupArray(number) AS all FROM numbers(50000000)", max_memory_bytes=50_000_000)
@@ -182,7 +221,7 @@ def test_writers_and_readers_in_many_threads_see_their_own_writes(telemetry_db):
 
 
 def test_an_unknown_error_keeps_its_text():
-    assert "Code: 999" in str(_problem("Code: 999. Something new").detail)
+    assert "Code: 999" in str(problem_of("Code: 999. Something new").detail)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "A", "x;DROP", "1a", "a" * 70])

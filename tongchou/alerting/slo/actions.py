@@ -27,7 +27,7 @@ def put_objective(*, actor: Actor, spec: Spec) -> Objective:
     The same objective again changes nothing. Raises Invalid naming the field. Event alerting.objective_changed.
     """
     check(actor, "alerting.edit")
-    _check(spec)
+    check_spec(spec)
     fields = {**asdict(spec), "target": float(spec.target)}
     name = fields.pop("name")
     with transaction.atomic():
@@ -53,7 +53,8 @@ def put_objective(*, actor: Actor, spec: Spec) -> Objective:
     return row
 
 
-def _check(spec: Spec) -> None:
+def check_spec(spec: Spec) -> None:
+    """Raise Invalid for the first field of an objective that will not do."""
     wrong = mistake(spec)
     if wrong is None:
         for name, query in (("error_query", spec.error_query), ("total_query", spec.total_query)):

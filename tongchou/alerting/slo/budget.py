@@ -44,7 +44,9 @@ def known(count: float | None) -> bool:
 
 def budget(target: float, events: float | None, errors: float | None, *, covered: float = 1.0) -> Budget:
     """Return the budget after `errors` of `events`. None (the query gave nothing), or no event at all, is no data."""
-    if events is None or errors is None or not known(events) or not known(errors) or events == 0:
+    if events is None or errors is None or not known(events) or not known(errors):
+        return Budget("no_data", None, None, None, None, None, None, covered)
+    if not allowed_errors(target, events):  # no event, or so little of one that its share is no number any more
         return Budget("no_data", None, None, None, None, None, None, covered)
     # Two counters are scraped at two times, and increase() extrapolates: a little more errors than events can be.
     errors = min(errors, events)
@@ -87,9 +89,10 @@ def burn_down(target: float, slices: Sequence[Slice]) -> list[Point]:
     It begins at 1 less the first slice's share, never rises, and ends where `budget` of the same slices ends.
     """
     events, _errors, _covered = total(slices)
-    if not events:
+    allowed = allowed_errors(target, events or 0.0)
+    if not allowed:
         return [Point(each.at_ms, None) for each in slices]
-    allowed, spent, points = allowed_errors(target, events), 0.0, []
+    spent, points = 0.0, []
     for each in slices:
         there = known(each.events) and known(each.errors)
         if there:

@@ -13,11 +13,13 @@ from django.utils.translation import gettext_lazy as _
 from tongchou.alerting.models import Alert, AlertStateChoice, Objective
 from tongchou.alerting.slo.budget import Budget, Point, Slice, budget, burn_down, total
 from tongchou.alerting.slo.burn import Pair, burn_rate, fires, pairs
+from tongchou.alerting.slo.forecast import Forecast, forecast
 from tongchou.alerting.slo.spec import Spec, over
 from tongchou.core.problems import NotFound
 from tongchou.telemetry.reads import instant_vector, range_matrix
 
 SLICES = 120
+FORECAST_PAIR = 2  # the rate of a forecast is that of the first ticket's long window: a day of 30
 _LEAST_SLICE_SECONDS = 60
 
 
@@ -41,10 +43,15 @@ class Measured:
     budget: Budget
     burns: list[Burn]
     points: list[Point]
+    forecast: Forecast
 
     def as_json(self) -> dict[str, Any]:
         """What an objective's row keeps for lists: all but the points."""
-        return {"budget": asdict(self.budget), "burns": [asdict(each) for each in self.burns]}
+        return {
+            "budget": asdict(self.budget),
+            "burns": [asdict(each) for each in self.burns],
+            "forecast": asdict(self.forecast),
+        }
 
 
 def spec_of(row: Objective) -> Spec:
@@ -78,12 +85,26 @@ def measure(spec: Spec, at: datetime) -> Measured:
     wanted = pairs(spec.window_seconds)
     for seconds in {seconds for pair in wanted for seconds in (pair.long_seconds, pair.short_seconds)}:
         counts[seconds] = _value(spec.total_query, seconds, at), _value(spec.error_query, seconds, at)
+    recent = wanted[FORECAST_PAIR].long_seconds
     return Measured(
         at,
         budget(spec.target, events, errors, covered=covered),
         [_burn(spec, pair, counts) for pair in wanted],
         burn_down(spec.target, slices),
+        forecast(
+            spec.target,
+            slices,
+            slice_seconds(spec.window_seconds),
+            recent=counts[recent],
+            recent_seconds=recent,
+            min_events=spec.min_events,
+        ),
     )
+
+
+def errors_between(spec: Spec, start: datetime, end: datetime) -> float | None:
+    """How many errors were counted from `start` to `end` (a minute at least); None without data."""
+    return _value(spec.error_query, max(_LEAST_SLICE_SECONDS, (end - start).total_seconds()), end)
 
 
 def _burn(spec: Spec, pair: Pair, counts: dict[int, tuple[float | None, float | None]]) -> Burn:

@@ -1,6 +1,7 @@
 """What every shop process has: its settings, an HTTP port with /metrics and /healthz, RED metrics, a JSON log.
 
-A process sheds load instead of queueing without end: at most LIMIT requests run, at most QUEUE wait, the rest get 503.
+A process sheds load instead of queueing without end: at most LIMIT requests run, at most QUEUE wait (a service may set
+less), the rest get 503.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from tongchou.demo.shop.metrics import CONTENT_TYPE, Registry, add_process_metri
 LIMIT = 64
 QUEUE = 256
 LOG_BYTES = 8_000_000
+LEAK_LIMIT_BYTES = 400_000_000  # a leak stops growing here: the fault is for the shop, not for the machine it runs on
 _QUIET = ("/metrics", "/healthz", "/role", "/replicate", "/switches")  # neither limited nor counted as work
 
 
@@ -50,8 +52,9 @@ class Settings:
         return cls(**json.loads(path.read_text(encoding="utf-8")))
 
     def others(self, service: str) -> list[str]:
-        """Addresses of the service's processes."""
-        return list(self.peers.get(service, {}).values())
+        """Addresses of the service's processes; where a load balancer stands before it, the balancer's alone."""
+        through = self.options.get("through", {}).get(service)
+        return [str(through)] if through else list(self.peers.get(service, {}).values())
 
 
 class Log:
@@ -108,7 +111,7 @@ class Frame:
         self.closing: list[Callable[[], None]] = []
         self.switches: dict[str, float] = dict(settings.switches)
         self._leaked: list[bytes] = []
-        self._slots = asyncio.Semaphore(LIMIT)
+        self._slots, self._queue = asyncio.Semaphore(LIMIT), QUEUE
         self._running = 0
         self._waiting = 0
         self._define_metrics()
@@ -126,7 +129,8 @@ class Frame:
         self._seconds = registry.histogram("http_request_duration_seconds", "Time to answer.", ("method", "route"))
         in_flight = registry.gauge("http_requests_in_flight", "Requests being worked on.")
         queued = registry.gauge("http_requests_queued", "Requests waiting for a free slot.")
-        registry.gauge("http_requests_limit", "Requests worked on at once at most.").set(LIMIT)
+        self._limit = registry.gauge("http_requests_limit", "Requests worked on at once at most.")
+        self._limit.set(LIMIT)
         self._calls = registry.counter("http_client_requests_total", "Calls to other services.", ("peer", "code"))
         self._call_seconds = registry.histogram("http_client_request_duration_seconds", "Time of calls.", ("peer",))
 
@@ -135,6 +139,11 @@ class Frame:
             queued.set(self._waiting)
 
         registry.before.append(refresh)
+
+    def limit(self, requests: int, waiting: int) -> None:
+        """Work on so many requests at once at most, let so many wait; before the first request."""
+        self._slots, self._queue = asyncio.Semaphore(requests), waiting
+        self._limit.set(requests)
 
     def route(self, method: str, path: str, handler: Handler) -> None:
         """Answer `method path` with `handler`; a path ending in /* takes one more segment."""
@@ -171,7 +180,7 @@ class Frame:
             return problem(404, f"nothing at {request.method} {request.path}")
         if name in _QUIET:
             return await handler(request)
-        if self._waiting >= QUEUE:
+        if self._waiting >= self._queue:
             self._requests.add(1, request.method, name, "503")
             return problem(503, "too many requests are waiting")
         start = time.perf_counter()
@@ -201,8 +210,12 @@ class Frame:
         if delay := self.switches.get("delay_seconds", 0.0):
             await asyncio.sleep(delay)
         if leak := int(self.switches.get("leak_bytes_per_request", 0)):
-            self._leaked.append(os.urandom(leak))
+            self._leak(leak)
         return await handler(request)
+
+    def _leak(self, size_bytes: int) -> None:
+        if (len(self._leaked) + 1) * size_bytes <= LEAK_LIMIT_BYTES:
+            self._leaked.append(b"\x01" * size_bytes)  # not zeros: pages of zeros need not be resident
 
     def _match(self, request: Request) -> tuple[str, Handler | None]:
         exact = self.routes.get((request.method, request.path))

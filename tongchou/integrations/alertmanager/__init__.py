@@ -1,4 +1,4 @@
-"""Alertmanager's v2 API for silences, so that its clients (amtool, Grafana, Karma) can make and end them.
+"""Alertmanager's v2 API, so that its clients (amtool, Grafana, Karma) see what fires and make and end silences.
 
 It must not decide anything: it reads and writes through alerting.
 """

@@ -4,6 +4,6 @@ from tongchou.core.registry import Integration
 
 INTEGRATION = Integration(
     name="alertmanager",
-    title="Alertmanager API (silences)",
+    title="Alertmanager API (alerts, silences)",
     urls=("alertmanager/api/v2/", "tongchou.integrations.alertmanager.urls"),
 )

@@ -7,9 +7,9 @@ string, as Alertmanager's clients expect.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Concatenate, ParamSpec
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -17,16 +17,15 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
-from django.views.decorators.csrf import csrf_exempt
 
 from tongchou.alerting import matchers as matching
 from tongchou.alerting import silences
 from tongchou.alerting.models import Silence, SilenceState
 from tongchou.core.access import Actor, check_anywhere
-from tongchou.core.problems import BadRequest, Conflict, NotSignedIn, Problem, TooLarge
+from tongchou.core.problems import BadRequest, Conflict, TooLarge
+from tongchou.integrations.alertmanager.answer import api, not_allowed, text_of
 from tongchou.telemetry.series import Matcher, MatchOp
 
-P = ParamSpec("P")
 MAX_BODY_BYTES = 256 * 1024
 MAX_LISTED = 5000
 _OPS: dict[tuple[bool, bool], MatchOp] = {
@@ -35,43 +34,17 @@ _OPS: dict[tuple[bool, bool], MatchOp] = {
     (True, True): "=~",
     (True, False): "!~",
 }
-View = Callable[Concatenate[HttpRequest, Actor, P], HttpResponse]
 
 
-def _api(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    @csrf_exempt  # only bearer tokens are let through, and a forged request cannot carry one
-    def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        try:
-            actor: Actor = request.actor  # type: ignore[attr-defined]  # set by actor_middleware
-            if actor.kind == "nobody":
-                raise NotSignedIn("alerting.not_signed_in", _("Send an API token."))
-            if actor.kind != "token" and request.method not in ("GET", "HEAD"):
-                raise NotSignedIn("alerting.token_only", _("Send an API token."))
-            return view(request, actor, *args, **kwargs)
-        except Problem as problem:
-            return JsonResponse(str(problem.detail), status=_status(problem), safe=False)
-
-    return wrapped
-
-
-def _status(problem: Problem) -> int:
-    # Alertmanager answers 400 to what it cannot take.
-    return 400 if problem.status == 422 else problem.status
-
-
-def _not_allowed(allow: str) -> HttpResponse:
-    return JsonResponse(f"{allow} only", status=405, safe=False, headers={"Allow": allow})
-
-
-@_api
+@api
 def many(request: HttpRequest, actor: Actor) -> HttpResponse:
     """List silences (with ``filter``), or create or change one."""
     if request.method == "POST":
         return JsonResponse({"silenceID": str(_post(actor, _body(request)).pk)})
     if request.method not in ("GET", "HEAD"):
-        return _not_allowed("GET, POST")
+        return not_allowed("GET, POST")
     check_anywhere(actor, "alerting.view")
-    wanted = [each for text in request.GET.getlist("filter") for each in matching.parse(text)]
+    wanted = [each for text in request.GET.getlist("filter") for each in matching.parse_filter(text)]
     now = timezone.now()
     rows = [row for row in silences.silences(now=now)[:MAX_LISTED] if _filtered(row, wanted)]
     return JsonResponse([_silence(row, now) for row in rows], safe=False)
@@ -83,7 +56,7 @@ def _filtered(row: Silence, wanted: list[Matcher]) -> bool:
     return matching.matches(wanted, own)
 
 
-@_api
+@api
 def one(request: HttpRequest, actor: Actor, silence_id: str) -> HttpResponse:
     """One silence; DELETE ends it."""
     try:
@@ -94,7 +67,7 @@ def one(request: HttpRequest, actor: Actor, silence_id: str) -> HttpResponse:
         silences.expire_silence(actor=actor, silence_id=key)
         return HttpResponse(status=200)
     if request.method not in ("GET", "HEAD"):
-        return _not_allowed("GET, DELETE")
+        return not_allowed("GET, DELETE")
     check_anywhere(actor, "alerting.view")
     row = Silence.objects.filter(pk=key).first()
     if row is None:
@@ -106,11 +79,11 @@ def _silence(row: Silence, now: datetime) -> dict[str, Any]:
     return {
         "id": str(row.pk),
         "status": {"state": str(row.state_at(now))},
-        "updatedAt": _text(row.updated_at),
+        "updatedAt": text_of(row.updated_at),
         "comment": row.comment,
         "createdBy": row.created_by_name,
-        "startsAt": _text(row.starts_at),
-        "endsAt": _text(row.ends_at),
+        "startsAt": text_of(row.starts_at),
+        "endsAt": text_of(row.ends_at),
         "matchers": [
             {
                 "name": each["name"],
@@ -121,10 +94,6 @@ def _silence(row: Silence, now: datetime) -> dict[str, Any]:
             for each in row.matchers
         ],
     }
-
-
-def _text(at: datetime) -> str:
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _body(request: HttpRequest) -> Mapping[str, Any]:

@@ -1,5 +1,10 @@
-"""Declares this host as a source of the inventory."""
+"""Declares this host as a source of the inventory, and its checks."""
 
 from tongchou.core.registry import Integration
 
-INTEGRATION = Integration(name="host", title="This host", ports=("tongchou.integrations.host.source:SOURCE",))
+INTEGRATION = Integration(
+    name="host",
+    title="This host",
+    app="tongchou.integrations.host",
+    ports=("tongchou.integrations.host.source:SOURCE",),
+)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from tongchou.core.http import Failed, Refused, Response, fetch
 from tongchou.runbooks import template
-from tongchou.runbooks.ports import Context, StepCall, StepResult
+from tongchou.runbooks.definition import REPEATABLE_METHODS
+from tongchou.runbooks.ports import Context, Field, StepCall, StepResult
 from tongchou.runbooks.reasons import Reason
 
 # reasons after which the request cannot have had an effect; after any other it may have
@@ -22,6 +23,15 @@ class HttpStep:
     """Satisfies runbooks.Runner."""
 
     kind = "http"
+    fields: ClassVar[Mapping[str, Field]] = {}  # the room reads the keys of this kind itself
+
+    def alters(self, step: Mapping[str, Any]) -> bool:
+        """Every method but GET and HEAD may."""
+        return step.get("method", "GET") not in SAFE
+
+    def repeatable(self, step: Mapping[str, Any]) -> bool:
+        """What the method promises, unless the step says so itself."""
+        return bool(step.get("idempotent", step.get("method", "GET") in REPEATABLE_METHODS))
 
     def validate(self, kind: str, step: Mapping[str, Any]) -> Sequence[str]:
         """Say what is wrong with a resolved step; the address is judged when it is resolved, at the request itself."""

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from tongchou.telemetry.logs.query import And, BadQuery, Node, Not, Pattern, Phrase, checked, joined
 from tongchou.telemetry.series import Matcher, MatchOp
 from tongchou.wire.loki import unquote
-from tongchou.wire.remote_write import MalformedError
+from tongchou.wire.protobuf import MalformedError
 
 _SPACE = re.compile(r"\s*")
 _STRING = r'"(?:[^"\\\n]|\\.)*"|`[^`]*`'

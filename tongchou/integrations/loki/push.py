@@ -22,7 +22,7 @@ from tongchou.telemetry.admit import MAX_BODY_BYTES
 from tongchou.telemetry.log_actions import refusal, write
 from tongchou.wire.log_stream import Entry, Label, Stream
 from tongchou.wire.loki import decode
-from tongchou.wire.remote_write import MalformedError, read_varint
+from tongchou.wire.protobuf import MalformedError, read_varint
 
 PROTOBUF = ("", "application/x-protobuf")
 

@@ -28,16 +28,20 @@ DEFAULT_SPAN_NS = 3600 * NS
 DEFAULT_LINES = 100
 
 
+def _check_reader(request: HttpRequest) -> None:
+    actor: Actor = request.actor  # type: ignore[attr-defined]  # set by actor_middleware
+    if actor.kind == "nobody":
+        raise NotSignedIn("telemetry.not_signed_in", _("Sign in, or send an API token."))
+    check(actor, "telemetry.view")
+
+
 def _api(view: Callable[Concatenate[HttpRequest, P], Any]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
     """Check the reader, run the view, wrap the answer in Loki's envelope."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         try:
-            actor: Actor = request.actor  # type: ignore[attr-defined]  # set by actor_middleware
-            if actor.kind == "nobody":
-                raise NotSignedIn("telemetry.not_signed_in", _("Sign in, or send an API token."))
-            check(actor, "telemetry.view")
+            _check_reader(request)
             return JsonResponse({"status": "success", "data": view(request, *args, **kwargs)})
         except Problem as problem:
             return problem_json(problem)
@@ -127,4 +131,8 @@ def series(request: HttpRequest) -> list[dict[str, str]]:
 @require_GET
 def build_info(request: HttpRequest) -> HttpResponse:
     """What Grafana asks to know what it talks to."""
+    try:
+        _check_reader(request)
+    except Problem as problem:
+        return problem_json(problem)
     return JsonResponse({"version": __version__, "revision": "", "branch": "", "goVersion": ""})

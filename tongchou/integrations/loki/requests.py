@@ -11,7 +11,7 @@ from tongchou.core.access import Actor, check
 from tongchou.core.problems import BadRequest, NotSignedIn, TooLarge, UnsupportedMedia
 from tongchou.telemetry.admit import MAX_BODY_BYTES
 from tongchou.wire.gzip_body import OverLimitError, ungzip
-from tongchou.wire.remote_write import MalformedError
+from tongchou.wire.protobuf import MalformedError
 
 MAX_COMPRESSED_BYTES = 16 * 1024 * 1024
 

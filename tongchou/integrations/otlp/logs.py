@@ -21,7 +21,7 @@ from tongchou.telemetry.backend import backend
 from tongchou.telemetry.log_actions import Written, reasons, write
 from tongchou.wire.log_stream import Stream
 from tongchou.wire.otlp_logs import decode, decode_json, encode_response, encode_status
-from tongchou.wire.remote_write import MalformedError
+from tongchou.wire.protobuf import MalformedError
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 

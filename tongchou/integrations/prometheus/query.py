@@ -21,12 +21,13 @@ from tongchou.core.access import Actor, check
 from tongchou.core.problems import BadRequest, NotSignedIn, Problem
 from tongchou.integrations.prometheus import answer
 from tongchou.integrations.prometheus.parameters import duration_ms, time_ms
+from tongchou.telemetry import target_snapshot
 from tongchou.telemetry.backend import backend, default_limits
 from tongchou.telemetry.ports import Limits
 from tongchou.telemetry.promql.evaluate import instant, range_
 from tongchou.telemetry.promql.parse import Selector, format_query, parse
 from tongchou.telemetry.series import Matcher
-from tongchou.telemetry.target_health import TargetHealth, known_metadata, target_health
+from tongchou.telemetry.target_health import TargetHealth
 
 P = ParamSpec("P")
 DEFAULT_SPAN_MS = 6 * 3600 * 1000
@@ -192,7 +193,7 @@ def series(request: HttpRequest) -> bytes:
 def metadata(request: HttpRequest) -> bytes:
     """List what scraped metrics say about themselves."""
     wanted = _get(request, "metric")
-    known = known_metadata()
+    known = target_snapshot.metadata()
     names = [wanted] if wanted else sorted(known)
     count, _warnings = _cut(request, len(names))
     found = {
@@ -207,7 +208,7 @@ def metadata(request: HttpRequest) -> bytes:
 def targets(request: HttpRequest) -> bytes:
     """List the scraped targets and how the last scrape of each went."""
     wanted = _get(request, "state")
-    active = [_target(each) for each in target_health()] if wanted in ("", "any", "active") else []
+    active = [_target(each) for each in target_snapshot.targets()] if wanted in ("", "any", "active") else []
     return answer.success(_encode({"activeTargets": active, "droppedTargets": [], "droppedTargetCounts": {}}))
 
 

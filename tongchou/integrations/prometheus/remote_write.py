@@ -19,7 +19,7 @@ from tongchou.core.problems import BadRequest, NotSignedIn, Problem, TooLarge, U
 from tongchou.middleware import problem_json
 from tongchou.telemetry.actions import refusal, write_request
 from tongchou.telemetry.admit import MAX_BODY_BYTES
-from tongchou.wire.remote_write import MalformedError, read_varint
+from tongchou.wire.protobuf import MalformedError, read_varint
 
 MAX_COMPRESSED_BYTES = 16 * 1024 * 1024
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import smtplib
 import socket
@@ -10,14 +9,16 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping
+from email.message import EmailMessage
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.alerting.ports import Message, Outcome
 from tongchou.core import http
+from tongchou.core.inbox_mail import Letter
 from tongchou.core.problems import Invalid, Text
-from tongchou.integrations.smtp.compose import compose, one_line
+from tongchou.integrations.smtp.compose import compose, compose_letter, one_line
 
 DEFAULT_TIMEOUT_SECONDS = 15.0
 MAX_TIMEOUT_SECONDS = 40.0
@@ -98,6 +99,10 @@ class SmtpChannel:
             "timeout_seconds": float(timeout),
         }
 
+    def shown(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """All of them: the password is no setting."""
+        return dict(settings)
+
     def secret_help(self) -> Text | None:
         """What the secret is for."""
         return _("The password of the username at the mail server.")
@@ -106,6 +111,17 @@ class SmtpChannel:
         """One mail to all recipients; refused by some of them is delivered, and said so."""
         seconds = float(settings.get("timeout_seconds", DEFAULT_TIMEOUT_SECONDS))
         mail = compose(message, sender=settings["from"], to=settings["to"], language=settings["language"])
+        return self._send(settings, secret, mail, seconds)
+
+    def mail(self, settings: Mapping[str, Any], secret: str | None, letter: Letter) -> Outcome:
+        """One mail to the letter's person, whoever the channel otherwise writes to."""
+        if not _text_like(_ADDRESS, letter.to):
+            return Outcome(False, "not a mail address", retry=False)
+        seconds = float(settings.get("timeout_seconds", DEFAULT_TIMEOUT_SECONDS))
+        mail = compose_letter(letter, sender=settings["from"])
+        return self._send({**settings, "to": [letter.to]}, secret, mail, seconds)
+
+    def _send(self, settings: Mapping[str, Any], secret: str | None, mail: EmailMessage, seconds: float) -> Outcome:
         if settings["username"] and not secret:
             return Outcome(False, "no password is set for the username", retry=False)
         try:
@@ -143,15 +159,15 @@ class _Guarded:
         self.socket: socket.socket | None = None
 
     def connect(self, host: str, port: int) -> socket.socket:
+        try:
+            found = http.permitted(host, port)
+        except http.HttpError as error:
+            raise OSError(error.detail) from error
         left = max(0.1, self.deadline - time.monotonic())
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        for _family, _type, _proto, _name, address in found:
-            if why := http.refusal(host, ipaddress.ip_address(str(address[0]).partition("%")[0])):
-                raise OSError(why)
         failed: OSError = OSError(f"{host} has no address")
-        for _family, _type, _proto, _name, address in found:
+        for address in found:
             try:
-                self.socket = socket.create_connection((str(address[0]), port), left / len(found))
+                self.socket = socket.create_connection((address, port), left / len(found))
             except OSError as error:
                 failed = error
                 continue

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, override
 
 from tongchou.alerting.ports import AlertMessage, Message
+from tongchou.core.inbox_mail import Letter
 
 MAX_SUBJECT = 200
 MAX_LISTED = 50
@@ -46,6 +47,34 @@ def compose(message: Message, *, sender: str, to: Sequence[str], language: str) 
         mail["Auto-Submitted"] = "auto-generated"
         mail.set_content(_text(message))
         mail.add_alternative(_html(message, language), subtype="html")
+    return mail
+
+
+def compose_letter(letter: Letter, *, sender: str) -> EmailMessage:
+    """The mail of a letter: text and HTML; nothing in it is loaded from anywhere."""
+    domain = sender.rpartition("@")[2]
+    mail = EmailMessage(policy=SMTP)
+    with override(letter.language):
+        mail["Subject"] = one_line(letter.subject)[:MAX_SUBJECT]
+        mail["From"] = Address(display_name="Tongchou", addr_spec=sender)
+        mail["To"] = [Address(addr_spec=letter.to)]
+        mail["Date"] = format_datetime(timezone.now())
+        mail["Message-ID"] = f"<{letter.id}@{domain}>"
+        mail["Auto-Submitted"] = "auto-generated"
+        text = [f"{one_line(line)}\n  {url}\n" for line, url in letter.lines]
+        mail.set_content("\n".join([*text, f"{letter.footer[0]}: {letter.footer[1]}", ""]))
+        rows = format_html_join(
+            "", '<li style="margin-bottom:8px"><a href="{}">{}</a></li>', [(u, t) for t, u in letter.lines]
+        )
+        html = format_html(
+            '<!doctype html><html lang="{}"><body style="font-family:sans-serif;font-size:14px"><ul>{}</ul>'
+            '<p><a href="{}">{}</a></p></body></html>',
+            letter.language,
+            rows,
+            letter.footer[1],
+            letter.footer[0],
+        )
+        mail.add_alternative(html, subtype="html")
     return mail
 
 

@@ -4,6 +4,9 @@ A file is known by device, inode and a hash of its first bytes: a rotation chang
 file has other first bytes even when it was given the same inode. Before a part is written, its bounds are put down;
 after a kill the same part is written again with the same token, which the store drops when it had it: so a line is
 neither lost nor repeated.
+
+With a pattern for the first line of an entry (`multiline_start`), the lines up to the next first line are one entry, as
+in a stack trace. The last entry of a file waits for its successor, or until nothing was written for `QUIET_NS`.
 """
 
 from __future__ import annotations
@@ -18,13 +21,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import re2
+
 from tongchou.wire.log_stream import Entry, Stream
 
 PART_BYTES = 1_000_000
 HEAD_BYTES = 256
 MAX_PLACES = 2_000
+QUIET_NS = 2_000_000_000
 MAX_LINE_BYTES = 250_000  # a longer line is cut into parts of this length
 
+Begins = Callable[[bytes], bool]
 Write = Callable[[list[Stream], str], None]
 
 
@@ -71,7 +78,7 @@ class Follower:
                     continue
                 labels = {"filename": str(each["path"]), **each.get("labels", {})}
                 try:
-                    count, place = self._follow(name, labels)
+                    count, place = self._follow(name, labels, first_line(each.get("multiline_start", "")))
                 except (FileNotFoundError, PermissionError, IsADirectoryError):
                     continue
                 written += count
@@ -82,7 +89,7 @@ class Follower:
             self._save()
         return written
 
-    def _follow(self, name: str, labels: Mapping[str, str]) -> tuple[int, Place]:
+    def _follow(self, name: str, labels: Mapping[str, str], begins: Begins | None) -> tuple[int, Place]:
         written = 0
         with open(name, "rb", buffering=0) as file:  # noqa: PTH123  # Path.open would do the same
             place = self._place(file.fileno())
@@ -90,7 +97,7 @@ class Follower:
                 size = os.fstat(file.fileno()).st_size
                 if size < place.start:  # truncated in place: what is there now is new
                     place.start = place.end = 0
-                lines = self._part(file.fileno(), place)
+                lines = self._part(file.fileno(), place, begins)
                 if not lines:
                     return written, place
                 token = f"tail:{place.device}:{place.inode}:{place.head}:{place.start}-{place.end}:{place.at_ns}"
@@ -115,8 +122,8 @@ class Follower:
         self._places.append(place)
         return place
 
-    def _part(self, number: int, place: Place) -> list[bytes]:
-        """The next whole lines; puts their bounds down first, unless they were put down before a kill."""
+    def _part(self, number: int, place: Place, begins: Begins | None) -> list[bytes]:
+        """The next whole entries; puts their bounds down first, unless they were put down before a kill."""
         if place.end > place.start:
             raw = os.pread(number, place.end - place.start, place.start)
         else:
@@ -124,16 +131,51 @@ class Follower:
             end = raw.rfind(b"\n") + 1
             if not end and len(raw) == PART_BYTES:
                 end = len(raw)  # one line longer than a part
+            if begins is not None and self._clock_ns() - os.fstat(number).st_mtime_ns < QUIET_NS:
+                whole = last_begin(raw[:end], begins)
+                end = end if not whole and len(raw) == PART_BYTES else whole  # an entry longer than a part is cut
             if not end:
                 return []
             raw = raw[:end]
             place.end, place.at_ns = place.start + end, self._clock_ns()
             self._save()
         lines = []
-        for line in raw.removesuffix(b"\n").split(b"\n"):
-            text = line.removesuffix(b"\r")
+        for text in entries_of(raw, begins):
             lines += [text[i : i + MAX_LINE_BYTES] for i in range(0, len(text), MAX_LINE_BYTES)] or [b""]
         return lines
+
+
+def first_line(pattern: str) -> Begins | None:
+    """The test whether a line is the first of an entry; None when every line is one. Raises re2.error."""
+    if not pattern:
+        return None
+    options = re2.Options()
+    options.log_errors = False
+    found = re2.compile(pattern, options)
+    return lambda line: found.match(line.decode(errors="replace")) is not None
+
+
+def last_begin(raw: bytes, begins: Begins) -> int:
+    """The position of the last entry in whole lines: what stands before it is complete."""
+    at, found = 0, 0
+    for line in raw.removesuffix(b"\n").split(b"\n"):
+        if begins(line):
+            found = at
+        at += len(line) + 1
+    return found
+
+
+def entries_of(raw: bytes, begins: Begins | None) -> list[bytes]:
+    """Whole lines as entries, without their line ends; lines before the first beginning are an entry of their own."""
+    lines = [line.removesuffix(b"\r") for line in raw.removesuffix(b"\n").split(b"\n")]
+    if begins is None:
+        return lines
+    entries: list[list[bytes]] = []
+    for line in lines:
+        if not entries or begins(line):
+            entries.append([])
+        entries[-1].append(line)
+    return [b"\n".join(each) for each in entries]
 
 
 def _digest(head: bytes) -> str:

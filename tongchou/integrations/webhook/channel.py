@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from tongchou.alerting.ports import Message, Outcome
 from tongchou.core import http
 from tongchou.core.problems import Invalid, Text
+from tongchou.integrations.webhook import mask
 from tongchou.integrations.webhook.body import encode
 from tongchou.integrations.webhook.sign import headers
 
@@ -40,7 +41,8 @@ class WebhookChannel:
             )
         url = settings.get("url")
         parts = urlsplit(url) if isinstance(url, str) else None
-        if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or len(str(url)) > 2000:
+        fits = parts is not None and parts.scheme in ("http", "https") and parts.hostname and len(str(url)) <= 2000
+        if not fits or mask.MASK in str(url):  # a masked address that was changed: its key is not known any more
             raise Invalid(
                 "channel.url",
                 _("A webhook needs an http or https URL."),
@@ -57,6 +59,10 @@ class WebhookChannel:
                 value=timeout,
             )
         return {"url": url, "timeout_seconds": float(timeout), "headers": _headers(settings.get("headers", {}))}
+
+    def shown(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """With the keys in the address and in headers masked."""
+        return mask.settings(settings)
 
     def secret_help(self) -> Text | None:
         """What the secret is for."""
@@ -83,12 +89,13 @@ class WebhookChannel:
                 max_bytes=MAX_ANSWER_BYTES,
             )
         except http.HttpError as error:
-            return Outcome(False, f"{error.reason}: {error.detail}")
+            return Outcome(False, mask.text(f"{error.reason}: {error.detail}", settings["url"]))
         if 200 <= answer.status < 300:
             return Outcome(True, f"HTTP {answer.status}")
-        said = answer.body[:200].decode("utf-8", errors="replace").strip()
+        known = [secret, *settings.get("headers", {}).values()]
+        said = mask.words(answer.body.decode("utf-8", errors="replace").strip(), known)[:200]
         retry = answer.status >= 500 or answer.status in (408, 409, 425, 429)
-        return Outcome(False, f"HTTP {answer.status} {said}".strip(), retry=retry)
+        return Outcome(False, mask.text(f"HTTP {answer.status} {said}".strip(), settings["url"]), retry=retry)
 
 
 def _headers(given: object) -> dict[str, str]:

@@ -91,8 +91,22 @@ def _word(text: str) -> str:
     return _contains(text.split("*"))
 
 
+def escaped(text: str) -> str:
+    r"""Text as JSON writers put it that keep to ASCII, with its letters in lower case: 订 is \u8ba2."""
+    units = text.encode("utf-16-be", "surrogatepass")
+    codes = [int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2)]
+    return "".join(chr(code) if code < 0x80 else f"\\u{code:04x}" for code in codes)
+
+
 def _contains(parts: Sequence[str]) -> str:
-    return f"lower(body) LIKE {literal('%' + like([lowered(part) for part in parts]) + '%')}"
+    wanted = [lowered(part) for part in parts]
+    tests = [f"lower(body) LIKE {literal('%' + like(each) + '%')}" for each in _spellings(wanted)]
+    return tests[0] if len(tests) == 1 else f"({' OR '.join(tests)})"
+
+
+def _spellings(parts: Sequence[str]) -> list[Sequence[str]]:
+    """The parts as they are and, when they are not all ASCII, as JSON's escapes: many writers write nothing else."""
+    return [parts] if all(part.isascii() for part in parts) else [parts, [escaped(part) for part in parts]]
 
 
 def _in_json(name: str, tests: Callable[[str], list[str]], first: str = "") -> str:

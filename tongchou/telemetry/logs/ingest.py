@@ -18,10 +18,11 @@ from django.utils.translation import gettext_lazy as _
 
 from tongchou.core.problems import Problem, TooMany, Unavailable
 from tongchou.telemetry.logs.encode import Rows
-from tongchou.telemetry.store.log_tables import LogTables
+from tongchou.telemetry.store.log_tables import NS, LogTables
 
 MAX_WAITING_BYTES = 128 * 1024 * 1024
 MAX_INSERT_BYTES = 32 * 1024 * 1024
+SETTLE_NS = 5 * NS
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,15 @@ class LogIngest:
         self.counts = Counts()
         self._thread = threading.Thread(target=self._run, name="log-ingest", daemon=True)
         self._thread.start()
+
+    @property
+    def readable(self) -> int:
+        """The place up to which every line can be read that will ever be: what comes later has a greater one.
+
+        Where several processes write, that of SETTLE_NS ago: an insert that takes longer than this is missed by
+        those who ask for what arrived, not by searches.
+        """
+        return self._clock_ns() - SETTLE_NS if self._tables.engine.shared else self.written
 
     def submit(self, rows: Rows, *, token: str = "") -> Future[None]:
         """Queue rows; the future is done when they are on disk, or carries the Problem why they are not.

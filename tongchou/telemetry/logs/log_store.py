@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from tongchou.core.problems import Invalid, NotFound, Problem, Unavailable
 from tongchou.telemetry.logs.condition import condition, label_condition, literal
 from tongchou.telemetry.logs.encode import Rows, encode
+from tongchou.telemetry.logs.facets import Facet, facets
 from tongchou.telemetry.logs.ingest import LogIngest
 from tongchou.telemetry.logs.query import EVERYTHING, Node
 from tongchou.telemetry.series import Matcher
@@ -22,6 +23,7 @@ from tongchou.wire.log_stream import Stream
 MAX_LINES = 5_000
 MAX_CONTEXT_LINES = 500
 MAX_STEPS = 2_000
+FACET_LINES = 1_000
 SHOWN_BYTES = 16 * 1024  # of one line in a list; the whole line is read by its id
 MAX_VALUES = 1_000
 CONTEXT_SPAN_NS = 24 * 3600 * NS
@@ -70,6 +72,15 @@ class Histogram:
         return sum(sum(row) for row in self.counts.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """`labels` were counted on every line, `fields` on the newest `sampled` ones."""
+
+    labels: list[Facet]
+    fields: list[Facet]
+    sampled: int
+
+
 def line_id(line: StoredLine) -> str:
     """The name of a line: its time in ns and its place in the order of arrival."""
     return f"{line.ts_ns}-{line.seq}"
@@ -114,7 +125,14 @@ class LogStore:
         return rows, self.ingest.submit(rows, token=token)
 
     def search(
-        self, query: Query, *, limit: int, cost: Cost, cursor: tuple[int, int] | None = None, forward: bool = False
+        self,
+        query: Query,
+        *,
+        limit: int,
+        cost: Cost,
+        cursor: tuple[int, int] | None = None,
+        forward: bool = False,
+        body_bytes: int = SHOWN_BYTES,
     ) -> Page:
         """The newest lines first (`forward`: the oldest first), from beyond `cursor` on."""
         if not 1 <= limit <= MAX_LINES:
@@ -131,7 +149,7 @@ class LogStore:
             where += f" AND {_at(sign + '=', at)} AND ({_at(sign, at)} OR seq {sign} {place:d})"
         order = "ts, seq" if forward else "ts DESC, seq DESC"
         with _limits():
-            lines = self.tables.lines(where, order=order, limit=limit + 1, body_bytes=SHOWN_BYTES, cost=cost)
+            lines = self.tables.lines(where, order=order, limit=limit + 1, body_bytes=body_bytes, cost=cost)
         return Page(lines[:limit], len(lines) > limit)
 
     def histogram(self, query: Query, *, step_ns: int, cost: Cost) -> Histogram:
@@ -152,6 +170,18 @@ class LogStore:
             if 0 <= step < steps:
                 row[step] += lines
         return Histogram(query.start_ns, step_ns, steps, counts)
+
+    def facets(self, query: Query, *, cost: Cost, top: int = 10) -> Facets:
+        """The values of labels on all lines of a search, and of fields on its newest ``FACET_LINES``."""
+        labels: dict[str, tuple[list[tuple[str, int]], int]] = {}
+        with _limits():
+            for name, value, lines, distinct in self.tables.top_values(query.where(), top=top, cost=cost):
+                labels.setdefault(name, ([], distinct))[0].append((value, lines))
+        newest = self.search(query, limit=FACET_LINES, cost=cost).lines
+        fields = [each for each in facets((line.fields, line.body) for line in newest) if each.name not in labels]
+        first = [name for name in ("level", "service") if name in labels]
+        order = [*first, *sorted(labels.keys() - set(first))]
+        return Facets([Facet(name, *labels[name]) for name in order], fields, len(newest))
 
     def line(self, at_ns: int, place: int, *, cost: Cost) -> StoredLine:
         """One line, whole. Raises NotFound."""
@@ -184,7 +214,7 @@ class LogStore:
 
         Nothing is skipped: places grow in the order in which lines become readable.
         """
-        upto = self.ingest.written
+        upto = self.ingest.readable
         where = f"seq > {after:d} AND seq <= {upto:d} AND {query.where()}"
         with _limits():
             lines = self.tables.lines(where, order="seq", limit=limit + 1, body_bytes=SHOWN_BYTES, cost=cost)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from tongchou.telemetry.meters import QUERIES
 from tongchou.telemetry.ports import Backend, Limits
 from tongchou.telemetry.promql import functions, labelling, over_time, rates
 from tongchou.telemetry.promql.aggregate import aggregate
@@ -44,6 +45,7 @@ from tongchou.telemetry.series import Float64s, Int64s, Labels, Matcher, SeriesB
 MAX_STEPS_SETTING = "TONGCHOU_TELEMETRY_MAX_QUERY_STEPS"
 
 
+@QUERIES.time("instant")
 def instant(
     query: str | Node,
     at_ms: int,
@@ -77,6 +79,7 @@ def instant(
     return _answer(ctx, "scalar", Vector.single(value, np.ones(1, np.bool_)), times)
 
 
+@QUERIES.time("range")
 def range_(
     query: str | Node,
     start_ms: int,

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import promql_parser
 
 from tongchou.telemetry.promql.errors import parse_error
-from tongchou.telemetry.promql.places import argument_places, complexity
+from tongchou.telemetry.promql.places import argument_places, complexity, error_place
 from tongchou.telemetry.series import Matcher, MatchOp, full_match
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -144,7 +144,8 @@ def parse(query: str) -> Node:
         tree = promql_parser.parse(query)
     except ValueError as error:
         found = _POSITION.search(str(error))
-        raise parse_error(query, str(error), int(found.group(1)) if found else None) from error
+        place = int(found.group(1)) if found else error_place(query, str(error))
+        raise parse_error(query, str(error), place) from error
     return _node(tree, iter(argument_places(query)))
 
 

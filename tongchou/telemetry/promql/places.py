@@ -91,6 +91,27 @@ def complexity(query: str) -> tuple[int, int]:
     return deepest, operators
 
 
+_NAMED = re.compile(r"function '(\w+)'|aggregation '?(\w+)'?")
+
+
+def error_place(query: str, message: str) -> int | None:
+    """Where a mistake is that the parser reports without its position: a bracket left open, or the function it names.
+
+    0-based, in characters; None when the message does not tell.
+    """
+    if "unclosed" in message or "unexpected end" in message:
+        opened: list[int] = []
+        for found in _TOKEN.finditer(query):
+            if found.lastgroup == "open":
+                opened.append(found.start())
+            elif found.lastgroup == "close" and opened:
+                opened.pop()
+        return opened[-1] if opened else len(query)
+    named = _NAMED.search(message)
+    call = re.search(rf"\b{named[1] or named[2]}\s*\(", query) if named else None
+    return call.start() if call else None
+
+
 def _word(scan: _Scan, query: str, found: re.Match[str]) -> None:
     word = found.group().lower()
     if word in _LABEL_LISTS:

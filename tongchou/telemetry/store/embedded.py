@@ -12,7 +12,6 @@ from __future__ import annotations
 import atexit
 import fcntl
 import os
-import re
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -22,15 +21,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pyarrow as pa
 from django.utils.translation import gettext_lazy as _
 
-from tongchou.core.problems import Conflict, Invalid, Problem, StorageFull, Unavailable
+from tongchou.core.problems import Conflict, Unavailable
+from tongchou.telemetry.store.errors import problem_of, timed_out
+from tongchou.telemetry.store.tables import checked_token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
 
-_ERROR_CODE = re.compile(r"Code:\s*(\d+)")
-_TIMEOUT_EXCEEDED, _CANCELLED, _MEMORY_LIMIT, _NO_SPACE = 159, 394, 241, 243
 _QUEUE_SLACK_SECONDS = 5.0
 _WRITE_TIMEOUT_SECONDS = 120.0
 
@@ -43,6 +42,8 @@ class Engine:
 
     Raises Conflict when another process (or another Engine here) holds the folder.
     """
+
+    shared: bool = False
 
     def __init__(self, folder: Path, *, read_threads: int = 4, max_memory_bytes: int | None = None) -> None:
         self.folder = folder
@@ -71,14 +72,21 @@ class Engine:
         """Run a statement that returns nothing, in the writer thread."""
         self._wait(self._writer, lambda session: session.query(sql, "Null"), _WRITE_TIMEOUT_SECONDS)
 
-    def insert(self, target: str, expressions: str, rows: pa.Table) -> None:
+    def insert(self, target: str, expressions: str, rows: pa.Table, *, token: str = "") -> None:
         """Insert `expressions` over the columns of `rows` into `target` ("db.table (a, b)"); on disk when it returns.
 
         A SELECT from Python memory, because chDB's streaming inserter reports success when the disk is full.
+        Rows of a token written before are dropped; the table must have a deduplication window.
         """
+        once = ""
+        if token:
+            once = (
+                f" SETTINGS insert_deduplication_token = '{checked_token(token)}', insert_deduplicate = 1,"
+                " deduplicate_insert_select = 'force_enable', max_threads = 1, max_insert_threads = 1"
+            )
 
         def run(session: Any, rows: pa.Table = rows) -> None:  # chDB finds `rows` by this name in this frame
-            sql = f"INSERT INTO {target} SELECT {expressions} FROM Python(rows)"  # noqa: S608  # the caller's constants
+            sql = f"INSERT INTO {target}{once} SELECT {expressions} FROM Python(rows)"  # noqa: S608  # the caller's constants
             session.query(sql, "Null")
 
         self._wait(self._writer, run, _WRITE_TIMEOUT_SECONDS)
@@ -102,6 +110,15 @@ class Engine:
             return table
 
         return self._wait(self._readers, run, timeout_seconds + _QUEUE_SLACK_SECONDS)
+
+    def give_back(self) -> None:
+        """Give memory that allocators keep for later back to the system; some 30 ms, to be called now and then.
+
+        jemalloc inside chDB does so by itself only in threads that go on working: after a few great queries 300 MB
+        stayed.
+        """
+        self._wait(self._readers, lambda session: session.query("SYSTEM JEMALLOC PURGE", "Null"), 30.0)
+        pa.default_memory_pool().release_unused()
 
     def close(self) -> None:
         """Refuse new work, let running work end (bounded by its own time limit), close sessions, free the folder."""
@@ -160,9 +177,9 @@ class Engine:
             return future.result(timeout_seconds)
         except FutureTimeout:
             future.cancel()
-            raise _timed_out(timeout_seconds) from None
+            raise timed_out(timeout_seconds) from None
         except (RuntimeError, pa.ArrowInvalid) as error:  # chDB's ChdbError is a RuntimeError
-            raise _problem(str(error)) from error
+            raise problem_of(str(error)) from error
 
 
 def _lock_folder(folder: Path) -> Any:
@@ -186,36 +203,3 @@ def _lock_folder(folder: Path) -> Any:
     handle.write(str(os.getpid()))
     handle.flush()
     return handle
-
-
-def _timed_out(seconds: float) -> Problem:
-    return Unavailable(
-        "telemetry.timeout",
-        _("The query was stopped after %(seconds).0f s.") % {"seconds": seconds},
-        remedy=_("Ask for a shorter range or fewer series."),
-    )
-
-
-def _problem(text: str) -> Problem:
-    """The engine's error text as a Problem that says what to do."""
-    found = _ERROR_CODE.search(text)
-    code = int(found.group(1)) if found else 0
-    if code == _NO_SPACE or "No space left on device" in text:
-        return StorageFull(
-            "telemetry.storage_full",
-            _("The disk of the telemetry store is full; nothing that was acknowledged is lost."),
-            remedy=_("Free space or shorten the retention; writing goes on by itself."),
-        )
-    if code in (_TIMEOUT_EXCEEDED, _CANCELLED):
-        return Unavailable(
-            "telemetry.timeout",
-            _("The query took longer than allowed and was stopped."),
-            remedy=_("Ask for a shorter range or fewer series."),
-        )
-    if code == _MEMORY_LIMIT:
-        return Invalid(
-            "telemetry.limit_exceeded",
-            _("The query needs more memory than allowed."),
-            remedy=_("Ask for a shorter range or fewer series."),
-        )
-    return Unavailable("telemetry.store_failed", _("The telemetry store refused: %(text)s") % {"text": text[:500]})

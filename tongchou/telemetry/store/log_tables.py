@@ -14,12 +14,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from tongchou.telemetry.store.tables import Engine
+from tongchou.telemetry.store.tables import Engine, remove_one_by_one
 
 NS = 1_000_000_000
 _COLUMNS = "ts, seq, stream, resource, level, trace_id, labels, fields, body"
 _DATABASE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
-_TOKEN = re.compile(r"^[A-Za-z0-9_.:-]{1,200}$")
 _FIRST_NS, _LAST_NS = 0, 9_223_372_036 * NS  # what DateTime64(9) holds from 1970 on
 
 
@@ -81,6 +80,7 @@ class LogTables:
             f" TTL toDateTime(ts) + INTERVAL {self.retention_days:d} DAY"
             " SETTINGS ttl_only_drop_parts = 1, max_partitions_to_read = 0, non_replicated_deduplication_window = 1000"
         )
+        remove_one_by_one(self.engine, self.table)
         self.set_retention(self.retention_days)
 
     def set_retention(self, days: int) -> None:
@@ -93,16 +93,8 @@ class LogTables:
 
     def insert(self, rows: pa.Table, *, token: str = "") -> None:
         """Write rows; they survive a killed process when this returns. Rows of a token written before are dropped."""
-        settings = ""
-        if token:
-            if not _TOKEN.match(token):
-                raise ValueError(f"not a token: {token!r}")
-            settings = (
-                f" SETTINGS insert_deduplication_token = '{token}', insert_deduplicate = 1,"
-                " deduplicate_insert_select = 'force_enable', max_threads = 1, max_insert_threads = 1"
-            )
         expressions = _COLUMNS.replace("ts,", "fromUnixTimestamp64Nano(ts),")
-        self.engine.insert(f"{self.table} ({_COLUMNS}){settings}", expressions, rows)
+        self.engine.insert(f"{self.table} ({_COLUMNS})", expressions, rows, token=token)
 
     def newest_place(self) -> int:
         """The greatest place in the order of arrival; 0 when there is no line."""
@@ -143,6 +135,24 @@ class LogTables:
             max_memory_bytes=cost.max_memory_bytes,
         )
         return {_decoded(row["value"]): row["lines"] for row in table.to_pylist()}
+
+    def top_values(self, condition: str, *, top: int, cost: Cost = Cost()) -> list[tuple[str, str, int, int]]:
+        """(label, value, lines, values in all) of the most frequent values of level, resource and every label."""
+        table = self.engine.fetch(
+            "SELECT pair.1 AS name, pair.2 AS value, count() AS lines, count() OVER (PARTITION BY name) AS values"  # noqa: S608  # conditions are built and quoted by logs/condition.py
+            " FROM (SELECT arrayJoin(arrayConcat([('level', toString(level))],"
+            # a label named level stood in for the level already, when the line told none itself
+            " arrayFilter(p -> p.1 != 'level', "
+            " arrayZip(arrayMap(x -> toString(x), mapKeys(labels)), mapValues(labels))))) AS pair"
+            f" FROM {self.table} WHERE {condition}) GROUP BY name, value"
+            f" ORDER BY name, lines DESC, value LIMIT {top:d} BY name LIMIT 1000",
+            timeout_seconds=cost.timeout_seconds,
+            max_memory_bytes=cost.max_memory_bytes,
+        )
+        return [
+            (_decoded(row["name"]), _decoded(row["value"]), int(row["lines"]), int(row["values"]))
+            for row in table.to_pylist()
+        ]
 
     def label_names(self, condition: str, *, cost: Cost = Cost()) -> list[str]:
         """Names of the labels of lines that satisfy `condition`."""

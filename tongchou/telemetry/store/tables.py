@@ -11,6 +11,7 @@ Rows of `series` and `series_days` are written before the samples they belong to
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,23 +26,48 @@ MS_PER_DAY = 86_400_000
 _IN_LIST_LIMIT = 2_000
 
 _DATABASE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
+_TOKEN = re.compile(r"^[A-Za-z0-9_.:-]{1,200}$")
 _TEXTS = pa.list_(pa.string())
 
 
 class Engine(Protocol):
-    """A way to run SQL: embedded here; a server by URL satisfies the same."""
+    """A way to run SQL: embedded here; a server by URL satisfies the same.
+
+    `shared` tells whether other processes may read and write the same tables at the same time.
+    """
+
+    @property
+    def shared(self) -> bool: ...
 
     def execute(self, sql: str) -> None:
         """Run a statement without result."""
         ...
 
-    def insert(self, target: str, expressions: str, rows: pa.Table) -> None:
-        """Insert expressions over the columns of `rows`; durable against a killed process when it returns."""
+    def insert(self, target: str, expressions: str, rows: pa.Table, *, token: str = "") -> None:
+        """Insert expressions over the columns of `rows`; durable against a killed process when it returns.
+
+        Rows of a token that was written before are dropped.
+        """
         ...
 
     def fetch(self, sql: str, *, timeout_seconds: float = ..., max_memory_bytes: int = ...) -> pa.Table:
         """Run a SELECT and return its columns."""
         ...
+
+    def give_back(self) -> None:
+        """Give memory that is kept for later back to the system."""
+        ...
+
+    def close(self) -> None:
+        """Let running work end, take no more."""
+        ...
+
+
+def checked_token(token: str) -> str:
+    """The token of an insert as it may stand in SQL. Raises ValueError."""
+    if not _TOKEN.match(token):
+        raise ValueError(f"not a token: {token!r}")
+    return token
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +84,16 @@ def _ints(table: pa.Table, name: str) -> Int64s:
     return np.array(column.to_numpy(), dtype=np.int64)
 
 
+def remove_one_by_one(engine: Engine, table: str) -> None:
+    """Let the embedded store delete the parts that were merged away in one thread.
+
+    It would start a pool of 128 for it, which stays for good: 125 threads and some 50 MB after the first eight minutes.
+    A server has settings of its own for that.
+    """
+    if not engine.shared:
+        engine.execute(f"ALTER TABLE {table} MODIFY SETTING concurrent_part_removal_threshold = 1000000")
+
+
 class Tables:
     """The tables of one database. All methods block; every one may raise the engine's Problems."""
 
@@ -71,23 +107,34 @@ class Tables:
     def create(self) -> None:
         """Make database and tables where they are missing, and set the retention."""
         db, days = self.database, self.retention_days
+        # So that an insert whose answer got lost may be sent again; in this process no answer gets lost.
+        once = "non_replicated_deduplication_window = 1000" if self.engine.shared else ""
+        alone, more = (f" SETTINGS {once}", f", {once}") if once else ("", "")
         self.engine.execute(f"CREATE DATABASE IF NOT EXISTS {db}")
         self.engine.execute(
             f"CREATE TABLE IF NOT EXISTS {db}.series (sid UInt64 CODEC(Delta, ZSTD(1)),"
             " names Array(LowCardinality(String)), label_values Array(String) CODEC(ZSTD(1)))"
-            " ENGINE = MergeTree ORDER BY sid"
+            f" ENGINE = MergeTree ORDER BY sid{alone}"
         )
         self.engine.execute(
             f"CREATE TABLE IF NOT EXISTS {db}.series_days (day Date, sid UInt64 CODEC(Delta, ZSTD(1)))"
             f" ENGINE = MergeTree ORDER BY (day, sid) PARTITION BY toYYYYMM(day) TTL day + INTERVAL {days + 1:d} DAY"
+            f"{alone}"
         )
         self.engine.execute(
             f"CREATE TABLE IF NOT EXISTS {db}.samples (sid UInt64 CODEC(Delta, ZSTD(1)),"
             " ts DateTime64(3) CODEC(DoubleDelta, ZSTD(1)), v Float64 CODEC(Delta(8), ZSTD(1)))"
             " ENGINE = MergeTree ORDER BY (toStartOfInterval(ts, INTERVAL 30 MINUTE), sid, ts)"
             f" PARTITION BY toYYYYMMDD(ts) TTL toDateTime(ts) + INTERVAL {days:d} DAY"
-            " SETTINGS ttl_only_drop_parts = 1, max_partitions_to_read = 0, index_granularity = 2048"
+            f" SETTINGS ttl_only_drop_parts = 1, max_partitions_to_read = 0, index_granularity = 2048{more}"
         )
+        for name in ("series", "series_days", "samples"):
+            remove_one_by_one(self.engine, f"{db}.{name}")
+        self._apply_retention()
+
+    def set_retention(self, days: int) -> None:
+        """Keep samples this many days from now on."""
+        self.retention_days = days
         self._apply_retention()
 
     def _apply_retention(self) -> None:
@@ -100,7 +147,7 @@ class Tables:
         """Remove the database with everything in it."""
         self.engine.execute(f"DROP DATABASE IF EXISTS {self.database} SYNC")
 
-    def insert_series(self, series: list[tuple[int, Labels]]) -> None:
+    def insert_series(self, series: Sequence[tuple[int, Labels]], *, token: str = "") -> None:
         """Write ids and labels of new series."""
         rows = pa.table(
             {
@@ -110,22 +157,23 @@ class Tables:
             }
         )
         columns = "sid, names, label_values"
-        self.engine.insert(f"{self.database}.series ({columns})", columns, rows)
+        self.engine.insert(f"{self.database}.series ({columns})", columns, rows, token=token)
 
-    def insert_days(self, day: Int64s, sid: Int64s) -> None:
+    def insert_days(self, day: Int64s, sid: Int64s, *, token: str = "") -> None:
         """Write that these series have samples on these days (days since the epoch)."""
         rows = pa.table({"day": day.astype(np.uint16), "sid": sid.view(np.uint64)})
-        self.engine.insert(f"{self.database}.series_days (day, sid)", "toDate(day), sid", rows)
+        self.engine.insert(f"{self.database}.series_days (day, sid)", "toDate(day), sid", rows, token=token)
 
-    def insert_samples(self, sid: Int64s, ts: Int64s, v: Float64s) -> None:
+    def insert_samples(self, sid: Int64s, ts: Int64s, v: Float64s, *, token: str = "") -> None:
         """Write samples; they survive a killed process when this returns."""
         rows = pa.table({"sid": sid.view(np.uint64), "ts": ts, "v": v})
-        self.engine.insert(f"{self.database}.samples (sid, ts, v)", "sid, fromUnixTimestamp64Milli(ts), v", rows)
+        target = f"{self.database}.samples (sid, ts, v)"
+        self.engine.insert(target, "sid, fromUnixTimestamp64Milli(ts), v", rows, token=token)
 
-    def load_series(self) -> list[tuple[int, Labels]]:
+    def load_series(self, condition: str = "1") -> list[tuple[int, Labels]]:
         """Every series ever written and not yet pruned, by row number; each once even when it was written twice."""
         table = self.engine.fetch(
-            f"SELECT sid, names, label_values FROM {self.database}.series"  # noqa: S608  # our names and integers only
+            f"SELECT sid, names, label_values FROM {self.database}.series WHERE {condition}"  # noqa: S608  # our names and integers only
             f" ORDER BY bitAnd(sid, {ROW_MASK}), sid LIMIT 1 BY bitAnd(sid, {ROW_MASK})",
             timeout_seconds=300.0,
             max_memory_bytes=4_000_000_000,

@@ -18,11 +18,14 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
-from lucide.templatetags.lucide import lucide
 
+from tongchou.core import settings_store
+from tongchou.incidents.models import Incident, Postmortem
+from tongchou.web import icons
 from tongchou.web.assets import asset_url, echarts_url
 from tongchou.web.expressions import measured_part
 from tongchou.web.links import localized as in_this_language
+from tongchou.web.markdown import render as render_markdown
 
 register = template.Library()
 
@@ -62,6 +65,8 @@ STATUS: dict[str, tuple[str, str, str | Promise]] = {
     "mitigated": ("info", "shield-check", _("Mitigated")),
     "closed": ("unknown", "circle-check", _("Closed")),
     "awaiting_approval": ("warning", "hourglass", _("Awaiting approval")),
+    "preparing": ("info", "file-diff", _("Preparing")),
+    "paused": ("warning", "octagon-x", _("Paused")),
     "queued": ("info", "clock", _("Queued")),
     "running": ("info", "play", _("Running")),
     "waiting": ("warning", "hand", _("Waiting for an answer")),
@@ -90,16 +95,32 @@ STATUS: dict[str, tuple[str, str, str | Promise]] = {
     "sent": ("ok", "circle-check", _("Sent")),
     "delivered": ("ok", "circle-check", _("Delivered")),
     "draft": ("unknown", "pencil", _("Draft")),
+    "review": ("warning", "eye", _("In review")),
+    "published": ("ok", "book-check", _("Published")),
+    "in_progress": ("info", "hammer", _("In progress")),
+    "proving": ("warning", "hourglass", _("Being proven")),
+    "done": ("ok", "badge-check", _("Done")),
+    "dropped": ("unknown", "ban", pgettext_lazy("improvement", "Won't do")),
     "retired": ("unknown", "circle-x", _("Retired")),
     "enabled": ("ok", "circle-check", _("Enabled")),
     "disabled": ("unknown", "ban", _("Disabled")),
 }
 
 
+METHODS = {
+    "password": _("Password"),
+    "totp": _("Authenticator app"),
+    "recovery_codes": _("Recovery code"),
+    "passkey": _("Passkey"),
+    "oidc": _("Single sign-on"),
+    "ldap": _("Directory"),
+}
+
+
 @lru_cache(maxsize=2048)
 def _drawn(name: str, size: int, **attributes: Any) -> SafeString:
-    """Draw an icon once: the library parses and writes XML each time, which was half of a list page's time."""
-    drawn = lucide(name, size=size, aria_hidden="true", **attributes)
+    """Draw an icon once: to parse and write XML each time was half of a list page's time."""
+    drawn = icons.draw(name, size, aria_hidden="true", **attributes)
     return mark_safe(drawn)  # noqa: S308  # markup of the library, with attributes out of our templates
 
 
@@ -361,6 +382,24 @@ def number(text: object) -> str:
 
 
 @register.filter
+def markdown(text: str) -> SafeString:
+    """Draw people's own text, in Markdown without HTML."""
+    return render_markdown(text)
+
+
+@register.filter
+def percent(share: float | None) -> str:
+    """Write a share with one decimal: 0.125 is 12.5 %."""
+    return "–" if share is None else f"{100 * share:.1f} %"
+
+
+@register.filter
+def postmortem_of(incident: Incident) -> Postmortem | None:
+    """Return an incident's postmortem, or None; one query."""
+    return Postmortem.objects.defer("facts", "marks").filter(incident=incident).first()
+
+
+@register.filter
 def localized(texts: object) -> str:
     """Return the text of {"en": ..., "zh": ...} in the language spoken now."""
     return in_this_language(texts)
@@ -381,7 +420,12 @@ WORDS: dict[str, str | Promise] = {
     "ask": _("ask"),
     "http": _("request"),
     "wait_until": _("wait until"),
+    "parallel": _("in parallel"),
     "procedure": _("Procedure"),
+    "improvement": _("Improvement"),
+    "title": _("Title"),
+    "state": _("State"),
+    "incident": _("Incident"),
     "version": _("Version"),
     "grade": _("Grade"),
     "targets": _("Targets"),
@@ -418,3 +462,40 @@ def step_status(state: str) -> str:
 def run_tone(state: str) -> str:
     """Return how a step's line is lit."""
     return {"started": "running", "uncertain": "waiting"}.get(state, state)
+
+
+@register.filter
+def diff_lines(text: Any) -> list[tuple[str, str]]:
+    """A unified diff as (what, line): add, del, head or same, for colours that do not stand alone: the sign stays."""
+    out = []
+    for line in str(text).splitlines():
+        what = "same"
+        if line.startswith(("+++", "---", "@@")):
+            what = "head"
+        elif line.startswith(("+", "-")):
+            what = "add" if line[0] == "+" else "del"
+        out.append((what, line))
+    return out
+
+
+@register.filter
+def without_diff(preview: dict[str, Any]) -> dict[str, Any]:
+    """What a preview says beside its diff and its sentence."""
+    return {key: value for key, value in preview.items() if key not in ("diff", "says")}
+
+
+@register.simple_tag
+def single_sign_on() -> dict[str, Any] | None:
+    """Return the text of its button and whether it is the only way in; None while it is not set up."""
+    if not settings_store.get("oidc.issuer", "") or not settings_store.get("oidc.client_id", ""):
+        return None
+    return {
+        "button": settings_store.get("oidc.button", "") or _("Single sign-on"),
+        "only": settings_store.get("oidc.only", False),
+    }
+
+
+@register.filter
+def method_word(method: str) -> str:
+    """Say how a session was begun: "password+totp" as words."""
+    return " + ".join(str(METHODS.get(each, each)) for each in method.split("+"))

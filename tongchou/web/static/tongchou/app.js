@@ -255,7 +255,7 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || typing(event.target)) return;
   if (chord === "g") {
     chord = "";
-    const link = $(`.nav a[data-key="${CSS.escape(event.key)}"]`);
+    const link = $(`.nav a[data-key="${CSS.escape(event.key)}"], a[data-go="${CSS.escape(event.key)}"]`);
     if (link) { event.preventDefault(); location.href = link.href; }
     return;
   }
@@ -297,6 +297,7 @@ function openStream() {
     if (body.toast) toast(body.toast, body.tone || "ok", body.url || null);
     refreshSoon();
   });
+  stream.addEventListener("inbox", refreshSoon);
   stream.addEventListener("error", () => { liveState("lost"); });
 }
 function closeStream() { stream?.close(); stream = null; }

@@ -2,12 +2,15 @@
 //
 //   <div class="chart" data-chart data-url="/panels/query" data-query="up" data-unit="percent" data-legend="{{instance}}">
 //
-// The server answers columns: {times: [ms], series: [{name, labels, values}], marks: [{at, title, url}], dropped, error}.
+// The server answers columns: {times: [ms], series: [{name, labels, values}], marks: [{at, title, text, url}], dropped}.
+// A script may answer instead of the server: chartSource(element, async ({from, to, points, signal}) => columns). A series
+// may then carry unit (a second unit gets the right axis), colour (its place in the palette), dashed and hidden.
 
 const { t } = window.tongchou;
 const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
 const PRESETS = { "15m": 900, "1h": 3600, "4h": 14400, "12h": 43200, "1d": 86400, "7d": 604800, "30d": 2592000 };
 const REFRESH_SECONDS = { "15m": 5, "1h": 10, "4h": 30, "12h": 60, "1d": 60, "7d": 300, "30d": 600 };
+const sources = new WeakMap(); // element -> what answers instead of its address
 const charts = new Map(); // element -> {chart, data, request}
 let library = null;
 let hovered = null;
@@ -17,6 +20,10 @@ function readRange() {
   const query = new URLSearchParams(location.search);
   const from = Number(query.get("from")), to = Number(query.get("to"));
   if (from && to && from < to) return { from, to };
+  // A page about one time (an incident that is over) begins there, whatever was looked at before.
+  const own = document.querySelector("[data-range-from]")?.dataset;
+  if (own && !query.get("range")) return { from: Number(own.rangeFrom), to: Number(own.rangeTo) };
+  if (document.querySelector("[data-range-own]") && !query.get("range")) return { preset: document.querySelector("[data-range-own]").dataset.range };
   const preset = query.get("range") || sessionStorage.getItem("range") || document.querySelector("[data-range]")?.dataset.range || "1h";
   return { preset: preset in PRESETS ? preset : "1h" };
 }
@@ -97,7 +104,7 @@ probe.hidden = true;
 document.body.append(probe);
 function colour(name) { probe.style.color = `var(--${name})`; return getComputedStyle(probe).color; }
 function palette() {
-  return { text: colour("text"), second: colour("text-2"), third: colour("text-3"), line: colour("line"), soft: colour("line-soft"), panel: colour("raised"), accent: colour("accent"), maintenance: colour("maintenance"), series: Array.from({ length: 8 }, (_, i) => colour(`series-${i + 1}`)) };
+  return { text: colour("text"), second: colour("text-2"), third: colour("text-3"), line: colour("line"), soft: colour("line-soft"), panel: colour("raised"), accent: colour("accent"), maintenance: colour("maintenance"), critical: colour("critical"), series: Array.from({ length: 8 }, (_, i) => colour(`series-${i + 1}`)) };
 }
 /* The page's range, unless the chart has its own (data-from, data-to). */
 function spanOf(element) { return element.dataset.from ? [Number(element.dataset.from), Number(element.dataset.to) || Date.now()] : bounds(); }
@@ -108,12 +115,17 @@ function axisTime(ms, [a, b]) {
   return span <= 15 * 60e3 + 1000 && p.second !== "00" ? `${p.hour}:${p.minute}:${p.second}` : `${p.hour}:${p.minute}`;
 }
 /* Fixed ends where the page gives them; otherwise from zero, unless the lines are all far from it. */
-function axisEnds(element, data) {
+function axisEnds(element, data, unit) {
   const { min, max } = element.dataset;
   if (min !== undefined && max !== undefined) return { min: Number(min), max: Number(max), interval: (Number(max) - Number(min)) / 4 };
-  if (element.dataset.unit?.startsWith("bytes") && min === "0") return { min: 0, ...binaryTicks(data) };
+  if (unit?.startsWith("bytes") && element.dataset.stack !== "1" && (min === "0" || nearZero(data))) return { min: 0, ...binaryTicks(data) };
   const fromZero = (extent) => (extent.min >= 0 && (extent.min === extent.max || extent.min < extent.max * 0.6) ? 0 : null);
   return { min: min !== undefined ? Number(min) : fromZero };
+}
+function nearZero(data) {
+  let least = Infinity, most = -Infinity;
+  for (const { values } of data.series) for (const value of values) if (value !== null) { if (value < least) least = value; if (value > most) most = value; }
+  return least >= 0 && least < most * 0.6;
 }
 /* Four steps that are round in KiB, MiB, GiB. */
 function binaryTicks(data) {
@@ -131,7 +143,8 @@ function tooltip(element, state, colours) {
     head.textContent = stamp(points[0].axisValue);
     head.style.cssText = `color: ${colours.third}; margin-bottom: 3px`;
     box.append(head);
-    const rows = points.map((point) => ({ point, value: point.data.length === undefined ? null : state.data.series[point.seriesIndex]?.values[point.dataIndex] })).filter((row) => row.value !== null && row.value !== undefined);
+    const shown = state.shown || state.data.series;
+    const rows = points.map((point) => ({ point, value: point.data?.length === undefined ? null : shown[point.seriesIndex]?.values[point.dataIndex] })).filter((row) => row.value !== null && row.value !== undefined);
     rows.sort((x, y) => y.value - x.value);
     for (const row of rows.slice(0, 12)) {
       const line = document.createElement("div");
@@ -139,21 +152,44 @@ function tooltip(element, state, colours) {
       const dot = document.createElement("span");
       dot.style.cssText = `width: 8px; height: 8px; border-radius: 2px; flex: none; background: ${row.point.color}`;
       const name = document.createElement("span");
-      name.textContent = state.data.series[row.point.seriesIndex].name;
+      name.textContent = shown[row.point.seriesIndex].name;
       name.style.cssText = "flex: 1; overflow: hidden; text-overflow: ellipsis; white-space: nowrap";
       const value = document.createElement("b");
-      value.textContent = format(row.value, element.dataset.unit);
+      value.textContent = format(row.value, unitOf(shown[row.point.seriesIndex], element));
       value.style.cssText = "font-variant-numeric: tabular-nums; margin-left: 12px";
       line.append(dot, name, value);
       box.append(line);
     }
     if (rows.length > 12) { const more = document.createElement("div"); more.textContent = `+ ${rows.length - 12}`; more.style.color = colours.third; box.append(more); }
+    const [from, to] = spanOf(element), near = (to - from) / 120;
+    for (const mark of (state.data.marks || []).filter((each) => Math.abs(each.at - points[0].axisValue) <= near).slice(0, 4)) {
+      const line = document.createElement("div");
+      line.textContent = `${stamp(mark.at).slice(11)} ${mark.text || mark.title}`;
+      line.style.cssText = `color: ${colours.maintenance}; margin-top: 3px; white-space: normal`;
+      box.append(line);
+    }
     return box;
   };
 }
+function unitOf(series, element) { return series.unit ?? element.dataset.unit ?? ""; }
+/* One axis for each unit, two at most: what has a third unit is read off the right one. */
+function axes(element, shown, c) {
+  const units = [...new Set(shown.map((series) => unitOf(series, element)))].slice(0, 2);
+  return (units.length ? units : [element.dataset.unit]).map((unit, i) => ({
+    type: "value", scale: true, position: i ? "right" : "left", ...axisEnds(element, { series: shown.filter((series) => (unitOf(series, element) === units[0]) === (i === 0)) }, unit),
+    axisLabel: { color: c.third, fontSize: 11, formatter: (value) => format(value, unit) }, splitLine: { show: i === 0, lineStyle: { color: c.soft } }, splitNumber: element.clientHeight < 180 ? 3 : 4,
+  }));
+}
+/* A span the page wants seen, such as the time of a fault: data-shade-from, data-shade-to (ms; open: until now). */
+function shade(element, c, [from, to]) {
+  const begin = Number(element.dataset.shadeFrom), end = Number(element.dataset.shadeTo) || Date.now();
+  if (!begin || end < from || begin > to) return undefined;
+  return { silent: true, animation: false, itemStyle: { color: c.critical, opacity: 0.09 }, data: [[{ xAxis: Math.max(begin, from) }, { xAxis: Math.min(end, to) }]] };
+}
 function option(element, state) {
-  const { data } = state;
-  const c = palette(), unit = element.dataset.unit, [from, to] = spanOf(element);
+  const shown = state.shown = state.data.series.filter((series) => !series.hidden);
+  const data = { ...state.data, series: shown };
+  const c = palette(), [from, to] = spanOf(element), leftUnit = shown.length ? unitOf(shown[0], element) : "";
   const source = { time: data.times };
   data.series.forEach((series, i) => { source[`s${i}`] = series.values; });
   const single = data.series.length === 1;
@@ -167,13 +203,15 @@ function option(element, state) {
     legend: element.dataset.legend === "off" ? { show: false } : { type: "scroll", bottom: 0, left: 4, right: 4, itemWidth: 10, itemHeight: 3, itemGap: 14, icon: "roundRect", textStyle: { color: c.second, fontSize: 12 }, pageIconColor: c.second, pageTextStyle: { color: c.third }, pageIconSize: 10 },
     tooltip: { trigger: "axis", confine: true, backgroundColor: c.panel, borderColor: c.line, borderWidth: 1, padding: [8, 10], extraCssText: "border-radius: 8px; box-shadow: 0 8px 24px rgb(0 0 0 / 18%)", axisPointer: { type: "line", lineStyle: { color: c.third, type: "dashed" } }, formatter: tooltip(element, state, c) },
     xAxis: { type: "time", min: from, max: to, axisLine: { lineStyle: { color: c.line } }, axisTick: { show: false }, axisLabel: { color: c.third, fontSize: 11, hideOverlap: true, formatter: (ms) => axisTime(ms, [from, to]) }, splitLine: { show: false }, splitNumber: Math.max(2, Math.floor(element.clientWidth / 110)) },
-    yAxis: { type: "value", scale: true, ...axisEnds(element, data), axisLabel: { color: c.third, fontSize: 11, formatter: (value) => format(value, unit) }, splitLine: { lineStyle: { color: c.soft } }, splitNumber: element.clientHeight < 180 ? 3 : 4 },
+    yAxis: axes(element, shown, c),
     dataset: { source, dimensions: ["time", ...data.series.map((_, i) => `s${i}`)] },
     series: data.series.map((series, i) => ({
       type: "line", name: series.name, encode: { x: "time", y: `s${i}` }, sampling: "lttb", symbolSize: 4, connectNulls: false,
       showSymbol: series.values.filter((value) => value !== null).length < 3, step: element.dataset.step || false,
-      lineStyle: { width: 1.5 }, stack: area ? "all" : undefined, emphasis: { disabled: true },
-      areaStyle: single || area ? { opacity: area ? 0.35 : 0.08 } : undefined,
+      yAxisIndex: unitOf(series, element) === leftUnit ? 0 : 1, color: series.tone ? colour(series.tone) : series.colour === undefined ? undefined : c.series[series.colour % c.series.length],
+      lineStyle: { width: 1.5, type: series.dashed ? [5, 4] : "solid", opacity: series.dashed ? 0.75 : 1 }, stack: area && !series.dashed ? `all${unitOf(series, element)}` : undefined,
+      markArea: i === 0 ? shade(element, c, [from, to]) : undefined, emphasis: { disabled: true },
+      areaStyle: (single || area) && !series.dashed ? { opacity: area ? 0.35 : 0.08 } : undefined,
       markLine: i === 0 && marks.length ? { symbol: ["none", "none"], silent: true, animation: false, label: { show: marks.length < 4 && element.clientHeight > 180, formatter: (mark) => (mark.name.length > 18 ? `${mark.name.slice(0, 17)}…` : mark.name), color: c.maintenance, fontSize: 11, rotate: 0, position: "end", distance: [0, 2] }, lineStyle: { color: c.maintenance, type: "dashed" }, data: marks.map((mark) => ({ xAxis: mark.at, name: mark.title })) } : undefined,
     })),
   };
@@ -231,6 +269,26 @@ function brush(element, chart, canvas) {
   });
   canvas.addEventListener("dblclick", () => { const [a, b] = bounds(); const half = (b - a) / 2; setRange({ from: a - half, to: Math.min(Date.now(), b + half) }); });
 }
+async function ask(url, signal) {
+  const answer = await fetch(url, { signal, headers: { Accept: "application/json" } });
+  if (answer.status === 401) { location.reload(); return null; }
+  const body = await answer.json();
+  if (!answer.ok) throw new Error([body.detail, body.remedy].filter(Boolean).join(" "));
+  return body;
+}
+/* Marks of the page's own address, asked once for all its charts. Without them the lines are still worth drawing. */
+const marked = new Map();
+function marksFrom(address, from, to) {
+  const url = new URL(address, location.href);
+  url.searchParams.set("start", String(Math.round(from / 5000) * 5000));
+  url.searchParams.set("end", String(Math.round(to / 5000) * 5000));
+  const key = url.href;
+  if (!marked.has(key)) {
+    if (marked.size > 20) marked.clear();
+    marked.set(key, fetch(url, { headers: { Accept: "application/json" } }).then((answer) => (answer.ok ? answer.json() : { marks: [] })).then((body) => body.marks).catch(() => []));
+  }
+  return marked.get(key);
+}
 async function load(element) {
   const state = charts.get(element);
   if (!state) return;
@@ -238,22 +296,23 @@ async function load(element) {
   const request = state.request = new AbortController();
   const [from, to] = spanOf(element);
   const url = new URL(element.dataset.url, location.href);
-  for (const [key, value] of Object.entries({ query: element.dataset.query, panel: element.dataset.panel, legend: element.dataset.legend, about: element.dataset.about })) if (value) url.searchParams.set(key, value);
+  for (const [key, value] of Object.entries({ query: element.dataset.query, panel: element.dataset.panel, legend: element.dataset.legend === "off" ? "" : element.dataset.legend, about: element.dataset.about })) if (value) url.searchParams.set(key, value);
   url.searchParams.set("start", String(Math.round(from)));
   url.searchParams.set("end", String(Math.round(to)));
-  url.searchParams.set("points", String(Math.max(60, Math.min(1000, Math.round(element.clientWidth)))));
+  url.searchParams.set("points", String(Math.max(60, Math.min(1000, Math.round(element.clientWidth || 600)))));
   if (!state.data) note(element, "…");
   try {
-    const answer = await fetch(url, { signal: request.signal, headers: { Accept: "application/json" } });
-    if (answer.status === 401) { location.reload(); return; }
-    const body = await answer.json();
-    if (!answer.ok) throw new Error([body.detail, body.remedy].filter(Boolean).join(" "));
+    const points = Number(url.searchParams.get("points"));
+    const body = sources.has(element) ? await sources.get(element)({ from, to, points, signal: request.signal }) : await ask(url, request.signal);
+    if (!body || request.signal.aborted) return;
+    if (element.dataset.unit === "auto") for (const series of body.series) series.unit ??= body.unit ?? "";
+    if (element.dataset.marks) body.marks = [...(body.marks || []), ...await marksFrom(element.dataset.marks, from, to)];
     state.data = body;
     const more = element.closest(".panel")?.querySelector("[data-chart-more]");
     if (more) more.textContent = body.dropped ? t("chart_more").replace("%n", body.dropped) : "";
     if (!body.series.length) { state.chart?.clear(); note(element, element.dataset.empty || t("chart_empty")); element.dataset.ready = "1"; element.dispatchEvent(new CustomEvent("tc:data", { detail: body, bubbles: true })); return; }
     note(element, "");
-    await draw(element);
+    if (element.clientWidth) await draw(element); else state.due = true; // in a closed tab: drawn when it is opened
     element.dispatchEvent(new CustomEvent("tc:data", { detail: body, bubbles: true }));
   } catch (error) {
     if (error.name === "AbortError") return;
@@ -275,9 +334,17 @@ function adopt() {
   for (const element of $$("[data-chart]")) if (!charts.has(element)) { charts.set(element, { due: true }); seen.observe(element); }
 }
 function loadAll() {
-  for (const [element, state] of charts) { if (state.visible) load(element); else state.due = true; }
+  for (const [element, state] of charts) { if (state.visible || sources.has(element)) load(element); else state.due = true; }
 }
-export function reload(element) { if (charts.has(element)) load(element); else adopt(); }
+export function reload(element) {
+  adopt();
+  const state = charts.get(element);
+  if (state) { state.due = false; load(element); }
+}
+/* Draw again what is there already: a series was hidden, lines became areas. */
+function redraw(element) { const state = charts.get(element); if (state?.chart && state.data?.series.length) draw(element); }
+window.tongchou.chartSource = (element, source) => sources.set(element, source);
+window.tongchou.redrawChart = redraw;
 window.tongchou.reloadChart = reload;
 window.tongchou.bounds = bounds;
 window.tongchou.format = format;

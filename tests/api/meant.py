@@ -1,0 +1,183 @@
+"""What no shape tells about the rows of tests.rows and the requests of tests.access.walk: what it takes to get through.
+
+`prepare()` mends rows so that the API shows them. MEANT says, by operation, what stands in the address, the query and
+the body, and in which state the rows must be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Model
+from django.utils import timezone
+
+from tongchou.core import modules, retention
+from tongchou.core.models import ApiToken, Job, Membership, User
+from tongchou.core.models_calendars import Calendar, Window
+from tongchou.core.models_consent import Delegation
+from tongchou.core.models_fields import ChoiceSet, FieldDefinition
+from tongchou.core.models_lists import Batch, SavedView
+from tongchou.core.models_talk import Attachment, Comment, InboxItem
+from tongchou.incidents.models import Improvement, Incident, Numbering, Postmortem
+from tongchou.inventory.models import Resource
+from tongchou.runbooks.models import Procedure, ProcedureVersion, Run
+
+NOUN = "inventory.resource"
+TABLE = "incidents.incident"
+DATED = {"time_zone": "UTC", "starts_at": "2026-03-01T22:00", "rule": "", "duration_seconds": 3600}
+RATIO = {"error_query": "sum(increase(a[$window]))", "total_query": "sum(increase(b[$window]))"}
+CHOICES = [{"value": "a", "en": "A", "zh": "", "colour": ""}]
+YAML = b"name: procedure-0\ntitle: {en: a, zh: b}\ngrade: read\nsteps: [{name: a, read: {query: up}}]\n"
+
+
+@dataclass
+class Meant:
+    """What one operation needs; a value that is a function is asked when there are rows."""
+
+    path: dict[str, Any] = field(default_factory=dict)
+    query: dict[str, Any] = field(default_factory=dict)
+    body: Any = field(default_factory=dict)
+    rows: list[tuple[type[Model], dict[str, Any]]] = field(default_factory=list)
+
+    def stand(self) -> None:
+        """Put the rows into the state the operation begins in."""
+        for model, state in self.rows:
+            model._default_manager.update(**state)
+
+
+def asked(said: dict[str, Any]) -> dict[str, Any]:
+    """The values, with what only rows know."""
+    return {name: each() if callable(each) else each for name, each in said.items()}
+
+
+def prepare(who: User) -> None:
+    """Mend the rows that are of nobody's, about nothing, or in no time zone; `who` will ask."""
+    User.objects.filter(username="robot").update(is_service=True, owner=who)
+    Comment.objects.update(on=ref(), author=who, parent=None)
+    Attachment.objects.update(on=ref(), uploaded_by=who, sha256="0" * 64)
+    InboxItem.objects.filter(pk=first(InboxItem)()).update(user=who, ref=ref())
+    SavedView.objects.filter(pk=first(SavedView)()).update(owner=who, kind=TABLE)
+    Batch.objects.update(user=who, kind=NOUN)
+    Delegation.objects.update(principal=who)
+    Calendar.objects.update(time_zone="UTC", country="", week=[[["09:00", "18:00"]]] * 7)
+    Window.objects.update(**DATED, kind="freeze", days="all", calendar=None, left_out=[], added=[], about=[])
+    FieldDefinition.objects.update(kind=NOUN, type="text", label={"en": "a"}, choice_set=None, subkinds=[])
+    ChoiceSet.objects.update(choices=CHOICES, label={"en": "a"})
+    Postmortem.objects.update(summary="It broke.", edition=9)
+    for version in ProcedureVersion.objects.order_by("number"):  # what is written next has a number of its own
+        Procedure.objects.filter(pk=version.procedure_id).update(version_number=version.number)
+    for counter in (1, 2):
+        Numbering.objects.update_or_create(pk=counter, defaults={"last": 1000})
+
+
+def ref() -> str:
+    """The Ref of something that is there."""
+    return f"{NOUN}:{first(Resource)()}"
+
+
+def first(model: type[Model], column: str = "pk", **where: Any) -> Callable[[], str]:
+    """A function that tells a column of the first row."""
+    return lambda: str(model._default_manager.filter(**where).order_by("pk").values_list(column, flat=True)[0])
+
+
+def soon() -> str:
+    """In an hour."""
+    return (timezone.now() + timedelta(hours=1)).isoformat()
+
+
+SERVICE = Meant(path={"account_id": first(User, username="robot")})
+REVIEWED = Meant(path={"line_id": first(Membership, user__username="another")})
+ABOUT = Meant(query={"ref": ref}, body={"ref": ref})
+FIELD = Meant(path={"kind": NOUN, "name": first(FieldDefinition, "name")}, body={"label": {"en": "a"}})
+CHANNEL = Meant(body={"kind": "webhook", "settings": {"url": "http://127.0.0.1:9/x"}, "secret": "a" * 32})
+BATCH = Meant(path={"id": first(Batch)})
+VIEW = Meant(path={"id": first(SavedView)}, body={"kind": TABLE, "name": "mine"})
+IMPROVED = Meant(body={"kind": "detect", "owner": "root-of-tests", "check_query": "up", "check_is": "not_empty"})
+CAUSE = Meant(body={"kind": "trigger"})
+LASTING = Meant(body={"ends_at": soon})
+LINE = Meant(path={"id": "1700000000000000000-1"})
+WEEK = Meant(body={"time_zone": "UTC", "week": [[["09:00", "18:00"]]] * 7})
+
+
+def state(model: type[Model], value: str, **more: Any) -> Meant:
+    """All rows of a model in a state."""
+    return Meant(rows=[(model, {"state": value, **more})])
+
+
+MEANT: dict[str, Meant] = {
+    "POST /service-accounts": Meant(body={"owner": "root-of-tests"}),
+    "GET /service-accounts/{account_id}": SERVICE,
+    "PATCH /service-accounts/{account_id}": SERVICE,
+    "POST /service-accounts/{account_id}/tokens": SERVICE,
+    "POST /tokens/{token_id}/rotate": Meant(path={"token_id": first(ApiToken, name="t")}),
+    "POST /access-review/{line_id}/confirm": REVIEWED,
+    "POST /access-review/{line_id}/withdraw": REVIEWED,
+    "POST /channels": CHANNEL,
+    "PUT /channels/{name}": CHANNEL,
+    "PUT /approval-policies/{name}": Meant(
+        body={"needs": [{"who": "role:approver", "count": 1}], "action": "runbooks.run"}
+    ),
+    "POST /delegations": Meant(body={"to": "another", "until": soon}),
+    "POST /imports": Meant(query={"kind": NOUN}, body=b"kind,name\nservice,imported\n"),
+    "POST /bulk": Meant(body={"kind": NOUN, "change": "retire"}),
+    "GET /batches/{id}": BATCH,
+    "POST /batches/{id}/run": BATCH,
+    "POST /batches/{id}/undo": BATCH,
+    "PUT /calendars/{name}": WEEK,
+    "PUT /windows": Meant(body={**DATED, "kind": "freeze"}),
+    "PUT /deployment-sources/{name}": Meant(body={"secret": "0123456789abcdef" * 4}),
+    "PUT /settings/{key}": Meant(body={"value": True}),
+    "POST /jobs/{job_id}/retry": state(Job, "dead"),
+    "POST /custom-fields": Meant(body={"kind": NOUN, "name": "rack", "type": "text", "label": {"en": "Rack"}}),
+    "GET /custom-fields/{kind}/{name}": FIELD,
+    "PUT /custom-fields/{kind}/{name}": FIELD,
+    "DELETE /custom-fields/{kind}/{name}": FIELD,
+    "POST /custom-fields/{kind}/{name}/restore": Meant(
+        path=FIELD.path, rows=[(FieldDefinition, {"deleted_at": timezone.now()})]
+    ),
+    "PUT /custom-fields/{kind}": Meant(path={"kind": NOUN}),
+    "PUT /choice-sets/{name}": Meant(body={"choices": CHOICES}),
+    "GET /custom/{ref}": Meant(path={"ref": ref}),
+    "PUT /custom/{ref}": Meant(path={"ref": ref}),
+    "POST /postmortems/{postmortem_id}/improvements": IMPROVED,
+    "PUT /improvements/{improvement_id}": IMPROVED,
+    "POST /improvements/{improvement_id}/close": state(Improvement, "proving", no_check_reason="none", check_query=""),
+    "POST /improvements/{improvement_id}/reopen": state(Improvement, "done"),
+    "POST /improvement-checks/try": Meant(body={"check_is": "not_empty", "check_query": "up"}),
+    "POST /incidents/{incident_id}/resolve": Meant(body={"force": True, "comment": "because"}),
+    "POST /incidents/{incident_id}/reopen": state(Incident, "resolved", resolved_at=timezone.now()),
+    "GET /resources/{id}/path": Meant(query={"to": first(Resource)}),
+    "POST /views": VIEW,
+    "PATCH /views/{id}": Meant(path=VIEW.path, body={"name": "mine"}),
+    "DELETE /views/{id}": VIEW,
+    "POST /views/{id}/restore": Meant(path=VIEW.path, rows=[(SavedView, {"deleted_at": timezone.now()})]),
+    "PUT /modules/{name}": Meant(path={"name": lambda: modules.known()[0].name}),
+    "POST /postmortems/{postmortem_id}/return": state(Postmortem, "review"),
+    "POST /postmortems/{postmortem_id}/publish": state(Postmortem, "review"),
+    "POST /postmortems/{postmortem_id}/revise": state(Postmortem, "published", edition=1),
+    "POST /postmortems/{postmortem_id}/causes": CAUSE,
+    "PUT /postmortem-causes/{cause_id}": CAUSE,
+    "PUT /procedures/{name}": Meant(path={"name": "procedure-0"}, body=YAML),
+    "POST /runs/{run_id}/cancel": state(Run, "queued"),
+    "POST /runs/{run_id}/retry": state(Run, "failed"),
+    "POST /runs/{run_id}/resume": state(Run, "paused"),
+    "POST /silences": LASTING,
+    "POST /silences/{silence_id}/extend": LASTING,
+    "PUT /slos/{name}": Meant(body={"title": {"en": "Fast"}, "target": 0.99, **RATIO}),
+    "POST /sources": Meant(body={"kind": "host"}),
+    "GET /logs/lines/{id}": LINE,
+    "GET /logs/lines/{id}/context": LINE,
+    "GET /storage/retention/{name}": Meant(path={"name": lambda: retention.classes()[0].name}),
+    "GET /comments": ABOUT,
+    "POST /comments": Meant(body={"ref": ref, "text": "words"}),
+    "POST /comments/{comment_id}/restore": Meant(rows=[(Comment, {"deleted_at": timezone.now()})]),
+    "POST /watches": ABOUT,
+    "DELETE /watches": ABOUT,
+    "PATCH /inbox/{item_id}": Meant(path={"item_id": first(InboxItem)}, body={"state": "read"}),
+    "GET /attachments": ABOUT,
+    "POST /attachments": Meant(body={"ref": ref, "file": b"some text"}),
+    "POST /attachments/{attachment_id}/restore": Meant(rows=[(Attachment, {"deleted_at": timezone.now()})]),
+}

@@ -1,0 +1,149 @@
+"""The metrics explorer in a real browser: several queries, completion by keyboard, comparison, sharing, mistakes."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+
+from tests.browser.conftest import Served, send
+from tests.browser.test_pages import charts_ready
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def shop(platform: Served) -> Served:
+    """A counter and a gauge of two services: half an hour now, and the same half hour a day ago at half the rate."""
+    now = int(time.time() * 1000)
+    for service, speed in (("checkout", 4), ("search", 9)):
+        for ago, share in ((86_400_000, 0.5), (0, 1.0)):
+            past = [(now - ago - 1000 * back, (3600 - back) * speed * share) for back in range(1800, -1, -15)]
+            send(platform, "explore_requests_total", {"service": service, "code": "200"}, past)
+            send(
+                platform,
+                "explore_memory_bytes",
+                {"service": service},
+                [(at, 2e8 * speed + value) for at, value in past],
+            )
+    return platform
+
+
+def legend(page: Any) -> list[str]:
+    return [each.inner_text() for each in page.locator("#legend .legend-name").all()]
+
+
+@pytest.mark.parametrize(("theme", "language"), [("light", "zh-hans"), ("dark", "en")])
+def test_two_queries_are_written_with_completion_and_compared(
+    shop: Served, signed_in: Any, theme: str, language: str
+) -> None:
+    seen = signed_in(theme=theme, language=language)
+    page = seen.open("/explore")
+    for _try in range(20):  # names are remembered for some seconds, and another test may just have asked for them
+        if page.locator("[data-name=explore_requests_total]").count():
+            break
+        page.wait_for_timeout(500)
+        page.reload()
+    page.wait_for_selector("#query-A:focus")
+    page.keyboard.type("rate")
+    page.wait_for_selector(".offer[aria-selected=true] >> text=rate(v[5m])")
+    page.keyboard.press("Tab")
+    page.keyboard.type("explore_req")
+    page.wait_for_selector(".offer >> text=explore_requests_total")
+    page.keyboard.press("Enter")
+    page.keyboard.type("{ser")
+    page.wait_for_selector(".offer >> text=service")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".offer >> text=checkout")
+    seen.shot(f"explore-completion-{theme}-{language}")
+    page.keyboard.press("Enter")
+    page.keyboard.type("}[5m]")
+    assert page.input_value("#query-A") == 'rate(explore_requests_total{service="checkout"}[5m])'
+    page.keyboard.press("Control+Enter")
+    charts_ready(page)
+    page.click("#add")
+    page.keyboard.type("explore_memory_bytes")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector("#legend tr:nth-child(3)")
+    page.click("#compare > summary")
+    page.check("#compare input[value='86400']")
+    page.wait_for_selector("#legend tr:nth-child(6)")
+    assert sum("一天前" in name or "a day ago" in name for name in legend(page)) == 3
+    page.keyboard.press("Escape")
+    charts_ready(page)
+    seen.shot(f"explore-{theme}-{language}")
+    asked = parse_qs(urlparse(page.url).query)
+    assert len(asked["query"]) == 2
+    assert asked["compare"] == ["86400"]
+    page.click("[data-view=stat]")
+    assert page.locator(".stat").count() == 3
+    seen.shot(f"explore-stat-{theme}-{language}")
+    page.click("[data-view=table]")
+    page.wait_for_selector("#rows tr:nth-child(6)")
+    page.reload()  # all of it stands in the address
+    page.wait_for_selector("#rows tr:nth-child(6)")
+    assert page.input_value("#query-B") == "explore_memory_bytes"
+    assert page.locator("[data-view=table][aria-selected=true]").count() == 1
+    seen.shot(f"explore-table-{theme}-{language}")
+
+
+def test_queries_are_switched_off_doubled_and_removed_and_series_hidden(shop: Served, signed_in: Any) -> None:
+    page = signed_in(language="en").open("/explore?query=explore_memory_bytes&query=vector(1)")
+    page.wait_for_selector("#legend tr:nth-child(3)")
+    page.click(".query:nth-child(2) [data-do=toggle]")
+    page.wait_for_selector("#legend tr:nth-child(3)", state="detached")
+    assert "off=B" in page.url
+    page.click(".query:nth-child(1) [data-do=duplicate]")
+    page.wait_for_selector("#query-C")
+    page.wait_for_selector("#legend tr:nth-child(4)")
+    page.click(".query:nth-child(1) [data-do=remove]")
+    page.wait_for_selector("#query-C", state="detached")
+    first = page.locator("#legend .legend-name").first
+    first.click()
+    assert page.locator("#legend .legend-name[aria-pressed=false]").count() == 1
+    page.click("#as-graph [data-sort=name]")
+    assert legend(page) == sorted(legend(page))
+    page.click("#as-graph [data-sort=name]")
+    assert legend(page) == sorted(legend(page), reverse=True)
+    page.click("#history > summary")
+    page.wait_for_selector("#history-list button:nth-child(2)")
+    page.click("#history-list button >> nth=-1")
+    page.wait_for_selector("#query-B")
+    assert page.input_value("#query-A") == "explore_memory_bytes"
+
+
+def test_the_numbers_are_downloaded_and_the_range_zoomed_by_dragging(shop: Served, signed_in: Any) -> None:
+    page = signed_in(language="en").open("/explore?query=explore_memory_bytes&range=15m")
+    charts_ready(page)
+    page.wait_for_selector("#chart canvas")
+    with page.expect_download() as download:
+        page.click("#csv")
+    assert 'explore_memory_bytes{service=""checkout""}' in download.value.path().read_text(encoding="utf-8-sig")
+    box = page.locator("#chart canvas").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + 100, steps=4)
+    page.mouse.up()
+    page.wait_for_url("**from=*")
+    asked = parse_qs(urlparse(page.url).query)
+    assert 100_000 < int(asked["to"][0]) - int(asked["from"][0]) < 500_000
+    assert asked["query"] == ["explore_memory_bytes"]
+
+
+def test_a_mistake_is_shown_under_its_query_and_the_others_are_drawn(shop: Served, signed_in: Any) -> None:
+    seen = signed_in(language="en")
+    page = seen.open("/explore")
+    page.fill("#query-A", "sum(checkout_error_ratio")
+    page.click("#add")
+    page.fill("#query-B", "checkout_error_ratio")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector(".query:nth-child(1) .query-error:not([hidden])")
+    told = page.inner_text(".query:nth-child(1) .query-error").split("\n")
+    assert told[2].index("^") == 3  # under the bracket that stays open
+    assert page.get_attribute("#query-A", "aria-invalid") == "true"
+    page.wait_for_selector("#legend tr:nth-child(2)")
+    page.wait_for_selector("#chart canvas")
+    seen.shot("explore-mistake")
+    seen.faults = [fault for fault in seen.faults if "panels/query" not in fault and "status of 4" not in fault]

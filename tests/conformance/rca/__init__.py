@@ -1,0 +1,1 @@
+"""Measures the ranking of suspects on recorded faults with a known cause, beside simple baselines."""

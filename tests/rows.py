@@ -1,0 +1,253 @@
+"""Rows of every noun of the platform, as many as wanted, by bulk insert: for what must hold however many there are.
+
+A model that is added is filled by the shape of its fields; what a shape cannot tell (a verb, a matcher, a kind) is said
+in RECIPES. The first half of the rows hang on the first parent, the others are spread: a page of one thing meets many
+parts, and a list meets many things.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+from django.apps import apps
+from django.db import models
+from django.utils import timezone
+
+from tongchou.incidents import postmortem_actions, postmortem_prefill
+
+Values = dict[str, Any]
+KINDS = ("service", "host", "instance", "database", "disk")
+SKIPPED = {"core.User", "core.Membership", "core.Segment", "core.Seal", "core.Secret", "core.SettingChange"}
+SKIPPED |= {"core.Lease", "incidents.Numbering", "inventory.Stamp"}  # one of each, or kept by their own code
+PROCEDURE = "name: {0}\ntitle: {{en: Look, zh: 看}}\ngrade: read\nsteps: [{{name: a, read: {{query: up}}}}]\n"
+RULE_FILE = "groups: [{name: a, rules: [{alert: Down, expr: up == 0}]}]"
+
+
+def _first(label: str, number: int) -> models.Model | None:
+    found = FOUND.get(label, [])
+    return found[number % len(found)] if found else None
+
+
+FOUND: dict[str, list[Any]] = {}  # what is there of each model while rows are made
+
+
+def _current(number: int) -> bool:
+    """The first thousand are under way, and a few after them: of very many most are history."""
+    return number < 1000 or number % 500 == 0
+
+
+def _ref(label: str, number: int) -> str:
+    row = _first(label, number)
+    return f"{label.lower()}:{row.pk}" if row else f"core.team:{uuid.uuid4()}"
+
+
+@cache
+def _facts_of(incident: Any) -> Values:
+    return postmortem_prefill.gather(incident, now=timezone.now())
+
+
+def _facts() -> Values:
+    return _facts_of(_first("incidents.Incident", 0))
+
+
+SUBJECTS = ("inventory.Resource", "incidents.Incident", "alerting.AlertGroup", "runbooks.Run", "changes.Deployment")
+RECIPES: dict[str, Callable[[int], Values]] = {
+    "inventory.Resource": lambda n: {
+        "kind": KINDS[n % 5],
+        "name": f"node-{n % 977:03d}-{n}",
+        "source": "tests",
+        "labels": {"env": "prod" if n % 3 else "test"},
+        "owner": _first("core.Team", n) if n % 10 == 0 else None,
+    },
+    "inventory.Relation": lambda n: {"type": "calls", "to_resource": _first("inventory.Resource", n + 1)},
+    "inventory.SourceConfig": lambda n: {"kind": "host"},
+    "inventory.Endpoint": lambda n: {"url": f"http://127.0.0.1:9/{n}"},
+    "alerting.RuleFile": lambda n: {"text": RULE_FILE},
+    "alerting.RuleGroup": lambda n: {"position": n},
+    "alerting.Rule": lambda n: {"kind": "alert", "expr": "up == 0", "position": n},
+    "alerting.Channel": lambda n: {"kind": "webhook", "settings": {"url": f"http://127.0.0.1:9/{n}"}},
+    "alerting.Alert": lambda n: {
+        "fingerprint": f"{n:016x}",
+        "severity": "critical",
+        "state": "firing" if _current(n) else "resolved",
+        "resolved_at": None if _current(n) else timezone.now() - timedelta(seconds=n),
+        "name": "Down",
+        "labels": {"alertname": "Down", "service": f"s{n}"},
+    },
+    "alerting.AlertGroup": lambda n: (
+        {"labels": {"alertname": "Down", "n": str(n)}, "severity": "critical"}
+        | ({} if _current(n) else {"state": "closed", "closed_at": timezone.now(), "settled_at": timezone.now()})
+    ),
+    "alerting.Notification": lambda n: {"round": n + 1, "state": "queued" if n < 20 else "sent"},
+    "alerting.Silence": lambda n: {
+        "matchers": [{"name": "service", "op": "=", "value": f"s{n}"}],
+        "ends_at": timezone.now() + timedelta(hours=1 + n % 50),
+    },
+    "alerting.Objective": lambda n: {
+        "name": f"slo-{n}",
+        "title": {"en": "Fast", "zh": "快"},
+        "target": 0.99,
+        "error_query": "errors",
+        "total_query": "total",
+        "window_seconds": 2_592_000,
+        "min_events": 10,
+        "min_errors": 1,
+    },
+    "runbooks.Procedure": lambda n: {
+        "name": f"procedure-{n}",
+        "title": {"en": "Look", "zh": "看"},
+        "text": PROCEDURE.format(f"procedure-{n}"),
+        "grade": "read",
+    },
+    "runbooks.ProcedureVersion": lambda n: {"text": PROCEDURE.format("procedure-0"), "number": n + 1},
+    "runbooks.Run": lambda n: {
+        "grade": "read",
+        "state": "succeeded",
+        "about_ref": _ref("incidents.Incident", 0),
+        "incident_number": 1,
+        "targets": [{"ref": _ref("inventory.Resource", n), "name": f"node-{n}"}],
+        "requested_by": None,
+        "approval": None,
+    },
+    "runbooks.RunTarget": lambda n: {"active": False},
+    "runbooks.RunStep": lambda n: {"kind": "read", "position": n, "input": {"query": "up"}, "state": "succeeded"},
+    "incidents.Incident": lambda n: (
+        {"number": n + 1, "severity": "major", "previous": None, "commander": None}
+        | ({} if _current(n) else {"state": "resolved", "resolved_at": timezone.now()})
+    ),
+    "incidents.IncidentGroup": lambda n: {"reason_code": "opened"},
+    "incidents.AffectedResource": lambda n: {"role": "symptom"},
+    "incidents.Suspect": lambda n: {
+        "rank": n + 1,
+        "kind": "resource",
+        "score": 1.0,
+        "ref": _ref("inventory.Resource", n),
+    },
+    "incidents.Postmortem": lambda n: {"submitted_by": None, "facts": _facts(), "facts_at": timezone.now()},
+    "incidents.PostmortemEdition": lambda n: {
+        "number": n + 1,
+        "content": postmortem_actions.content(_first("incidents.Postmortem", 0)),
+    },
+    "incidents.Cause": lambda n: {"position": n, "kind": "trigger", "ref": ""},
+    "incidents.Improvement": lambda n: {
+        "number": n + 1,
+        "kind": "detect",
+        "due_on": timezone.now().date(),
+        "approval": None,
+        "reopened_by": None,
+    },
+    "incidents.CheckSpan": lambda n: {"state": "green"},
+    "incidents.Recurrence": lambda n: {"reason_code": "same_chain", "earlier": _first("incidents.Incident", n + 1)},
+    "usage.Impact": lambda n: {"about": _ref("incidents.Incident", n), "method": "baseline", "reason": "no_query"},
+    "changes.Deployment": lambda n: {"service_name": f"node-{n}", "source": "ci"},
+    "core.Event": lambda n: {
+        "verb": ("resource.added", "run.failed", "deployment.recorded", "incident.opened")[n % 4],
+        "subject": _ref(SUBJECTS[n % 5], n),
+        "actor_kind": "system",
+        "actor_name": "tests",
+        "dedupe_key": None,
+    },
+    "core.EventAbout": lambda n: {"ref": _ref(SUBJECTS[n % 5], 0)},
+    "core.Job": lambda n: (
+        {"name": f"tests.job-{n % 7}", "unique_key": None}
+        | ({} if _current(n) else {"state": "done", "finished_at": timezone.now()})
+    ),
+    "core.Approval": lambda n: (
+        {
+            "subject": _ref("runbooks.Run", n),
+            "action": "runbooks.run",
+            "expires_at": timezone.now() + timedelta(days=1),
+            "about": [_ref("inventory.Resource", n)],
+            "scope": {"procedure": "procedure-0"},
+        }
+        | ({} if _current(n) else {"state": "approved", "decided_at": timezone.now()})
+    ),
+}
+
+
+def value_of(field: models.Field[Any, Any], number: int, label: str, shared: int) -> Any:
+    """A value by the field's shape: unlike its neighbours', the default where there is one."""
+    if field.is_relation:
+        related = field.related_model._meta.label
+        at = number if field.unique else (0 if number < shared else number)
+        return _first(related, at) if related != label else None
+    if isinstance(field, models.DateTimeField):
+        return None if field.null else timezone.now() - timedelta(seconds=number)
+    if field.has_default() and not field.unique:
+        return field.get_default()
+    if field.null and not field.unique:
+        return None
+    if field.choices:
+        return field.choices[number % len(field.choices)][0]
+    if isinstance(field, models.UUIDField):
+        return uuid.uuid4()
+    if isinstance(field, models.CharField | models.TextField):
+        return f"{field.name}-{number}"[-(field.max_length or 200) :]
+    if isinstance(field, models.JSONField):
+        return {}
+    if isinstance(field, models.BinaryField):
+        return b""
+    if isinstance(field, models.DurationField):
+        return timedelta(seconds=number)
+    if isinstance(field, models.DateField):
+        return timezone.now().date()
+    if isinstance(field, models.BooleanField):
+        return bool(number % 2)
+    return number
+
+
+def ordered() -> list[type[models.Model]]:
+    """Our models, parents first."""
+    ours = [each for each in apps.get_models() if each.__module__.startswith("tongchou.")]
+    done: list[type[models.Model]] = []
+
+    def visit(model: type[models.Model]) -> None:
+        if model in done or model not in ours:
+            return
+        for field in model._meta.concrete_fields:
+            if field.is_relation and field.related_model is not model and not field.null:
+                visit(field.related_model)
+        done.append(model)
+
+    for each in ours:
+        visit(each)
+    # what points at anything by a Ref comes last, so that there is something to point at
+    last = {"core.Event": 1, "core.EventAbout": 2, "core.Job": 3, "core.Approval": 1}
+    return sorted(done, key=lambda each: last.get(each._meta.label, 0))
+
+
+def grow(until: int, only: Iterable[str] | None = None, most: Callable[[str], int] | None = None) -> dict[str, int]:
+    """Make rows until there are `until` of every model (or `most(label)`); returns how many there are of each."""
+    FOUND.clear()
+    there: dict[str, int] = {}
+    for model in ordered():
+        label = model._meta.label
+        have = model._default_manager.count()
+        wanted = min(until, most(label)) if most else until
+        if label not in SKIPPED and have < wanted and (only is None or label in only):
+            _fill(model, have, wanted)
+        FOUND[label] = list(model._default_manager.order_by("pk")[:2000])
+        there[label] = model._default_manager.count()
+    return there
+
+
+def _fill(model: type[models.Model], have: int, wanted: int) -> None:
+    label, recipe = model._meta.label, RECIPES.get(model._meta.label, lambda _n: {})
+    fields = [each for each in model._meta.concrete_fields if not isinstance(each, models.AutoField)]
+    shared = min(wanted // 2, 500)
+    rows = []
+    for number in range(have, wanted):
+        said = recipe(number)
+        values = {
+            each.name: said[each.name] if each.name in said else value_of(each, number, label, shared)
+            for each in fields
+        }
+        rows.append(model(**values))
+        if len(rows) == 1000:
+            model._default_manager.bulk_create(rows, ignore_conflicts=True)
+            rows.clear()
+    model._default_manager.bulk_create(rows, ignore_conflicts=True)

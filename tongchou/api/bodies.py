@@ -1,0 +1,30 @@
+"""What a request may bring: schemas that refuse what the document does not tell, instead of dropping or guessing."""
+
+from __future__ import annotations
+
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
+
+from ninja import Schema
+from pydantic import ConfigDict, ValidationInfo, field_validator
+from pydantic_core import PydanticKnownError
+
+
+class Body(Schema):
+    """The base of every schema of a JSON body: unknown keys, 0 for false and "5" for 5 are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _not_guessed(cls, value: Any, info: ValidationInfo) -> Any:
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        several = get_origin(annotation) in (Union, UnionType)
+        kinds = set(get_args(annotation) if several else (annotation,)) - {NoneType}
+        if value is None or not kinds or not kinds <= {bool, int, float}:
+            return value
+        if kinds == {bool} and not isinstance(value, bool):
+            raise PydanticKnownError("bool_type")
+        if bool not in kinds and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise PydanticKnownError("int_type" if kinds == {int} else "float_type")
+        return value

@@ -1,0 +1,5 @@
+"""What many deployments can be given at once."""
+
+from tongchou.core.lists import custom
+
+custom.offer("changes.deployment", "changes.edit")

@@ -1,0 +1,1 @@
+"""A Django backend: PostgreSQL that is not waited for without end."""

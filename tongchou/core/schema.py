@@ -1,0 +1,84 @@
+"""The database's schema brought to this release, with a copy of SQLite before it is changed."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from django.core.management import call_command
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.migrations.executor import MigrationExecutor
+from django.utils.translation import gettext_lazy as _
+
+from tongchou import __version__
+from tongchou.core.problems import StorageFull
+
+KEPT_COPIES = 3
+
+Tell = Callable[[str], None]
+
+
+def plan() -> list[str]:
+    """Return the migrations that are not applied yet, in order, as app.name."""
+    executor = MigrationExecutor(connections[DEFAULT_DB_ALIAS])
+    steps = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return [f"{migration.app_label}.{migration.name}" for migration, _backwards in steps]
+
+
+def bring_up(tell: Tell) -> list[str]:
+    """Apply what is not applied; return it. One process at a time: the caller holds the lock of that.
+
+    SQLite is copied to `before-<version>-<time>.sqlite3` beside it first, when it holds anything.
+    """
+    steps = plan()
+    if not steps:
+        return []
+    fresh = "django_migrations" not in connections[DEFAULT_DB_ALIAS].introspection.table_names()
+    if not fresh and connections[DEFAULT_DB_ALIAS].vendor == "sqlite":
+        _copy_sqlite(tell)
+    began = time.monotonic()
+    call_command("migrate", verbosity=1, interactive=False, stdout=_Lines(tell, len(steps), quiet=fresh))
+    tell(f"{len(steps)} migrations in {time.monotonic() - began:.1f} s")
+    return steps
+
+
+class _Lines(io.TextIOBase):
+    """Hears Django say "  Applying core.0001_initial..." and tells it with its number."""
+
+    def __init__(self, tell: Tell, count: int, *, quiet: bool) -> None:
+        self._tell, self._count, self._quiet, self._number = tell, count, quiet, 0
+
+    def write(self, text: str) -> int:
+        word = text.strip()
+        if word.startswith("Applying ") and not self._quiet:
+            self._number += 1
+            self._tell(f"{self._number}/{self._count} {word.removeprefix('Applying ').rstrip('.')}")
+        return len(text)
+
+
+def _copy_sqlite(tell: Tell) -> None:
+    path = Path(str(connections[DEFAULT_DB_ALIAS].settings_dict["NAME"]))
+    folder = path.parent
+    target = folder / f"before-{__version__}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.sqlite3"
+    scratch = target.with_suffix(".partial")
+    try:
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(scratch)) as copy:
+            source.backup(copy, pages=-1)
+        scratch.chmod(0o600)
+        scratch.replace(target)
+    except (OSError, sqlite3.OperationalError) as error:
+        raise StorageFull(
+            "migrate.no_copy",
+            _("The database cannot be copied before it is changed: %(error)s") % {"error": error},
+            remedy=_("Free space in the data folder; nothing was changed."),
+        ) from error
+    finally:
+        scratch.unlink(missing_ok=True)
+    tell(f"copied the database to {target}")
+    for old in sorted(folder.glob("before-*.sqlite3"), key=lambda each: each.stat().st_mtime)[:-KEPT_COPIES]:
+        old.unlink()

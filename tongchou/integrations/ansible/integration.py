@@ -1,0 +1,12 @@
+"""Declares the Runner of ansible steps."""
+
+from __future__ import annotations
+
+from tongchou.core.registry import Integration
+
+INTEGRATION = Integration(
+    name="ansible",
+    title="Ansible",
+    app="tongchou.integrations.ansible",
+    ports=("tongchou.integrations.ansible.runner:ANSIBLE_STEP",),
+)

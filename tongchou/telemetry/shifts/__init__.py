@@ -1,0 +1,1 @@
+"""What changed in many series at once: quantities derived from raw samples, and a detector of shifts in them."""

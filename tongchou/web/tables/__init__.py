@@ -1,0 +1,1 @@
+"""How tables look as pages: cells, filters, columns, saved views, changes of many rows, import."""
