@@ -92,6 +92,12 @@ def send(served: Served, name: str, labels: dict[str, str], samples: list[tuple[
         client.post("/prometheus/api/v1/write", content=body, headers=headers).raise_for_status()
 
 
+def scraped_twice(client: httpx.Client) -> bool:
+    """Whether the platform has scraped itself twice (every 15 s): a rate, as the cockpit shows, has its first point."""
+    asked = {"query": "max(count_over_time(up[1h])) >= 2"}
+    return bool(client.get("/prometheus/api/v1/query", params=asked).json()["data"]["result"])
+
+
 @contextmanager
 def failing_on(served: Served) -> Iterator[None]:
     """Keep the checkout failing while the tests run: without news its alert would end after five minutes."""
@@ -138,6 +144,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             client.put("/api/v1/rule-files/shop.yml", content=RULES, headers=yaml).raise_for_status()
             client.put("/api/v1/procedures/look-and-ask", content=PROCEDURE, headers=yaml).raise_for_status()
             served.wait(lambda: client.get("/api/v1/incidents").json()["items"], seconds=60, what="the incident")
+            served.wait(lambda: scraped_twice(client), seconds=120, what="a second scrape of itself, which charts show")
         with failing_on(served):
             yield served
     finally:

@@ -147,3 +147,11 @@ def test_a_mistake_is_shown_under_its_query_and_the_others_are_drawn(shop: Serve
     page.wait_for_selector("#chart canvas")
     seen.shot("explore-mistake")
     seen.faults = [fault for fault in seen.faults if "panels/query" not in fault and "status of 4" not in fault]
+
+
+def test_what_begins_to_send_is_drawn_before_the_next_refresh(shop: Served, signed_in: Any) -> None:
+    page = signed_in(language="en").open("/explore?query=just_begun_ratio&range=4h")  # refreshed each 30 s
+    page.wait_for_selector("[data-chart][data-ready='1'] .chart-note")
+    now = int(time.time() * 1000)
+    send(shop, "just_begun_ratio", {"service": "checkout"}, [(now - 1000 * ago, 0.5) for ago in range(600, -1, -15)])
+    page.wait_for_selector("[data-chart] canvas", timeout=14_000)

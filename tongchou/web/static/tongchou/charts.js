@@ -289,6 +289,13 @@ function marksFrom(address, from, to) {
   }
   return marked.get(key);
 }
+/* What has just begun to send is not in the first picture: nothing for a step or two. Asked again soon, a few times only. */
+const AGAIN_MS = 2500, MOST_AGAIN = 4;
+function askAgain(element, state) {
+  state.again = (state.again || 0) + 1;
+  if (state.again > MOST_AGAIN || !range.preset || element.dataset.to) return;
+  setTimeout(() => { if (charts.get(element) === state && state.visible && !document.hidden && !state.data?.series.length) load(element); }, AGAIN_MS);
+}
 async function load(element) {
   const state = charts.get(element);
   if (!state) return;
@@ -310,7 +317,7 @@ async function load(element) {
     state.data = body;
     const more = element.closest(".panel")?.querySelector("[data-chart-more]");
     if (more) more.textContent = body.dropped ? t("chart_more").replace("%n", body.dropped) : "";
-    if (!body.series.length) { state.chart?.clear(); note(element, element.dataset.empty || t("chart_empty")); element.dataset.ready = "1"; element.dispatchEvent(new CustomEvent("tc:data", { detail: body, bubbles: true })); return; }
+    if (!body.series.length) { state.chart?.clear(); note(element, element.dataset.empty || t("chart_empty")); element.dataset.ready = "1"; element.dispatchEvent(new CustomEvent("tc:data", { detail: body, bubbles: true })); askAgain(element, state); return; }
     note(element, "");
     if (element.clientWidth) await draw(element); else state.due = true; // in a closed tab: drawn when it is opened
     element.dispatchEvent(new CustomEvent("tc:data", { detail: body, bubbles: true }));
