@@ -6,6 +6,7 @@ Every test also proves, by its fixture, that no request left the host and nothin
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -73,6 +74,28 @@ def test_the_cockpit_draws_its_charts_and_hears_the_stream(signed_in: Any, theme
     dark = page.evaluate("getComputedStyle(document.body.parentElement).backgroundColor")
     assert (dark == "rgb(13, 17, 25)") == (theme == "dark")
     seen.shot(f"cockpit-{theme}-{language}")
+
+
+def test_the_first_charts_are_asked_for_while_the_page_is_read_and_only_once(signed_in: Any) -> None:
+    seen = signed_in(language="en")
+    asked: list[str] = []
+    seen.page.on("request", lambda request: asked.append(request.url) if "/panels/query" in request.url else None)
+    page = seen.open("/")
+    charts_ready(page)
+    queries = [parse_qs(urlsplit(url).query)["query"][0] for url in asked]
+    assert len(queries) == len(set(queries)) >= 2
+    early = (
+        "performance.getEntriesByType('resource').filter(e => e.name.includes('/panels/query')).every("
+        "e => e.startTime < performance.getEntriesByType('navigation')[0].domContentLoadedEventStart)"
+    )
+    assert page.evaluate(early)
+    asked.clear()
+    page = seen.open("/?range=4h")  # another range than the page's own: the charts ask for it themselves
+    charts_ready(page)
+    hours = {
+        (int(each["end"][0]) - int(each["start"][0])) / 3.6e6 for each in (parse_qs(urlsplit(u).query) for u in asked)
+    }
+    assert hours == {4.0}
 
 
 @pytest.mark.parametrize(("theme", "language"), LOOKS)

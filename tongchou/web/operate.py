@@ -30,6 +30,7 @@ from tongchou.web.verbs import NEWS
 from tongchou.web.visibility import readable
 
 FEED = 14
+FIRST_PANELS = 6  # what a desk's window shows before it is scrolled
 FEED_SCANNED = 300  # how many are looked through for those a role in a team may read
 
 
@@ -68,9 +69,11 @@ def cockpit(request: PageRequest) -> HttpResponse:
     actor = request.actor
     since = timezone.now() - timedelta(hours=24)
     told = ledger.events(since=since, verbs=NEWS, limit=FEED if allows(actor, "ledger.view") else FEED_SCANNED)
+    shown = _panels() if allows(actor, "telemetry.view") else []
     context = {
         "figures": _figures(actor),
-        "panels": _panels() if allows(actor, "telemetry.view") else [],
+        "panels": shown,
+        "ahead": json.dumps([[each.query, each.legend] for each in shown[:FIRST_PANELS]]),
         "map": small_map(actor),
         "entries": entries(readable(actor, told)[:FEED]),
         "open_incidents": incident_reads.visible(actor).exclude(state=IncidentState.RESOLVED)[:4],

@@ -35,6 +35,7 @@ export function bounds() {
 }
 function setRange(next) {
   range = next;
+  window.tongchouAhead?.clear();
   const query = new URLSearchParams(location.search);
   for (const key of ["range", "from", "to"]) query.delete(key);
   if (next.preset) { query.set("range", next.preset); sessionStorage.setItem("range", next.preset); } else { query.set("from", Math.round(next.from)); query.set("to", Math.round(next.to)); }
@@ -276,6 +277,12 @@ async function ask(url, signal) {
   if (!answer.ok) throw new Error([body.detail, body.remedy].filter(Boolean).join(" "));
   return body;
 }
+/* What head_start.js asked for already, once. */
+function ahead(element) {
+  const asked = window.tongchouAhead?.get(element.dataset.query);
+  window.tongchouAhead?.delete(element.dataset.query);
+  return asked;
+}
 /* Marks of the page's own address, asked once for all its charts. Without them the lines are still worth drawing. */
 const marked = new Map();
 function marksFrom(address, from, to) {
@@ -310,7 +317,7 @@ async function load(element) {
   if (!state.data) note(element, "…");
   try {
     const points = Number(url.searchParams.get("points"));
-    const body = sources.has(element) ? await sources.get(element)({ from, to, points, signal: request.signal }) : await ask(url, request.signal);
+    const body = sources.has(element) ? await sources.get(element)({ from, to, points, signal: request.signal }) : await ahead(element) || await ask(url, request.signal);
     if (!body || request.signal.aborted) return;
     if (element.dataset.unit === "auto") for (const series of body.series) series.unit ??= body.unit ?? "";
     if (element.dataset.marks) body.marks = [...(body.marks || []), ...await marksFrom(element.dataset.marks, from, to)];
