@@ -1,0 +1,84 @@
+"""Every page of the menu, and the first thing each lists: all of it by keyboard, and nothing beside the window."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.browser.walking import all_pages, forget_refusals
+
+WIDTHS = {"1280": 1280, "390": 390, "1280 at 200 %": 640}
+
+# What can be reached by Tab: as browsers see it, one radio of a group, nothing hidden or inert.
+FOCUSABLE = """() => {
+  const found = [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]')]
+    .filter((e) => !e.disabled && e.tabIndex >= 0 && e.checkVisibility({visibilityProperty: true}) && !e.closest('[inert]'))
+    .filter((e) => e.getClientRects().length > 0);
+  const radios = new Set();
+  return found.filter((e) => e.type !== 'radio' || (!radios.has(e.name) && radios.add(e.name)))
+    .map((e, i) => { e.dataset.walk = i; return e.outerHTML.slice(0, 120); });
+}"""
+FOCUSED = """() => {
+  const e = document.activeElement;
+  if (!e || e === document.body) return null;
+  const seen = (x) => { const s = getComputedStyle(x);
+    return (s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) > 0) || s.boxShadow !== 'none'; };
+  const box = e.querySelector('rect.box');  // a node of a map
+  const marked = seen(e) || (box && parseFloat(getComputedStyle(box).strokeWidth) >= 2) || (e.parentElement && e.parentElement.matches(':focus-within') && seen(e.parentElement))
+    || (e.closest('label') && seen(e.closest('label')));
+  return {walk: e.dataset.walk ?? null, seen: marked, html: e.outerHTML.slice(0, 120)};
+}"""
+
+
+@pytest.fixture(scope="module")
+def addresses(platform: Any, chromium: Any) -> list[str]:
+    """What this module looks at, found once."""
+    return []
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
+def test_no_page_scrolls_sideways(signed_in: Any, addresses: list[str], width: int) -> None:
+    seen = signed_in(width=width, language="en")
+    wide = []
+    for address in all_pages(seen, addresses):
+        page = seen.open(address)
+        if not page.evaluate("document.documentElement.scrollWidth <= innerWidth"):
+            who = "[...document.querySelectorAll('main *')].filter((e) => e.getBoundingClientRect().right > innerWidth + 1).slice(0, 3).map((e) => e.outerHTML.slice(0, 100))"
+            wide.append(f"{address}: {page.evaluate('document.documentElement.scrollWidth')} {page.evaluate(who)}")
+    forget_refusals(seen)
+    assert not wide, "\n" + "\n".join(wide)
+
+
+@pytest.mark.timeout(900)
+def test_every_control_is_reached_by_tab_and_shows_it(signed_in: Any, addresses: list[str]) -> None:
+    seen = signed_in(language="en", width=1280)
+    wrong = []
+    for address in all_pages(seen, addresses):
+        page = seen.open(address)
+        page.wait_for_load_state("load")
+        wanted = page.evaluate(FOCUSABLE)
+        reached, seen_at, blind = set(), set(), {}
+        if wanted:
+            page.evaluate("document.querySelector('[data-walk=\"0\"]').focus({focusVisible: true})")
+        stops = (
+            len(wanted) + 10 + 7 * page.locator("input[type=datetime-local], input[type=date]").count()
+        )  # their parts
+        for _ in range(stops):
+            at = page.evaluate(FOCUSED)
+            if at is None:
+                break  # past the last one: no trap
+            reached.add(at["walk"])
+            if at["seen"]:
+                seen_at.add(at["walk"])
+            else:
+                blind[at["walk"]] = at["html"]
+            page.keyboard.press("Tab")
+        blind = [html for walk, html in blind.items() if walk not in seen_at]
+        missed = [html for number, html in enumerate(wanted) if str(number) not in reached]
+        wrong += [f"{address}: not reached {html}" for html in missed[:3]] + [
+            f"{address}: no mark {html}" for html in blind[:3]
+        ]
+    forget_refusals(seen)
+    assert not wrong, "\n" + "\n".join(wrong)
