@@ -5,22 +5,18 @@ GET and POST (form) alike. Answers are Prometheus's envelope, refusals too, so t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import wraps
-from typing import Concatenate, ParamSpec
 
 import msgspec
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods
 
 from tongchou import __version__
-from tongchou.core.access import Actor, check
-from tongchou.core.problems import BadRequest, NotSignedIn, Problem
+from tongchou.core.problems import BadRequest
 from tongchou.integrations.prometheus import answer
 from tongchou.integrations.prometheus.parameters import duration_ms, time_ms
+from tongchou.integrations.prometheus.request import api, needed, value_of, values_of
 from tongchou.telemetry import target_snapshot
 from tongchou.telemetry.backend import backend, default_limits
 from tongchou.telemetry.ports import Limits
@@ -29,46 +25,13 @@ from tongchou.telemetry.promql.parse import Selector, format_query, parse
 from tongchou.telemetry.series import Matcher
 from tongchou.telemetry.target_health import TargetHealth
 
-P = ParamSpec("P")
 DEFAULT_SPAN_MS = 6 * 3600 * 1000
 _encode = msgspec.json.encode
 
 
-def _api(view: Callable[Concatenate[HttpRequest, P], bytes]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """Check the reader, run the view, wrap refusals in Prometheus's envelope."""
-
-    @wraps(view)
-    def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        try:
-            actor: Actor = request.actor  # type: ignore[attr-defined]  # set by actor_middleware
-            if actor.kind == "nobody":
-                raise NotSignedIn("telemetry.not_signed_in", _("Sign in, or send an API token."))
-            check(actor, "telemetry.view")
-            return HttpResponse(view(request, *args, **kwargs), content_type="application/json")
-        except Problem as problem:
-            status, body = answer.failure(problem)
-            return HttpResponse(body, status=status, content_type="application/json")
-
-    checked: Callable[Concatenate[HttpRequest, P], HttpResponse] = require_http_methods(["GET", "POST"])(wrapped)
-    return checked
-
-
-def _get(request: HttpRequest, name: str) -> str:
-    return request.POST.get(name) or request.GET.get(name) or ""
-
-
-def _needed(request: HttpRequest, name: str) -> str:
-    text = _get(request, name)
-    if not text:
-        raise BadRequest(
-            "telemetry.bad_parameter", _("invalid parameter %(name)r: it is missing") % {"name": name}, field=name
-        )
-    return text
-
-
 def _limits(request: HttpRequest) -> Limits:
     limits = default_limits()
-    text = _get(request, "timeout")
+    text = value_of(request, "timeout")
     if not text:
         return limits
     wanted = max(0.001, duration_ms("timeout", text) / 1000)
@@ -76,26 +39,26 @@ def _limits(request: HttpRequest) -> Limits:
 
 
 def _lookback(request: HttpRequest) -> int:
-    text = _get(request, "lookback_delta")
+    text = value_of(request, "lookback_delta")
     return duration_ms("lookback_delta", text) if text else 300_000
 
 
-@_api
+@api
 def instant_query(request: HttpRequest) -> bytes:
     """Evaluate `query` at `time` (default: now)."""
-    text = _get(request, "time")
+    text = value_of(request, "time")
     at_ms = time_ms("time", text) if text else backend().clock()
     result = instant(
-        _needed(request, "query"), at_ms, backend=backend(), lookback_ms=_lookback(request), limits=_limits(request)
+        needed(request, "query"), at_ms, backend=backend(), lookback_ms=_lookback(request), limits=_limits(request)
     )
     return answer.success(answer.instant(result), result.warnings, result.infos)
 
 
-@_api
+@api
 def range_query(request: HttpRequest) -> bytes:
     """Evaluate `query` at every `step` from `start` to `end`."""
-    start, end = (time_ms(name, _needed(request, name)) for name in ("start", "end"))
-    step = duration_ms("step", _needed(request, "step"))
+    start, end = (time_ms(name, needed(request, name)) for name in ("start", "end"))
+    step = duration_ms("step", needed(request, "step"))
     limits = _limits(request)
     if end < start:
         raise BadRequest("telemetry.bad_parameter", _("end timestamp must not be before start time"), field="end")
@@ -113,7 +76,7 @@ def range_query(request: HttpRequest) -> bytes:
             field="step",
         )
     result = range_(
-        _needed(request, "query"),
+        needed(request, "query"),
         start,
         end,
         step,
@@ -124,14 +87,14 @@ def range_query(request: HttpRequest) -> bytes:
     return answer.success(answer.matrix(result), result.warnings, result.infos)
 
 
-@_api
+@api
 def formatted_query(request: HttpRequest) -> bytes:
     """Give back `query` in its canonical layout."""
-    return answer.success(_encode(format_query(_needed(request, "query"))))
+    return answer.success(_encode(format_query(needed(request, "query"))))
 
 
 def _span(request: HttpRequest) -> tuple[int, int]:
-    end_text, start_text = _get(request, "end"), _get(request, "start")
+    end_text, start_text = value_of(request, "end"), value_of(request, "start")
     end = time_ms("end", end_text) if end_text else backend().clock()
     start = time_ms("start", start_text) if start_text else end - DEFAULT_SPAN_MS
     if end < start:
@@ -141,7 +104,7 @@ def _span(request: HttpRequest) -> tuple[int, int]:
 
 def _matcher_sets(request: HttpRequest) -> list[list[Matcher]]:
     sets: list[list[Matcher]] = []
-    for text in [*request.GET.getlist("match[]"), *request.POST.getlist("match[]")]:
+    for text in values_of(request, "match[]"):
         node = parse(text)
         if not isinstance(node, Selector) or node.offset_ms or node.at is not None:
             raise BadRequest(
@@ -153,7 +116,7 @@ def _matcher_sets(request: HttpRequest) -> list[list[Matcher]]:
 
 def _cut(request: HttpRequest, count: int) -> tuple[int, list[str]]:
     """(how many to give, warnings) by the `limit` parameter."""
-    text = _get(request, "limit")
+    text = value_of(request, "limit")
     if not text:
         return count, []
     if not text.isdigit():
@@ -162,7 +125,7 @@ def _cut(request: HttpRequest, count: int) -> tuple[int, list[str]]:
     return (limit, ["results truncated due to limit"]) if 0 < limit < count else (count, [])
 
 
-@_api
+@api
 def label_names(request: HttpRequest) -> bytes:
     """List label names, of the series `match[]` names or of all."""
     found = backend().label_names(_matcher_sets(request), *_span(request), limits=_limits(request))
@@ -170,7 +133,7 @@ def label_names(request: HttpRequest) -> bytes:
     return answer.success(_encode(found[:count]), warnings)
 
 
-@_api
+@api
 def label_values(request: HttpRequest, name: str) -> bytes:
     """List the values of one label."""
     found = backend().label_values(name, _matcher_sets(request), *_span(request), limits=_limits(request))
@@ -178,7 +141,7 @@ def label_values(request: HttpRequest, name: str) -> bytes:
     return answer.success(_encode(found[:count]), warnings)
 
 
-@_api
+@api
 def series(request: HttpRequest) -> bytes:
     """List the series that match any `match[]`; those with samples on the days of the interval."""
     sets = _matcher_sets(request)
@@ -189,10 +152,18 @@ def series(request: HttpRequest) -> bytes:
     return answer.success(_encode([dict(labels) for labels in found[:count]]), warnings)
 
 
-@_api
+@api
+def exemplars(request: HttpRequest) -> bytes:
+    """List exemplars: none, they are not stored. The parameters are checked as for a query, so that mistakes show."""
+    parse(needed(request, "query"))
+    _span(request)
+    return answer.success(b"[]")
+
+
+@api
 def metadata(request: HttpRequest) -> bytes:
     """List what scraped metrics say about themselves."""
-    wanted = _get(request, "metric")
+    wanted = value_of(request, "metric")
     known = target_snapshot.metadata()
     names = [wanted] if wanted else sorted(known)
     count, _warnings = _cut(request, len(names))
@@ -204,10 +175,10 @@ def metadata(request: HttpRequest) -> bytes:
     return answer.success(_encode(found))
 
 
-@_api
+@api
 def targets(request: HttpRequest) -> bytes:
     """List the scraped targets and how the last scrape of each went."""
-    wanted = _get(request, "state")
+    wanted = value_of(request, "state")
     active = [_target(each) for each in target_snapshot.targets()] if wanted in ("", "any", "active") else []
     return answer.success(_encode({"activeTargets": active, "droppedTargets": [], "droppedTargetCounts": {}}))
 
@@ -229,7 +200,7 @@ def _target(health: TargetHealth) -> dict[str, object]:
     }
 
 
-@_api
+@api
 def build_info(request: HttpRequest) -> bytes:
     """Say what answers here; clients choose features by the version, which is that of the API spoken."""
     return answer.success(
