@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import pytest
 from django.db import transaction
 
@@ -62,6 +64,24 @@ def test_tail_finds_an_event_that_commits_after_one_with_a_higher_id() -> None:
         late = ledger.record(actor=ACTOR, verb="test.quiet", subject="core.user:1")
     seen = {late.pk: late.recorded_at}  # the reader has met the later id already
     assert [each.pk for each in ledger.tail(seen=seen)] == [early.pk]
+
+
+def test_what_was_seen_of_a_burst_does_not_hide_what_comes_next() -> None:
+    seen: dict[int, datetime] = {}
+    with transaction.atomic():
+        burst = [ledger.record(actor=ACTOR, verb="test.quiet", subject="core.user:1") for _ in range(7)]
+    for expected in (burst[:3], burst[3:6], burst[6:], []):
+        fresh = ledger.tail(seen=seen, limit=3)
+        assert [each.pk for each in fresh] == [each.pk for each in expected]
+        seen.update({each.pk: each.recorded_at for each in fresh})
+
+
+def test_the_tail_looks_further_back_when_it_is_told_to() -> None:
+    with transaction.atomic():
+        event = ledger.record(actor=ACTOR, verb="test.quiet", subject="core.user:1")
+    Event.objects.filter(pk=event.pk).update(recorded_at=event.recorded_at - timedelta(seconds=60))
+    assert ledger.tail(seen={}) == []
+    assert [each.pk for each in ledger.tail(seen={}, seconds=70)] == [event.pk]
 
 
 def test_record_many_makes_the_same_rows_as_record() -> None:

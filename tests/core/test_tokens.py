@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import base64
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -87,6 +91,39 @@ def test_the_last_administrator_stays_one(admin_user: User) -> None:
     assert Membership.objects.get(user=admin_user).role == Role.ADMIN
     admin_user.refresh_from_db()
     assert admin_user.is_active
+
+
+def test_a_service_account_is_not_the_administrator_that_is_left(admin_user: User) -> None:
+    robot = people.create_user(actor=system("tests"), username="robot", password=None, role=Role.ADMIN)
+    User.objects.filter(pk=robot.pk).update(is_service=True)
+    with pytest.raises(Conflict):
+        people.set_role(actor=system("tests"), user=admin_user, role=Role.VIEWER)
+    with pytest.raises(Conflict):
+        people.set_active(actor=system("tests"), user=admin_user, active=False)
+
+
+@pytest.mark.both_databases
+@pytest.mark.django_db(transaction=True)
+def test_two_administrators_who_demote_each_other_at_once_leave_one(admin_user: User) -> None:
+    other = people.create_user(actor=system("tests"), username="other", password=None, role=Role.ADMIN)
+    together = threading.Barrier(2, timeout=20)
+
+    def demote(user: User) -> str:
+        try:
+            together.wait()
+            with transaction.atomic():
+                people.set_role(actor=system("tests"), user=user, role=Role.VIEWER)
+                time.sleep(0.3)  # the other one decides before this is committed
+        except Conflict as refused:
+            return refused.code
+        finally:
+            connection.close()
+        return "done"
+
+    with ThreadPoolExecutor(2) as pool:
+        told = sorted(pool.map(demote, (admin_user, other)))
+    assert told == ["done", "user.last_admin"]
+    assert Membership.objects.filter(team=None, role=Role.ADMIN).count() == 1
 
 
 def test_a_weak_password_is_refused_with_the_field() -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from django.test import AsyncClient
 from django.utils import timezone
 
+from tests.conftest import make_user
 from tests.web.conftest import BACKEND
 from tests.web.foreign import member_of
-from tongchou.core import ledger, people
+from tongchou.core import ledger, people, sessions
 from tongchou.core.access import NOBODY, actor_for_user, system
 from tongchou.core.models import Event, Role, User
 from tongchou.web import live
@@ -105,8 +108,6 @@ def test_the_stream_of_a_foreign_viewer_carries_no_titles() -> None:
 async def _client(role: Role) -> AsyncClient:
     from asgiref.sync import sync_to_async
 
-    from tests.conftest import make_user
-
     client = AsyncClient()
     user: User = await sync_to_async(make_user)("listener", role)
     await client.aforce_login(user, backend=BACKEND)
@@ -142,6 +143,65 @@ def test_an_open_page_hears_of_a_new_event_about_its_noun_and_of_no_other() -> N
     assert "event: hello" in text
     assert "incident.noted" in text
     assert "incident.resolved" not in text
+
+
+def test_a_database_that_is_away_for_a_while_costs_an_open_page_no_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, away = live.news, threading.Event()
+
+    def news(*given: Any) -> list[live.Happening]:
+        if away.is_set():
+            raise OperationalError("the connection is closed")
+        return real(*given)
+
+    monkeypatch.setattr(live, "news", news)
+
+    async def story() -> str:
+        from asgiref.sync import sync_to_async
+
+        client = await _client(Role.VIEWER)
+        response = await client.get("/live/events")
+        reading = asyncio.ensure_future(_read(response, "incident.noted"))
+        await asyncio.sleep(live.POLL_SECONDS * 2)
+        away.set()
+        await asyncio.sleep(live.POLL_SECONDS * 2)
+        await sync_to_async(write)("incident.noted", "incidents.incident:7")
+        away.clear()
+        text = await asyncio.wait_for(reading, 20)
+        response.close()
+        return text
+
+    assert "incident.noted" in asyncio.run(story())
+
+
+@pytest.mark.parametrize("taken", ["role", "session", "account"])
+def test_a_page_hears_nothing_more_once_its_person_may_not_listen(monkeypatch: pytest.MonkeyPatch, taken: str) -> None:
+    monkeypatch.setattr(live, "ASK_AGAIN_SECONDS", 0.5)
+
+    def take() -> None:
+        user = User.objects.get(username="listener")
+        if taken == "role":
+            people.set_role(actor=system("tests"), user=user, role=None)
+        elif taken == "session":
+            sessions.end_all(actor=system("tests"), user=user)
+        else:
+            people.set_active(actor=system("tests"), user=user, active=False)
+
+    async def story() -> str:
+        from asgiref.sync import sync_to_async
+
+        await sync_to_async(make_user)("root", Role.ADMIN)
+        client = await _client(Role.VIEWER)
+        response = await client.get("/live/events")
+        reading = asyncio.ensure_future(_read(response, "incident.noted"))
+        await asyncio.sleep(live.POLL_SECONDS * 2)
+        await sync_to_async(take)()
+        await asyncio.sleep(0.6)
+        await sync_to_async(write)("incident.noted", "incidents.incident:7")
+        return await asyncio.wait_for(reading, 20)  # the stream ends by itself
+
+    text = asyncio.run(story())
+    assert "event: hello" in text
+    assert "incident.noted" not in text
 
 
 def test_a_bad_ref_and_a_stranger_are_refused() -> None:

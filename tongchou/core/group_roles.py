@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from tongchou.core import ledger
 from tongchou.core.access import RANK, Actor, check
 from tongchou.core.models import Membership, Origin, Role, Team, User
+from tongchou.core.people import administrators
 from tongchou.core.refs import ref
 
 MAX_RULES = 1000
@@ -106,8 +107,7 @@ def apply(*, actor: Actor, user: User, source: Origin, groups: Iterable[str], ru
 def _last_admin(row: Membership | None, rule: Rule | None) -> bool:
     if row is None or row.team_id is not None or row.role != Role.ADMIN or (rule and rule.role is Role.ADMIN):
         return False
-    others = Membership.objects.filter(team=None, role=Role.ADMIN, user__is_active=True).exclude(pk=row.pk)
-    return not others.exists()
+    return not administrators().exclude(pk=row.pk).exists()
 
 
 def _change(

@@ -183,12 +183,16 @@ def events(
     return found.order_by("-at", "-pk")[:limit]
 
 
-def tail(*, seen: Mapping[int, datetime], about: str | None = None, limit: int = 500) -> list[Event]:
-    """Return events of the last GAP_SECONDS that are not in `seen` (id -> recorded_at), oldest first.
+def tail(
+    *, seen: Mapping[int, datetime], about: str | None = None, limit: int = 500, seconds: float = GAP_SECONDS
+) -> list[Event]:
+    """Return events of the last `seconds` that are not in `seen` (id -> recorded_at), oldest first, `limit` of them.
 
-    Live pages call it in turn: because ids commit out of order, a cursor over ids would lose events.
+    Live pages call it in turn: because ids commit out of order, a cursor over ids would lose events. The bound counts
+    what is fresh: after a burst (an import) what was seen must not take the place of what comes next.
     """
-    found = Event.objects.filter(recorded_at__gte=clock.now() - timedelta(seconds=GAP_SECONDS))
+    found = Event.objects.filter(recorded_at__gte=clock.now() - timedelta(seconds=max(seconds, GAP_SECONDS)))
     if about is not None:
         found = found.filter(abouts__ref=about)
-    return [each for each in found.order_by("pk")[:limit] if each.pk not in seen]
+    fresh = [pk for pk in found.order_by("pk").values_list("pk", flat=True) if pk not in seen][:limit]
+    return list(Event.objects.filter(pk__in=fresh).order_by("pk")) if fresh else []

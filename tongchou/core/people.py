@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -128,9 +129,24 @@ def set_role(*, actor: Actor, user: User, role: Role | None, team: Team | None =
         )
 
 
+ADMINISTRATORS_LOCK = 0x746F6E67_61646D69  # one number for all processes: PostgreSQL names its advisory locks so
+
+
+def administrators() -> QuerySet[Membership]:
+    """The roles of people (service accounts do not sign in) who are administrators everywhere and may sign in.
+
+    In the caller's transaction, and until its end alone: of two administrators who take each other's role at the same
+    moment the second sees what the first did. (SQLite lets one transaction write at a time anyway.)
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ADMINISTRATORS_LOCK])
+    return Membership.objects.filter(team__isnull=True, role=Role.ADMIN, user__is_active=True, user__is_service=False)
+
+
 def keep_an_admin() -> None:
     """Raise Conflict when nobody who may sign in is an administrator everywhere. In the caller's transaction."""
-    if not Membership.objects.filter(team__isnull=True, role=Role.ADMIN, user__is_active=True).exists():
+    if not administrators().exists():
         raise Conflict(
             "user.last_admin",
             _("This is the last administrator."),
@@ -144,8 +160,8 @@ def set_active(*, actor: Actor, user: User, active: bool) -> None:
     with transaction.atomic():
         if not User.objects.filter(pk=user.pk, is_active=not active).update(is_active=active):
             return
-        keep_an_admin()
         if not active:
+            keep_an_admin()
             for token in ApiToken.objects.filter(user=user, revoked_at__isnull=True):
                 ledger.record(
                     actor=actor,

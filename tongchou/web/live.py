@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -17,20 +18,26 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from asgiref.sync import sync_to_async
-from django.db import close_old_connections
+from django.contrib.auth import get_user
+from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone, translation
 
 from tongchou.core import inbox, ledger, meters
-from tongchou.core.access import Actor, allows, allows_anywhere
-from tongchou.core.models import Event, EventAbout
+from tongchou.core.access import NOBODY, Actor, actor_for_user, allows, allows_anywhere
+from tongchou.core.models import Event, EventAbout, User
+from tongchou.core.problems import Problem
 from tongchou.core.refs import is_ref
+from tongchou.core.tokens import actor_for_authorization
 from tongchou.web.announce import announcement
 
 POLL_SECONDS = 0.7
 HEARTBEAT_SECONDS = 15.0
-LIFETIME_SECONDS = 900.0  # then the page connects again and is asked again who it is
+LIFETIME_SECONDS = 900.0  # then the page connects again
+ASK_AGAIN_SECONDS = 15.0  # who listens: roles are taken, sessions are ended, tokens revoked
 QUEUE_LIMIT = 500
+DatabaseErrors = (DatabaseError, InterfaceError)
+log = logging.getLogger(__name__)
 RESUME_LIMIT = 500
 
 
@@ -49,12 +56,16 @@ def _with_abouts(events: list[Event]) -> list[Happening]:
     return [Happening(event, frozenset(found[event.pk])) for event in events]
 
 
-def news(seen: dict[int, datetime]) -> list[Happening]:
-    """Return events of the gap window that are not in `seen`, and remember them there."""
+def news(seen: dict[int, datetime], silent_seconds: float = 0.0) -> list[Happening]:
+    """Return events of the gap window that are not in `seen`, and remember them there.
+
+    The window begins that much earlier when the database was silent in between.
+    """
     close_old_connections()
     try:
-        fresh = ledger.tail(seen=seen)
-        horizon = timezone.now() - timedelta(seconds=ledger.GAP_SECONDS * 2)
+        window = ledger.GAP_SECONDS + silent_seconds
+        fresh = ledger.tail(seen=seen, seconds=window)
+        horizon = timezone.now() - timedelta(seconds=window + ledger.GAP_SECONDS)
         for event_id in [each for each, at in seen.items() if at < horizon]:
             del seen[event_id]
         seen.update({event.pk: event.recorded_at for event in fresh})
@@ -120,17 +131,24 @@ class Feed:
     async def _poll(self) -> None:
         seen: dict[int, datetime] = {}
         boxes: dict[UUID, datetime] = {}
-        first = True
+        fresh: list[Happening | Delivery] = []
+        first, answered = True, time.monotonic()
         while self.listeners:
-            # Not the request's own thread: the poller outlives the request that started it.
-            happened = await sync_to_async(news, thread_sensitive=False)(seen)
-            delivered = await sync_to_async(deliveries, thread_sensitive=False)(boxes)
-            fresh: list[Happening | Delivery] = [*happened, *delivered]
+            try:
+                # Not the request's own thread: the poller outlives the request that started it.
+                silent = time.monotonic() - answered
+                fresh += await sync_to_async(news, thread_sensitive=False)(seen, silent)
+                fresh += await sync_to_async(deliveries, thread_sensitive=False)(boxes)
+            except DatabaseErrors:  # a restart of the database, or a busy one: what it has is read when it answers
+                log.warning("live pages hear nothing: the database does not answer", exc_info=True)
+                await asyncio.sleep(POLL_SECONDS)
+                continue
+            answered = time.monotonic()
             for happening in [] if first else fresh:
                 for queue in self.listeners:
                     if not queue.full():  # a page that does not read loses news, never the server its memory
                         queue.put_nowait(happening)
-            first = False
+            first, fresh = False, []
             await asyncio.sleep(POLL_SECONDS)
 
 
@@ -164,10 +182,28 @@ def message(happening: Happening, actor: Actor, language: str) -> str:
     return f"id: {event.pk}\nevent: ledger\ndata: {json.dumps(body, ensure_ascii=False)}\n\n"
 
 
-async def _stream(actor: Actor, language: str, about: str, after_id: int | None) -> AsyncIterator[str]:
+def still(request: HttpRequest) -> Actor:
+    """Who asks, read anew: a session that was ended, a role that was taken or a token that was revoked is nobody."""
+    close_old_connections()
+    try:
+        header = request.headers.get("Authorization", "")
+        if header:
+            return actor_for_authorization(header)
+        request.session = type(request.session)(request.session.session_key)
+        user = get_user(request)
+        return actor_for_user(user) if isinstance(user, User) else NOBODY
+    except Problem:  # a token that is no longer good
+        return NOBODY
+    finally:
+        close_old_connections()
+
+
+async def _stream(
+    request: HttpRequest, actor: Actor, language: str, about: str, after_id: int | None
+) -> AsyncIterator[str]:
     hub = feed()
     queue = hub.join()
-    started = time.monotonic()
+    started = asked = time.monotonic()
     meters.STREAMS.add()
     try:
         yield "retry: 2000\nevent: hello\ndata: {}\n\n"
@@ -176,14 +212,20 @@ async def _stream(actor: Actor, language: str, about: str, after_id: int | None)
                 if wanted(happening, about):
                     yield message(happening, actor, language)
         while time.monotonic() - started < LIFETIME_SECONDS:
+            told: Happening | Delivery | None = None
             try:
                 # Not wait_for: when news come in the moment the page goes, it takes them and forgets that it was ended.
                 async with asyncio.timeout(HEARTBEAT_SECONDS):
                     told = await queue.get()
             except TimeoutError:
+                pass
+            if time.monotonic() - asked >= ASK_AGAIN_SECONDS:
+                actor, asked = await sync_to_async(still, thread_sensitive=False)(request), time.monotonic()
+                if not allows_anywhere(actor, "ledger.view"):
+                    return  # the page connects again and is told why it may not
+            if told is None:
                 yield ": still here\n\n"
-                continue
-            if isinstance(told, Delivery):
+            elif isinstance(told, Delivery):
                 if told.user_id == actor.user_id:
                     yield "event: inbox\ndata: {}\n\n"
             elif wanted(told, about):
@@ -210,7 +252,7 @@ async def events(request: HttpRequest) -> HttpResponseBase:
         return HttpResponse("about is not a ref", status=400, content_type="text/plain")
     language = getattr(request, "LANGUAGE_CODE", "") or translation.get_language() or "en"
     response = StreamingHttpResponse(
-        _stream(actor, language, about, _resume_from(request)), content_type="text/event-stream"
+        _stream(request, actor, language, about, _resume_from(request)), content_type="text/event-stream"
     )
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
