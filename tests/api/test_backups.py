@@ -3,13 +3,15 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
+import psycopg
 import pytest
 import time_machine
+from django.db import OperationalError
 
-from tongchou.core import secrets, settings_store
+from tongchou.core import jobs, secrets, settings_store
 from tongchou.core.access import system
 from tongchou.core.backup import actions
-from tongchou.core.models import Event
+from tongchou.core.models import Event, Job, JobState
 from tongchou.core.models_backups import Backup, BackupState
 
 pytestmark = pytest.mark.django_db
@@ -55,6 +57,59 @@ def test_a_folder_that_cannot_be_written_fails_with_its_reason(api, settings, tm
     assert row.problem["remedy"]
     assert secrets.names() == []
     assert Event.objects.filter(verb="backup.failed").count() == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        psycopg.OperationalError("connection to 10.0.0.5 failed: password=hunter22 refused"),
+        OperationalError("database is locked: password=hunter22"),
+        ValueError("no way to export a column of type Tuple; token=hunter22"),
+    ],
+    ids=lambda error: type(error).__module__,
+)
+def test_whatever_breaks_a_backup_ends_it_with_its_reason_and_without_its_passphrase(
+    api, settings, monkeypatch, tmp_path: Path, error: Exception
+) -> None:
+    settings.BACKUP_FOLDER = tmp_path
+
+    def broken(*_given, **_named):
+        raise error
+
+    monkeypatch.setattr(actions, "build", broken)
+    assert api.post("/api/v1/backups", {"passphrase": PHRASE}).status_code == 202
+    jobs.run_due()
+    told = api.get(f"/api/v1/backups/{Backup.objects.get().pk}").json()
+    assert told["state"] == "failed"
+    assert told["finished_at"]
+    assert told["problem"]["code"] == "backup.broken_off"
+    assert type(error).__name__ in told["problem"]["detail"]
+    assert str(error).split("=")[0] in told["problem"]["detail"]
+    assert told["problem"]["remedy"]
+    assert secrets.names() == []
+    assert Event.objects.get(verb="backup.failed").payload["code"] == "backup.broken_off"
+    job = Job.objects.get(name=actions.RUN_JOB)
+    assert job.state == JobState.DEAD
+    assert "hunter22" not in str(told) + job.error + str(list(Event.objects.values_list("payload", flat=True)))
+    assert api.post("/api/v1/backups", {}).status_code == 202, "the next one is not refused"
+
+
+def test_the_failure_is_written_down_once_a_database_that_was_gone_is_back(api, settings, monkeypatch) -> None:
+    settings.BACKUP_FOLDER = Path("/proc/nowhere")
+    monkeypatch.setattr(actions, "_AGAIN_SECONDS", 0.01)
+    write, gone = actions._write_failed, [2]
+
+    def at_first_not(*given):
+        if gone[0]:
+            gone[0] -= 1
+            raise OperationalError("the server is restarting")
+        write(*given)
+
+    monkeypatch.setattr(actions, "_write_failed", at_first_not)
+    api.post("/api/v1/backups", {"passphrase": PHRASE})
+    jobs.run_due()
+    assert Backup.objects.get().state == BackupState.FAILED
+    assert secrets.names() == []
 
 
 def test_the_schedule_asks_once_and_old_scheduled_ones_go(api, settings, tmp_path: Path) -> None:

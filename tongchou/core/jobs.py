@@ -32,6 +32,7 @@ MAX_RECOVERIES = 100
 POLL_SECONDS = 0.5
 
 JobFunction = Callable[[dict[str, Any]], None]
+DeadFunction = Callable[[dict[str, Any], Exception], None]
 DutyFunction = Callable[[threading.Event], None]
 
 
@@ -43,6 +44,7 @@ class JobKind:
     function: JobFunction
     max_attempts: int
     timeout_seconds: float
+    on_dead: DeadFunction | None = None
 
 
 _kinds: dict[str, JobKind] = {}
@@ -52,11 +54,16 @@ _wake = threading.Event()
 _rest: list[tuple[Callable[[str], bool], Callable[[], None]]] = []
 
 
-def job(name: str, *, max_attempts: int = 5, timeout_seconds: float = 60.0) -> Callable[[JobFunction], JobFunction]:
-    """Register a job function. `timeout_seconds` is how long the claim of a dead process is respected."""
+def job(
+    name: str, *, max_attempts: int = 5, timeout_seconds: float = 60.0, on_dead: DeadFunction | None = None
+) -> Callable[[JobFunction], JobFunction]:
+    """Register a job function. `timeout_seconds` is how long the claim of a dead process is respected.
+
+    `on_dead(payload, error)` is called when the last try failed, for a noun that shows what became of its job.
+    """
 
     def register(function: JobFunction) -> JobFunction:
-        _kinds[name] = JobKind(name, function, max_attempts, timeout_seconds)
+        _kinds[name] = JobKind(name, function, max_attempts, timeout_seconds, on_dead)
         return function
 
     return register
@@ -236,9 +243,12 @@ def _run_one(row: Job) -> None:
 def _finish_failed(row: Job, error: Exception) -> None:
     meters.JOB_FAILURES.add(row.name)
     log.warning("job %s %s failed (try %s of %s)", row.name, row.pk, row.attempts, row.max_attempts, exc_info=error)
-    told = f"{type(error).__name__}: {error}"[:2000]
+    told = log_lines.masked(f"{type(error).__name__}: {error}")[:2000]
     mine = Job.objects.filter(pk=row.pk, state=JobState.RUNNING, worker=row.worker)
     if row.attempts >= row.max_attempts:
+        kind = _kinds.get(row.name)
+        if kind is not None and kind.on_dead is not None:
+            _tell_dead(kind.on_dead, row, error)
         mine.update(state=JobState.DEAD, finished_at=clock.now(), error=told, lease_until=None)
         return
     retry_at = clock.now() + timedelta(seconds=backoff_seconds(row.attempts))
@@ -247,6 +257,16 @@ def _finish_failed(row: Job, error: Exception) -> None:
             mine.update(state=JobState.QUEUED, run_at=retry_at, error=told, lease_until=None)
     except IntegrityError:  # a newer job with the same unique key is already queued: it does the work
         mine.update(state=JobState.DONE, finished_at=clock.now(), error=told, lease_until=None)
+
+
+def _tell_dead(on_dead: DeadFunction, row: Job, error: Exception) -> None:
+    """Call `on_dead`. Without a database the job stays running, to be recovered; another fault of its own is logged."""
+    try:
+        on_dead(row.payload, error)
+    except OperationalError:
+        raise
+    except Exception:
+        log.exception("what became of job %s %s could not be told", row.name, row.pk)
 
 
 def recover_orphans(*, all_running: bool = False) -> int:

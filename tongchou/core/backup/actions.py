@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -22,10 +22,13 @@ from tongchou.core.backup import archive, crypt
 from tongchou.core.backup.build import build, file_name, problem_facts, verify
 from tongchou.core.backup.schedule import kept, latest_due, parse_times
 from tongchou.core.jobs import enqueue, job
+from tongchou.core.log_lines import masked
 from tongchou.core.models import SettingChange
 from tongchou.core.models_backups import Backup, BackupState
-from tongchou.core.problems import Conflict, NotFound, Problem
+from tongchou.core.problems import Conflict, NotFound, Problem, Unavailable
 from tongchou.core.refs import ref
+
+T = TypeVar("T")
 
 MANAGE = "backups.manage"
 RUN_JOB, VERIFY_JOB = "core.backup", "core.backup_verify"
@@ -33,6 +36,9 @@ LONGEST = timedelta(hours=6)
 OPEN = (BackupState.QUEUED, BackupState.RUNNING)
 _TELL_SECONDS = 1.0
 _ONCE = "backup.once."
+_INSIST_SECONDS = 120.0  # a restart of PostgreSQL takes less
+_AGAIN_SECONDS = 1.0
+_MOST_TOLD = 400
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +121,21 @@ def _teller(row: Backup) -> Callable[[str, int], None]:
     return tell
 
 
-@job(RUN_JOB, max_attempts=1, timeout_seconds=LONGEST.total_seconds())
+def _broke_off(payload: dict[str, Any], error: Exception) -> None:
+    """End a backup that failed in a way nobody foresaw: a lost database, a column that cannot be packed."""
+    row = _insist(lambda: Backup.objects.filter(pk=UUID(payload["backup"]), state__in=OPEN).first())
+    if row is None:
+        return
+    told = masked(f"{type(error).__name__}: {error}".strip())[:_MOST_TOLD]
+    problem = Unavailable(
+        "backup.broken_off",
+        _("The backup broke off: %(error)s") % {"error": told},
+        remedy=_("Mend the cause and back up again; the server's log has the whole error."),
+    )
+    _failed(row, problem)
+
+
+@job(RUN_JOB, max_attempts=1, timeout_seconds=LONGEST.total_seconds(), on_dead=_broke_off)
 def run(payload: dict[str, Any]) -> None:
     """Make a requested backup; a restart in the middle makes it again. Event backup.made or backup.failed."""
     row = Backup.objects.filter(pk=UUID(payload["backup"]), state__in=OPEN).first()
@@ -137,7 +157,25 @@ def run(payload: dict[str, Any]) -> None:
     let_go(actor=system("backup"))
 
 
+def _insist(ask: Callable[[], T]) -> T:
+    """Ask again while the database does not answer: it may be what broke the backup, and comes back."""
+    until = time.monotonic() + _INSIST_SECONDS
+    while True:
+        try:
+            return ask()
+        except OperationalError:
+            if time.monotonic() > until:
+                raise
+            if not connection.in_atomic_block:
+                connection.close()  # it may be broken for good
+            time.sleep(_AGAIN_SECONDS)
+
+
 def _made(row: Backup, made: archive.Written) -> None:
+    _insist(lambda: _write_made(row, made))
+
+
+def _write_made(row: Backup, made: archive.Written) -> None:
     head = made.manifest["relational"]["ledger"]
     facts = {
         "version": made.manifest["version"],
@@ -158,6 +196,10 @@ def _made(row: Backup, made: archive.Written) -> None:
 def _failed(row: Backup, problem: Problem) -> None:
     log.error("backup %s failed: %s", row.pk, problem)
     facts = problem_facts(problem)
+    _insist(lambda: _write_failed(row, facts))
+
+
+def _write_failed(row: Backup, facts: dict[str, str]) -> None:
     with transaction.atomic():
         Backup.objects.filter(pk=row.pk).update(
             state=BackupState.FAILED, problem=facts, progress={}, finished_at=timezone.now()
