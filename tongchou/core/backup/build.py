@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import tarfile
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from tongchou.core.backup import archive, relational
 from tongchou.core.backup.archive import Progress, Writer, Written, quiet
 from tongchou.core.backup.crypt import Key
 from tongchou.core.backup.parts import Part, Sink, all_parts, register
+from tongchou.core.backup.scratch import BACKUP, VERIFY, scratch, sweep
 from tongchou.core.problems import Conflict, Problem
 
 _LOCK = ".tongchou-backup.lock"
@@ -57,6 +57,8 @@ def _alone(folder: Path) -> Iterator[None]:
             ) from error
         for left in folder.glob(f".tongchou-*{archive.SUFFIX}.partial"):
             left.unlink(missing_ok=True)
+        sweep(folder)
+        sweep(Path(settings.DATA))  # where a restore has its scratch
         yield
 
 
@@ -75,10 +77,10 @@ def build(
         "keys": with_keys,
         "reason": reason,
     }
-    with _alone(folder), _scratch(folder) as scratch, Writer(target, header, key=key, progress=progress) as writer:
-        facts: dict[str, Any] = {"relational": relational.dump(writer, scratch), "parts": {}}
+    with _alone(folder), _scratch(folder) as work, Writer(target, header, key=key, progress=progress) as writer:
+        facts: dict[str, Any] = {"relational": relational.dump(writer, work), "parts": {}}
         for part in all_parts():
-            facts["parts"][part.name] = part.dump(writer, scratch)
+            facts["parts"][part.name] = part.dump(writer, work)
         if with_keys:
             for name, path in key_files().items():
                 if path.exists():
@@ -88,20 +90,21 @@ def build(
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    try:
-        made = tempfile.TemporaryDirectory(dir=folder, prefix=".tongchou-scratch-")
-    except OSError as error:
-        raise archive.refusal(error, folder) from error
-    with made as name:
-        yield Path(name)
+    with ExitStack() as stack:
+        try:
+            work = stack.enter_context(scratch(folder, BACKUP))
+        except OSError as error:
+            raise archive.refusal(error, folder) from error
+        yield work
 
 
 def verify(path: Path, *, key: Key | None, progress: Progress = quiet) -> dict[str, Any]:
     """Read a whole backup and check every checksum and its database; return its manifest. Raises a Problem."""
-    with tempfile.TemporaryDirectory(prefix="tongchou-verify-", dir=path.parent) as scratch:
-        manifest = archive.read(path, key=key, into=Path(scratch), progress=progress)
+    sweep(path.parent)
+    with scratch(path.parent, VERIFY) as work:
+        manifest = archive.read(path, key=key, into=work, progress=progress)
         if manifest["engine"] == "sqlite":
-            relational.unpack_sqlite(Path(scratch), Path(scratch) / "check.sqlite3")
+            relational.unpack_sqlite(work, work / "check.sqlite3")
     return manifest
 
 
@@ -115,12 +118,12 @@ def _files() -> Path:
     return Path(settings.FILES_PATH)
 
 
-def _dump_files(sink: Sink, scratch: Path) -> dict[str, Any]:
+def _dump_files(sink: Sink, work: Path) -> dict[str, Any]:
     folder = _files()
     found = sorted(each for each in folder.rglob("*") if each.is_file()) if folder.is_dir() else []
     if not found:
         return {"files": 0}
-    packed = scratch / "files.tar"
+    packed = work / "files.tar"
     with tarfile.open(packed, "w") as tar:
         for each in found:
             tar.add(each, str(each.relative_to(folder)), recursive=False)

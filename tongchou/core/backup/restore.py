@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +30,7 @@ from tongchou.core.backup.archive import Progress, quiet
 from tongchou.core.backup.build import key_files
 from tongchou.core.backup.crypt import Key
 from tongchou.core.backup.parts import all_parts, followups, stale
+from tongchou.core.backup.scratch import RESTORE, scratch, sweep
 from tongchou.core.models import Job, JobState, Secret
 from tongchou.core.models_backups import Backup, BackupState
 from tongchou.core.models_nodes import Node
@@ -60,8 +60,8 @@ def restore(file: Path, *, key: Key | None, force: bool = False, progress: Progr
     Refuses stores that are not empty unless `force`, which moves them aside (`<name>.before-restore-<time>`).
     """
     data = Path(settings.DATA)
-    with unlimited(), tempfile.TemporaryDirectory(prefix=".restore-", dir=data) as name:
-        staged = Path(name)
+    sweep(data)
+    with unlimited(), scratch(data, RESTORE) as staged:
         try:
             manifest = archive.read(file, key=key, into=staged, progress=progress)
             _check_versions(manifest)
