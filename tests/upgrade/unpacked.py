@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
-RELEASES = {"0.1.0": "e9fa51f"}  # version -> its commit; from 0.2.0 on the tag v<version>
+RELEASES = {"0.1.0": "5ab9924"}  # version -> its commit; from 0.2.0 on the tag v<version>
 LONG = {"TONGCHOU_TELEMETRY_RETENTION_DAYS": "3650"}  # or the old samples would grow too old for the test
 
 
