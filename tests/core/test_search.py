@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from tongchou.alerting.models import AlertGroup
 from tongchou.core import people, search
 from tongchou.core.access import Actor, actor_for_user, system
 from tongchou.core.models import Role, User
@@ -73,6 +75,67 @@ def test_the_whole_name_comes_first(viewer_actor: Actor) -> None:
         make(name)
     search.follow()
     assert found(viewer_actor, "web-1")[0] == "web-1"
+
+
+MANY = search.CANDIDATES + 20
+
+
+def many(kind: str, rows: list[Any]) -> None:
+    """Rows that are newer in the index than all before."""
+    noun(kind).rows(TESTS).model.objects.bulk_create(rows)
+    search.index_rows(noun(kind), rows)
+
+
+def hosts(name: str, **more: Any) -> list[Resource]:
+    return [Resource(kind="host", name=f"{name}{n}", source="t", **more) for n in range(MANY)]
+
+
+def test_the_name_that_was_typed_is_found_below_any_number_of_newer_ones(viewer_actor: Actor) -> None:
+    long = "核心订单服务-" * 5
+    for name in ("host-1", "Höst-ß", f"{long}z"):
+        make(name)
+    search.follow()
+    many("inventory.resource", hosts("host-1"))
+    many("inventory.resource", hosts("höst-ss-"))
+    many("inventory.resource", hosts(f"{long}y"))
+    assert found(viewer_actor, "host-1")[0] == "host-1"
+    assert found(viewer_actor, " HÖST-SS")[0] == "Höst-ß"
+    assert found(viewer_actor, f"{long}z") == [f"{long}z"], "longer than one term of the index"
+
+
+def test_a_name_that_begins_so_comes_before_any_number_that_only_hold_it(viewer_actor: Actor) -> None:
+    make("shop-db-7")
+    search.follow()
+    many("inventory.resource", hosts("the-shop-db-7"))
+    assert found(viewer_actor, "shop-db")[0] == "shop-db-7"
+
+
+@pytest.mark.parametrize("asked_for", ["zanzibar", "env=green"])
+def test_what_others_own_hides_nothing_of_one_s_own(asked_for: str) -> None:
+    ours, theirs = (people.create_team(actor=TESTS, name=name) for name in ("ours", "theirs"))
+    make("zanzibar-ours", owner=ours, labels={"env": "green"})
+    search.follow()
+    many("inventory.resource", hosts("zanzibar", owner=theirs, labels={"env": "green"}))
+    user = User.objects.create_user("member")
+    people.set_role(actor=TESTS, user=user, role=Role.VIEWER, team=ours)
+    assert found(actor_for_user(user), asked_for) == ["zanzibar-ours"]
+
+
+def test_one_sort_of_thing_hides_no_other(viewer_actor: Actor) -> None:
+    make("checkout", labels={"stage": "berlin"})
+    search.follow()
+    many(
+        "alerting.alertgroup",
+        [
+            AlertGroup(key=f"berlin-{n}", labels={"alertname": f"berlin-{n}"}, started_at=timezone.now())
+            for n in range(MANY)
+        ],
+    )
+    with CaptureQueriesContext(connection) as queries:
+        hits = search.find(viewer_actor, "berlin")
+    assert "checkout" in [hit.title for hit in hits]
+    assert len(hits) == 21
+    assert len(queries) <= 4
 
 
 def test_a_pass_finds_what_no_event_told_and_forgets_what_is_gone(viewer_actor: Actor) -> None:

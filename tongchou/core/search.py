@@ -11,7 +11,8 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, UUIDField, Value
+from django.db.models.functions import Cast, Replace, StrIndex, Substr
 from django.utils import timezone
 
 from tongchou.core import custom_fields
@@ -21,7 +22,7 @@ from tongchou.core.models import EventAbout
 from tongchou.core.models_search import SearchEntry, SearchProgress, SearchTerm
 from tongchou.core.nouns import Noun, nouns
 from tongchou.core.refs import parse
-from tongchou.core.words import Asked, asked, terms
+from tongchou.core.words import NAME_MARK, Asked, asked, name_of, name_term, terms
 
 BATCH = 500
 CANDIDATES = 300
@@ -50,6 +51,7 @@ def _document(noun: Noun, row: Any) -> tuple[str, dict[str, int]]:
     more = [*(noun.words(row) if noun.words else ()), custom_fields.custom_text(row) if noun.custom_fields else ""]
     for term in terms(" ".join(str(each) for each in more if each)):
         found.setdefault(term, BODY)
+    found[name_term(name_of(title))] = TITLE
     return title[:300], found
 
 
@@ -162,10 +164,58 @@ def _having(each: Asked) -> QuerySet[SearchTerm]:
     return found.filter(term=term)
 
 
+def _visible(actor: Actor, allowed: dict[str, Noun]) -> QuerySet[SearchEntry]:
+    """Return the entries whose row is there and the actor's to see: asked before anything is cut. Nouns have UUIDs."""
+    id_ = Replace(Substr("ref", StrIndex("ref", Value(":")) + 1), Value("-"), Value(""))
+    shown = Q()
+    for kind, noun in allowed.items():
+        shown |= Q(kind=kind) & Q(Exists(noun.rows(actor).order_by().filter(pk=OuterRef("row_id"))))
+    return SearchEntry.objects.alias(row_id=Cast(id_, UUIDField())).filter(shown)
+
+
+def _called(entries: QuerySet[SearchEntry], name: str) -> QuerySet[SearchEntry]:
+    """Return the entries whose name begins so, the name itself first: read in the order of the index."""
+    start = name_term(name)
+    term = start.encode()
+    found = entries.filter(terms__term__gte=term, terms__term__lt=term + b"\xff")
+    if start != NAME_MARK + name:  # cut: what comes after the cut is compared in the names themselves
+        found = found.filter(title__istartswith=name)
+    return found.order_by("terms__term", "-terms__entry_id")
+
+
+def _having_all(entries: QuerySet[SearchEntry], wanted: list[Asked]) -> QuerySet[SearchEntry]:
+    """Return the entries that have every word, the newest first."""
+    longest = max(wanted, key=lambda each: (not each.beginning, len(each.term)))
+    found = entries.filter(pk__in=_having(longest).values("entry_id"))
+    for each in wanted:
+        if each is not longest:
+            found = found.filter(Exists(_having(each).filter(entry_id=OuterRef("pk"))))
+    return found.order_by("-pk")
+
+
+def _first(entries: QuerySet[SearchEntry], kinds: Iterable[str], limit: int) -> dict[str, dict[str, str]]:
+    """Return the titles of the first entries by kind and ref: `limit` of each kind that has so many, or all.
+
+    One query, and one more each time that kinds with enough left no room for the others.
+    """
+    found: dict[str, dict[str, str]] = {kind: {} for kind in kinds}
+    left = set(found)
+    while left:
+        cut = max(CANDIDATES, limit * len(left))  # so at least one kind has enough when the cut is full
+        read = list(entries.filter(kind__in=left).values_list("kind", "ref", "title")[:cut])
+        for kind, ref, title in read:
+            found[kind][ref] = title
+        if len(read) < cut:
+            break
+        left = {kind for kind in left if len(found[kind]) < limit}
+    return found
+
+
 def find(actor: Actor, text: str, *, kinds: Sequence[str] | None = None, limit: int = 20) -> list[Hit]:
     """Return the rows that have every word of `text` and that the actor may see, the best first, `limit` a kind.
 
-    Of more than CANDIDATES that fit, the newest in the index are looked at. One query, and one for each kind found.
+    A name that is or begins like `text` is found whatever else fits; of the rest, the newest CANDIDATES are ranked.
+    Two queries (what a noun asks to know who sees it aside), and one more each time that a full kind hid others.
     """
     wanted = asked(text)
     allowed = {
@@ -175,28 +225,25 @@ def find(actor: Actor, text: str, *, kinds: Sequence[str] | None = None, limit: 
     }
     if not wanted or not allowed:
         return []
-    longest = max(wanted, key=lambda each: (not each.beginning, len(each.term)))
-    entries = SearchEntry.objects.filter(kind__in=allowed, pk__in=_having(longest).values("entry_id"))
-    for each in wanted:
-        if each is not longest:
-            entries = entries.filter(Exists(_having(each).filter(entry_id=OuterRef("pk"))))
-    hits: dict[str, list[Hit]] = defaultdict(list)
-    words, plain = [each.term for each in wanted], text.strip().casefold()
-    for entry in entries.order_by("-pk")[:CANDIDATES]:
-        hits[entry.kind].append(Hit(entry.ref, entry.kind, entry.title, _score(entry.title, plain, words)))
+    words, name, entries = [each.term for each in wanted], name_of(text), _visible(actor, allowed)
+    named = _first(_called(entries, name), allowed, limit)
+    open_kinds = [kind for kind in allowed if len(named[kind]) < limit]  # a name that begins so is ahead of all others
+    fitting = _first(_having_all(entries, wanted), open_kinds, limit)
     found: list[Hit] = []
-    for kind, each_kind in hits.items():
-        ids = [parse(hit.ref).id for hit in each_kind]
-        seen = {str(pk) for pk in allowed[kind].rows(actor).filter(pk__in=ids).order_by().values_list("pk", flat=True)}
-        shown = [hit for hit in each_kind if parse(hit.ref).id in seen]
-        found += sorted(shown, key=lambda hit: (-hit.score, len(hit.title), hit.title))[:limit]
-    return sorted(found, key=lambda hit: (-hit.score, hit.kind, len(hit.title), hit.title))
+    for kind in allowed:
+        titles = named[kind] | fitting.get(kind, {})
+        hits = [Hit(ref, kind, title, _score(name_of(title), name, words)) for ref, title in titles.items()]
+        found += sorted(hits, key=_rank)[:limit]
+    return sorted(found, key=_rank)
 
 
-def _score(title: str, text: str, words: list[str]) -> int:
-    """Say how well a title fits: the same, begins so, holds it, holds its words."""
-    low = title.casefold()
-    if low == text:
+def _rank(hit: Hit) -> tuple[int, str, int, str]:
+    return -hit.score, hit.kind, len(hit.title), hit.title
+
+
+def _score(name: str, asked_name: str, words: list[str]) -> int:
+    """Say how well a name fits: the same, begins so, holds it, holds its words."""
+    if name == asked_name:
         return 1000
-    score = 500 if low.startswith(text) else 200 if text in low else 0
-    return score + 10 * sum(word in low for word in words)
+    score = 500 if name.startswith(asked_name) else 200 if asked_name in name else 0
+    return score + 10 * sum(word in name for word in words)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 MAX_TERM_BYTES = 60
 MAX_TERMS = 400  # of one row
 MAX_ASKED = 8
+NAME_MARK = "\0"
 # Han, Hiragana, Katakana, Hangul: written without spaces, or with inflections that pairs bridge
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f"
 _PIECE = re.compile(rf"[{_CJK}]+|[^\W{_CJK}]+(?:[._\-/:@]+[^\W{_CJK}]+)*")
@@ -32,6 +33,16 @@ class Asked:
 
 def _plain(text: str) -> str:
     return unicodedata.normalize("NFKC", text)
+
+
+def name_of(text: str) -> str:
+    """Return a name as two names are compared: one width, no case, single blanks."""
+    return " ".join(_plain(text).casefold().split())
+
+
+def name_term(name: str) -> str:
+    """Return the one term that says how a whole name begins: no word has its mark. It is cut at MAX_TERM_BYTES."""
+    return _cut(NAME_MARK + name)
 
 
 def _parts(piece: str) -> list[str]:
