@@ -6,8 +6,10 @@ The wall time stays as it is when clocks change: a window at 02:00 in Berlin is 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrule, rrulestr
@@ -21,7 +23,9 @@ MAX_RULE = 500
 MAX_COUNT = 10_000
 MAX_DURATION = timedelta(days=366)
 MAX_LOOK = timedelta(days=366 * 5)  # of one question
-MAX_AGE = timedelta(days=366 * 50)  # of a series: every occurrence since its start is walked
+MAX_AGE = timedelta(days=366 * 50)  # of a series
+CYCLE_YEARS = 400  # after so many the calendar repeats, to the weekday
+MAX_A_DAY = 96  # times of a day: every quarter of an hour
 # Nothing below a day repeats: BYHOUR says the hours. BYWEEKNO and BYYEARDAY are read by few calendars.
 KEYS = (
     "FREQ",
@@ -38,18 +42,15 @@ KEYS = (
 )
 FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 NUMBERS = {"BYMONTHDAY": 31, "BYMONTH": 12, "BYSETPOS": 366, "BYHOUR": 23, "BYMINUTE": 59}
+_STAMP = "%Y%m%dT%H%M%S"
 _PART = re.compile(r"([A-Z]+)=([A-Z0-9,+\-]+)", re.ASCII)
+_NUMBER = re.compile(r"[+-]?\d{1,4}", re.ASCII)
 _UNTIL = re.compile(r"(\d{8})(?:T(\d{6})(Z?))?", re.ASCII)
 
 
-def _refused(detail: Text, value: str) -> Invalid:
-    return Invalid(
-        "recurrence.rule",
-        detail,
-        field="rule",
-        value=value,
-        remedy=_("Write an RFC 5545 rule such as FREQ=WEEKLY;BYDAY=TU,TH or FREQ=MONTHLY;BYDAY=2SA."),
-    )
+def _refused(detail: Text, value: str, remedy: Text | None = None) -> Invalid:
+    usual = _("Write an RFC 5545 rule such as FREQ=WEEKLY;BYDAY=TU,TH or FREQ=MONTHLY;BYDAY=2SA.")
+    return Invalid("recurrence.rule", detail, field="rule", value=value, remedy=remedy or usual)
 
 
 def _until(text: str, zone: ZoneInfo) -> datetime:
@@ -59,12 +60,12 @@ def _until(text: str, zone: ZoneInfo) -> datetime:
         raise _refused(_("UNTIL is a day (20261231) or a time (20261231T155959Z)."), text)
     day, clock, zulu = found.groups()
     try:
-        if clock is None:
-            return datetime.combine(datetime.strptime(day, "%Y%m%d"), time.max)  # noqa: DTZ007  # wall time has no zone
-        at = datetime.strptime(day + clock, "%Y%m%d%H%M%S")  # noqa: DTZ007  # wall time, or made aware below
-    except ValueError:
+        at = datetime.strptime(day + (clock or "235959"), "%Y%m%d%H%M%S")  # noqa: DTZ007  # wall time, or made aware below
+        if at.year < 1000:  # strftime writes such a year in three digits
+            raise ValueError(day)
+        return to_wall(at.replace(tzinfo=UTC), zone) if zulu else at
+    except (ValueError, OverflowError):
         raise _refused(_("UNTIL is no day there is."), text) from None
-    return to_wall(at.replace(tzinfo=UTC), zone) if zulu else at
 
 
 def _check_numbers(parts: dict[str, str], text: str) -> None:
@@ -72,8 +73,20 @@ def _check_numbers(parts: dict[str, str], text: str) -> None:
         if key in parts and not (parts[key].isdecimal() and 1 <= int(parts[key]) <= most):
             raise _refused(_("%(key)s is a number from 1 to %(most)s.") % {"key": key, "most": most}, text)
     for key, most in NUMBERS.items():
-        if any(not (each.lstrip("+-").isdecimal() and abs(int(each)) <= most) for each in _items(parts, key)):
+        if any(not (_NUMBER.fullmatch(each) and abs(int(each)) <= most) for each in _items(parts, key)):
             raise _refused(_("%(key)s is a list of numbers up to %(most)s.") % {"key": key, "most": most}, text)
+
+
+def _check_times(parts: dict[str, str], text: str) -> None:
+    """Refuse more times a day than anybody needs: each is looked at whenever somebody asks about the window."""
+    hours, minutes = ({int(each) for each in _items(parts, key)} for key in ("BYHOUR", "BYMINUTE"))
+    count = max(1, len(hours)) * max(1, len(minutes))
+    if count > MAX_A_DAY:
+        raise _refused(
+            _("The rule begins %(count)s times a day; %(most)s are the most.") % {"count": count, "most": MAX_A_DAY},
+            text,
+            _("Name fewer hours (BYHOUR) or minutes (BYMINUTE), and let each time last longer."),
+        )
 
 
 def parse_rule(text: str, zone: ZoneInfo) -> dict[str, str]:
@@ -94,8 +107,9 @@ def parse_rule(text: str, zone: ZoneInfo) -> dict[str, str]:
     if "COUNT" in parts and "UNTIL" in parts:
         raise _refused(_("COUNT and UNTIL exclude each other."), text)
     _check_numbers(parts, text)
+    _check_times(parts, text)
     if "UNTIL" in parts:
-        parts["UNTIL"] = _until(parts["UNTIL"], zone).strftime("%Y%m%dT%H%M%S")
+        parts["UNTIL"] = _until(parts["UNTIL"], zone).strftime(_STAMP)
     try:
         rrulestr(_joined(parts), dtstart=datetime(2026, 1, 1))  # noqa: DTZ001  # wall time has no zone
     except (ValueError, TypeError, AttributeError, IndexError, KeyError) as error:
@@ -105,6 +119,34 @@ def parse_rule(text: str, zone: ZoneInfo) -> dict[str, str]:
 
 def _items(parts: dict[str, str], key: str) -> list[str]:
     return parts[key].split(",") if key in parts else []
+
+
+def _nearer(start: datetime, parts: dict[str, str], low: datetime) -> tuple[datetime, dict[str, str]]:
+    """Return a start shortly before `low` and parts that give the same occurrences from `low` on. Pure.
+
+    It moves by whole intervals and stays at least one before `low`: the first period of a series is cut at its start.
+    What a rule takes from its start (the day of a month or year) is written out, for the new start has another.
+    """
+    every, days, place = int(parts.get("INTERVAL", "1")), (low - start).days, parts["FREQ"]
+    if place in ("DAILY", "WEEKLY"):
+        step = every * (7 if place == "WEEKLY" else 1)
+        return start + timedelta(days=max(0, days // step - 2) * step), parts
+    months, step = (low.year - start.year) * 12 + low.month - start.month, every * (1 if place == "MONTHLY" else 12)
+    turns = months // step - 2
+    if turns <= 0:
+        return start, parts
+    given = dict(parts)
+    if "BYDAY" not in parts and "BYMONTHDAY" not in parts:
+        given["BYMONTHDAY"] = str(start.day)
+        if place == "YEARLY":
+            given.setdefault("BYMONTH", str(start.month))
+    month = (start.month - 1 if place == "MONTHLY" else 0) + turns * step
+    return start.replace(year=start.year + month // 12, month=month % 12 + 1, day=1), given
+
+
+def _later(at: datetime, years: int) -> datetime:
+    """Return the same day of the same calendar: `years` is a multiple of CYCLE_YEARS."""
+    return at.replace(year=at.year + years)
 
 
 def _joined(parts: dict[str, str]) -> str:
@@ -141,16 +183,31 @@ class Recurrence:
         found = {each for each in (self.start, *self.added) if low <= each <= high}
         parts = parse_rule(self.rule, self.zone)
         if parts:
-            if "COUNT" not in parts:  # an end, so that a rule that never fits is given up
-                end = parts.get("UNTIL")
-                parts["UNTIL"] = min(end, high.strftime("%Y%m%dT%H%M%S")) if end else high.strftime("%Y%m%dT%H%M%S")
-            rule = rrulestr(_joined(parts), dtstart=self.start)
-            assert isinstance(rule, rrule)  # noqa: S101  # one RRULE and nothing else was read
             found.discard(self.start)
             found |= {each for each in self.added if low <= each <= high}
-            if self.start <= high:
-                found |= set(rule.between(low, high, inc=True))
+            found |= set(self._repeated(parts, low, high))
         return [each for each in sorted(found - self.left_out) if since <= to_utc(each, self.zone) < until]
+
+    def _repeated(self, parts: dict[str, str], low: datetime, high: datetime) -> Iterator[datetime]:
+        """Yield what the rule gives in [low, high]. A rule that counts is walked from its start, MAX_COUNT at most.
+
+        A rule that never fits is given up by dateutil in the year 9999 only: it is walked in the last years before.
+        """
+        if self.start > high:
+            return
+        most, end, start = parts.pop("COUNT", None), high, self.start
+        if "UNTIL" in parts:
+            end = min(end, datetime.strptime(parts["UNTIL"], _STAMP))  # noqa: DTZ007  # wall time has no zone
+        if most is None:
+            start, parts = _nearer(start, parts, low)
+        years = (MAXYEAR - high.year) // CYCLE_YEARS * CYCLE_YEARS
+        parts["UNTIL"] = _later(end, years).strftime(_STAMP)
+        rule = rrulestr(_joined(parts), dtstart=_later(start, years))
+        assert isinstance(rule, rrule)  # noqa: S101  # one RRULE and nothing else was read
+        for each in islice(rule, None if most is None else int(most)):
+            at = _later(each, -years)
+            if low <= at <= high:
+                yield at
 
     def spans(self, since: datetime, until: datetime) -> list[Span]:
         """Return the occurrences that overlap [since, until), whole, in order. Two may overlap each other."""
