@@ -19,7 +19,7 @@ import pytest
 
 from tests.alerting.receiver import Receiver, receiving
 from tests.served import Served
-from tests.slices.soak_load import COLUMNS, EVERY_SECONDS, HOSTS, RULES, SERIES, Load, sample
+from tests.slices.soak_load import COLUMNS, EVERY_SECONDS, HOSTS, LINES, RULES, SERIES, Load, sample
 
 MINUTES = float(os.environ.get("TONGCHOU_SOAK_MINUTES", "120"))
 WARM_MINUTES = min(20.0, MINUTES / 3)
@@ -30,6 +30,7 @@ PASSWORD = "a long soak password 8420"
 MB_ONCE, MB_AN_HOUR = 24.0, 20.0
 MORE_THREADS, MORE_FILES, MOST_QUEUED = 8, 24, 50  # pools grow when they are needed; a leak of streams is 900 an hour
 BROKEN_SHARE = 0.001  # of all requests: a sender that waits too long on a host that does other things
+LEAST_SHARE, LEAST_ASKED = 0.9, 1.0  # of what is sent; pages and reads a second
 WINDOW_SECONDS = "600"
 FULL = HOSTS * SERIES / EVERY_SECONDS
 
@@ -115,6 +116,7 @@ def judged(rows: Rows, load: Load, receiver: Receiver) -> dict[str, bool]:
     hours = (warm[-1]["minutes"] - warm[0]["minutes"]) / 60
     bound = MB_AN_HOUR + MB_ONCE / hours
     rate = rows[-1]["samples"] / (rows[-1]["minutes"] * 60)
+    lines = rows[-1]["lines"] / (rows[-1]["minutes"] * 60)
     asked = load.requests.total()
     found = {
         f"memory rises by {slope(warm, 'own_mb'):.1f} MB an hour (bound {bound:.1f})": slope(warm, "own_mb") <= bound,
@@ -127,9 +129,14 @@ def judged(rows: Rows, load: Load, receiver: Receiver) -> dict[str, bool]:
             len(load.broken) <= BROKEN_SHARE * asked
         ),
         f"{len(receiver.got)} notices received": len(receiver.got) > 0,
-        f"{rate:.0f} samples a second were taken (of {FULL:.0f} sent)": rate > FULL / 2,
+        f"{rate:.0f} samples a second were taken (of {FULL:.0f} sent)": rate >= LEAST_SHARE * FULL,
+        f"{lines:.1f} lines a second were taken (of {LINES} sent)": lines >= LEAST_SHARE * LINES,
+        f"told to come again: {dict(load.busy)}": load.busy.total() <= BROKEN_SHARE * asked,
     }
-    return found | {f"told to come again: {dict(load.busy)}": True}
+    for kind in ("page", "read"):
+        each = load.requests[kind] / (rows[-1]["minutes"] * 60)
+        found[f"{each:.1f} requests a second ({kind})"] = each >= LEAST_ASKED
+    return found
 
 
 @pytest.mark.timeout(MINUTES * 60 + 900)

@@ -173,6 +173,38 @@ def test_a_database_that_is_away_for_a_while_costs_an_open_page_no_news(monkeypa
     assert "incident.noted" in asyncio.run(story())
 
 
+def test_what_happens_before_the_first_look_is_told_and_what_was_before_the_page_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, looked = live.news, threading.Event()
+
+    def news(*given: Any) -> list[live.Happening]:
+        if not looked.is_set():
+            looked.set()
+            raise OperationalError("the database starts")
+        return real(*given)
+
+    monkeypatch.setattr(live, "news", news)
+
+    async def story() -> str:
+        from asgiref.sync import sync_to_async
+
+        client = await _client(Role.VIEWER)
+        await sync_to_async(write)("incident.opened", "incidents.incident:6")
+        response = await client.get("/live/events")
+        reading = asyncio.ensure_future(_read(response, "incident.noted"))
+        while not looked.is_set():
+            await asyncio.sleep(0.01)
+        await sync_to_async(write)("incident.noted", "incidents.incident:7")
+        text = await asyncio.wait_for(reading, 20)
+        response.close()
+        return text
+
+    text = asyncio.run(story())
+    assert "incident.noted" in text
+    assert "incident.opened" not in text
+
+
 @pytest.mark.parametrize("taken", ["role", "session", "account"])
 def test_a_page_hears_nothing_more_once_its_person_may_not_listen(monkeypatch: pytest.MonkeyPatch, taken: str) -> None:
     monkeypatch.setattr(live, "ASK_AGAIN_SECONDS", 0.5)

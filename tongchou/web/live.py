@@ -132,7 +132,7 @@ class Feed:
         seen: dict[int, datetime] = {}
         boxes: dict[UUID, datetime] = {}
         fresh: list[Happening | Delivery] = []
-        first, answered = True, time.monotonic()
+        began, answered = timezone.now(), time.monotonic()
         while self.listeners:
             try:
                 # Not the request's own thread: the poller outlives the request that started it.
@@ -144,11 +144,13 @@ class Feed:
                 await asyncio.sleep(POLL_SECONDS)
                 continue
             answered = time.monotonic()
-            for happening in [] if first else fresh:
+            for happening in fresh:
+                if isinstance(happening, Happening) and happening.event.recorded_at < began:
+                    continue  # the gap window of before: nobody listened
                 for queue in self.listeners:
                     if not queue.full():  # a page that does not read loses news, never the server its memory
                         queue.put_nowait(happening)
-            first, fresh = False, []
+            fresh = []
             await asyncio.sleep(POLL_SECONDS)
 
 
