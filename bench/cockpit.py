@@ -24,6 +24,7 @@ from playwright.sync_api import Playwright, StorageState, sync_playwright
 
 PASSWORD = "bench password 8420"
 RUNS = 5
+DRAWN, PROMISED_MS = "every visible chart drawn", 1000.0
 DATA_SECONDS = 30  # the shop trades so long, after its history was written
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 READY = """() => { const all = [...document.querySelectorAll('[data-chart]')].filter((e) => e.getBoundingClientRect().top < innerHeight);
@@ -68,8 +69,10 @@ def main() -> int:
         print(
             f"{f'cockpit, cold: {name}':<44} {statistics.median(values):6.0f}   ({values[0]:.0f} to {values[-1]:.0f})"
         )
+    drawn = statistics.median(each[DRAWN] for each in found)
+    print(f"{'promised' if drawn <= PROMISED_MS else 'PROMISED, AND NOT KEPT':<44} {PROMISED_MS:6.0f}")
     print(f"median of {RUNS}; load of this host {', '.join(f'{each:.1f}' for each in os.getloadavg())}")
-    return 0
+    return 0 if drawn <= PROMISED_MS else 1
 
 
 @contextmanager
@@ -116,7 +119,7 @@ def look(playwright: Playwright, chromium: str, url: str, state: StorageState, *
     page.on("response", lambda answer: sizes.append(int(answer.headers.get("content-length", 0))))
     page.goto(url, wait_until="commit")
     ready = page.wait_for_function(READY, timeout=60_000).json_value()
-    found = {**page.evaluate(PARTS), "every visible chart drawn": ready, "KB sent": sum(sizes) / 1e3}
+    found = {**page.evaluate(PARTS), DRAWN: ready, "KB sent": sum(sizes) / 1e3}
     if loud:
         for took, began, name in page.evaluate(SLOWEST):
             print(f"  {took:6.0f} ms from {began:6.0f} ms  {name[:90]}")
