@@ -197,7 +197,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TELEMETRY_PATH = Path(os.environ.get("TONGCHOU_TELEMETRY_PATH", DATA / "telemetry"))
 TELEMETRY_DATABASE = os.environ.get("TONGCHOU_TELEMETRY_DATABASE", "tongchou")
 TELEMETRY_RETENTION_DAYS = int(os.environ.get("TONGCHOU_TELEMETRY_RETENTION_DAYS", "395"))
-TELEMETRY_WINDOW_SECONDS = int(os.environ.get("TONGCHOU_TELEMETRY_WINDOW_SECONDS", "3600"))
+# The hour that charts show, and what a rate or a look back needs before it: less, and every chart asks the store too.
+TELEMETRY_WINDOW_SECONDS = int(os.environ.get("TONGCHOU_TELEMETRY_WINDOW_SECONDS", "4200"))
 TELEMETRY_WINDOW_MAX_BYTES = int(os.environ.get("TONGCHOU_TELEMETRY_WINDOW_MAX_BYTES", str(512 * 1024 * 1024)))
 TELEMETRY_QUERY_THREADS = int(os.environ.get("TONGCHOU_TELEMETRY_QUERY_THREADS", "4"))
 TELEMETRY_MAX_QUERY_SECONDS = float(os.environ.get("TONGCHOU_TELEMETRY_MAX_QUERY_SECONDS", "30"))
