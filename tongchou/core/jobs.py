@@ -156,6 +156,26 @@ def enqueue(
     return row
 
 
+def hold(name: str, payload: dict[str, Any], *, seconds: float, unique_key: str | None = None) -> Job:
+    """Add a job in the caller's transaction that the caller itself runs (`run_one`) once that is committed.
+
+    No worker claims it meanwhile. If the caller dies it goes back into the queue as any other: after `seconds`, or at
+    the next start of a process that is alone.
+    """
+    kind, now = _kinds[name], clock.now()
+    return Job.objects.create(
+        name=name,
+        payload=payload,
+        state=JobState.RUNNING,
+        run_at=now,
+        unique_key=unique_key,
+        attempts=1,
+        max_attempts=kind.max_attempts,
+        worker=f"{worker_name()}:{uuid.uuid4().hex[:6]}",
+        lease_until=now + timedelta(seconds=seconds),
+    )
+
+
 def hurry(unique_key: str) -> bool:
     """Let the queued job of this key run now, if it was to run later; whether there was one."""
     now = clock.now()

@@ -27,8 +27,9 @@ def expire_approvals() -> None:
 
 
 def tidy() -> None:
-    """Delete changes of many rows after thirty days, dead sessions and old readings of storage."""
+    """Go on with changes of many rows that were left; delete old ones, dead sessions and old readings of storage."""
     now = timezone.now()
+    batches.resume_lost()
     batches.prune()
     Session.objects.filter(expire_date__lt=now).delete()
     StorageReading.objects.filter(at__lt=now - KEEP_READINGS).delete()

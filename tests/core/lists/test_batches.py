@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import re
 import zipfile
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import openpyxl
 import pytest
+from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import make_user
 from tests.web.foreign import member_of
-from tongchou.core import jobs, people
+from tongchou.core import jobs, people, upkeep
 from tongchou.core.access import Actor, actor_for_user, system
 from tongchou.core.lists import batches, conditions, imports, places, reading
 from tongchou.core.lists.changes import change_of
@@ -122,6 +126,111 @@ def test_more_than_fifty_rows_are_a_job_that_goes_on_where_it_stopped(operator: 
     batch.refresh_from_db()
     assert (batch.state, batch.done) == ("done", 60)
     assert set(batch.rows.values_list("result", flat=True)) == {"done"}
+
+
+class Killed(BaseException):
+    """What ends a process: nothing catches it."""
+
+
+def killed_at(monkeypatch: pytest.MonkeyPatch, what: object, name: str, *, call: int) -> Callable[[], None]:
+    """Let the process die in the `call`-th call; returns what brings it back: a worker that finds what was left."""
+    real, calls = getattr(what, name), itertools.count(1)
+
+    def dying(*given: Any, **more: Any) -> Any:
+        if next(calls) == call:
+            raise Killed
+        return real(*given, **more)
+
+    monkeypatch.setattr(what, name, dying)
+
+    def go_on() -> None:
+        monkeypatch.setattr(what, name, real)
+        assert jobs.recover_orphans() == 0, "the request may still be at it"
+        Job.objects.filter(name=batches.JOB, state="running").update(lease_until=timezone.now() - timedelta(seconds=1))
+        jobs.recover_orphans()
+        jobs.run_due()
+
+    return go_on
+
+
+@pytest.mark.parametrize(
+    ("what", "name", "call"),
+    [(batches, "work", 1), (batches, "_do_row", 3), (BatchRow, "save", 3), (batches, "_tell_end", 1)],
+)
+def test_a_small_change_that_is_cut_off_is_gone_on_with(
+    operator: Actor, monkeypatch: pytest.MonkeyPatch, what: object, name: str, call: int
+) -> None:
+    rows = some(5)
+    batch = plan(operator, "labels", {"add": "env=prod"})
+    go_on = killed_at(monkeypatch, what, name, call=call)
+    with pytest.raises(Killed):
+        batches.start(actor=operator, batch=batch)
+    go_on()
+    batch.refresh_from_db()
+    assert (batch.state, batch.done) == ("done", 5)
+    assert [state_of(row)[3] for row in rows] == [{"env": "prod"}] * 5
+    assert Event.objects.filter(verb="list.changed").count() == 1
+    assert Event.objects.filter(verb="resource.changed").count() == 5
+    batches.undo(actor=operator, batch=batch)
+    assert {state_of(row)[3].get("env") for row in rows} == {None}
+
+
+@pytest.mark.parametrize(("what", "name"), [(batches, "_undo_row"), (BatchRow, "save")])
+def test_a_way_back_that_is_cut_off_is_gone_to_its_end(
+    operator: Actor, monkeypatch: pytest.MonkeyPatch, what: object, name: str
+) -> None:
+    rows = some(5)
+    batch = batches.start(actor=operator, batch=plan(operator, "labels", {"add": "env=prod"}))
+    go_on = killed_at(monkeypatch, what, name, call=3)
+    with pytest.raises(Killed):
+        batches.undo(actor=operator, batch=batch)
+    go_on()
+    batch.refresh_from_db()
+    assert batch.state == "undone"
+    assert set(batch.rows.values_list("result", flat=True)) == {"undone"}
+    assert [state_of(row)[3] for row in rows] == [{}] * 5
+
+
+def test_an_import_that_is_cut_off_makes_each_row_once(operator: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "kind,name\n" + "".join(f"host,new-{n}\n" for n in range(4))
+    batch = imports.dry_run(actor=operator, kind=KIND, sheet=read(text), file_name="r.csv")
+    go_on = killed_at(monkeypatch, batches, "_do_row", call=3)
+    with pytest.raises(Killed):
+        batches.start(actor=operator, batch=batch)
+    go_on()
+    assert list(batch.rows.values_list("result", flat=True)) == ["done"] * 4
+    assert Resource.objects.filter(name__startswith="new-").count() == 4
+
+
+def test_two_at_once_do_no_row_twice(operator: Actor, monkeypatch: pytest.MonkeyPatch) -> None:
+    some(3)
+    batch = plan(operator, "labels", {"add": "env=prod"})
+    real, inside = batches._do_row, [False]
+
+    def with_another(actor: Actor, of: Batch, row: BatchRow) -> None:
+        real(actor, of, row)
+        if row.number == 1 and not inside[0]:
+            inside[0] = True
+            batches.work(batch.pk)
+
+    monkeypatch.setattr(batches, "_do_row", with_another)
+    batches.start(actor=operator, batch=batch)
+    assert Event.objects.filter(verb="resource.changed").count() == 3
+    assert Event.objects.filter(verb="list.changed").count() == 1
+
+
+def test_what_was_left_without_a_job_gets_one(operator: Actor) -> None:
+    some(3)
+    batch = plan(operator, "labels", {"add": "env=prod"})
+    Batch.objects.filter(pk=batch.pk).update(state="running")
+    upkeep.tidy()
+    upkeep.tidy()
+    assert Job.objects.filter(name=batches.JOB).count() == 1
+    jobs.run_due()
+    upkeep.tidy()
+    batch.refresh_from_db()
+    assert batch.state == "done"
+    assert Job.objects.filter(name=batches.JOB).count() == 1
 
 
 def test_a_thousand_rows_are_the_most(operator: Actor) -> None:

@@ -22,7 +22,7 @@ from tongchou.core.lists.changes import Change, change_of
 from tongchou.core.lists.conditions import Wanted, apply
 from tongchou.core.lists.importers import importer_of
 from tongchou.core.lists.tables import Table, table
-from tongchou.core.models import Role
+from tongchou.core.models import Job, JobState, Role
 from tongchou.core.models_lists import Batch, BatchRow, BatchState
 from tongchou.core.problems import Conflict, Invalid, NotFound, Problem
 from tongchou.core.refs import ref
@@ -32,9 +32,11 @@ MAX_ROWS = 1000  # of one change
 # objective with its rules takes about 12 ms, a person 3 ms.
 MAX_WHOLE = 500
 AT_ONCE = 50  # up to so many rows are changed in the request; more in a job with progress
+AT_ONCE_SECONDS = 120.0  # so long the request's work is respected; then a worker goes on with what a dead one left
 IMPORT = "import"
 JOB = "lists.batch"
 KEPT_DAYS = 30
+OPEN = (BatchState.QUEUED, BatchState.RUNNING, BatchState.UNDOING)
 _STEP = 20  # rows between two looks at the progress
 
 
@@ -173,8 +175,7 @@ def start(*, actor: Actor, batch: Batch, digest: str | None = None) -> Batch:
     _refuse_narrower(actor, batch)
     if batch.act == IMPORT and batch.state == BatchState.PLANNED:
         _refuse_other(batch, digest)
-    _move(actor, batch, BatchState.PLANNED, BatchState.QUEUED, "list.changing")
-    return _go(batch)
+    return _go(batch, _move(actor, batch, BatchState.PLANNED, BatchState.QUEUED, "list.changing"))
 
 
 def _refuse_narrower(actor: Actor, batch: Batch) -> None:
@@ -204,8 +205,7 @@ def undo(*, actor: Actor, batch: Batch) -> Batch:
             remedy=_("Only finished changes that have a way back can be undone, and once."),
         )
     _refuse_narrower(actor, batch)
-    _move(actor, batch, BatchState.DONE, BatchState.UNDOING, "list.undoing")
-    return _go(batch)
+    return _go(batch, _move(actor, batch, BatchState.DONE, BatchState.UNDOING, "list.undoing"))
 
 
 def drop(*, actor: Actor, batch: Batch) -> Batch:
@@ -222,12 +222,20 @@ def drop(*, actor: Actor, batch: Batch) -> Batch:
 def prune() -> int:
     """Delete batches KEPT_DAYS old: what they did stays in the ledger. Returns how many."""
     old = timezone.now() - timedelta(days=KEPT_DAYS)
-    gone, _by_model = (
-        Batch.objects.filter(created_at__lt=old)
-        .exclude(state__in=[BatchState.QUEUED, BatchState.RUNNING, BatchState.UNDOING])
-        .delete()
-    )
+    gone, _by_model = Batch.objects.filter(created_at__lt=old).exclude(state__in=OPEN).delete()
     return gone
+
+
+def resume_lost() -> int:
+    """Give a job to batches that are under way and have none; return how many. A dead job waits for a person."""
+    found = 0
+    for pk in Batch.objects.filter(state__in=OPEN).values_list("pk", flat=True):
+        key = _job_key(pk)
+        with transaction.atomic():
+            if not Job.objects.filter(name=JOB, unique_key=key).exclude(state=JobState.DONE).exists():
+                jobs.enqueue(JOB, {"batch": str(pk)}, unique_key=key)
+                found += 1
+    return found
 
 
 def may_undo(batch: Batch) -> bool:
@@ -247,7 +255,12 @@ def may_undo(batch: Batch) -> bool:
         return False
 
 
-def _move(actor: Actor, batch: Batch, old: BatchState, new: BatchState, verb: str) -> None:
+def _job_key(batch_id: UUID) -> str:
+    return f"{JOB}:{batch_id}"
+
+
+def _move(actor: Actor, batch: Batch, old: BatchState, new: BatchState, verb: str) -> Job:
+    """Move a batch on together with the job that does it: what begins is never without one."""
     with transaction.atomic():
         if not Batch.objects.filter(pk=batch.pk, state=old).update(state=new, done=0):
             raise Conflict(
@@ -264,13 +277,15 @@ def _move(actor: Actor, batch: Batch, old: BatchState, new: BatchState, verb: st
             payload={"kind": batch.kind, "act": batch.act, "rows": batch.total, "file": batch.file_name},
             correlation_id=str(batch.pk),
         )
+        payload, key = {"batch": str(batch.pk)}, _job_key(batch.pk)
         if batch.total > AT_ONCE:
-            jobs.enqueue(JOB, {"batch": str(batch.pk)}, unique_key=f"{JOB}:{batch.pk}")
+            return jobs.enqueue(JOB, payload, unique_key=key)
+        return jobs.hold(JOB, payload, unique_key=key, seconds=AT_ONCE_SECONDS)
 
 
-def _go(batch: Batch) -> Batch:
+def _go(batch: Batch, job: Job) -> Batch:
     if batch.total <= AT_ONCE:
-        work(batch.pk)
+        jobs.run_one(job)  # what fails is tried again by a worker, as all jobs are
     batch.refresh_from_db()
     return batch
 
@@ -290,10 +305,10 @@ def _job(payload: dict[str, Any]) -> None:
 
 
 def work(batch_id: UUID) -> None:
-    """Go on with a batch where it stands: what is done is not done again. For the job and for small batches."""
-    batch = Batch.objects.select_related("user", "token").filter(pk=batch_id).first()
+    """Go on with a batch where it stands: what is done is not done again, by two at once neither."""
+    batch = Batch.objects.select_related("user", "token").filter(pk=batch_id, state__in=OPEN).first()
     if batch is None:
-        return
+        return  # gone, or another try of the job has ended it
     actor = actor_of(batch)
     back = batch.state == BatchState.UNDOING
     if not back:
@@ -302,15 +317,18 @@ def work(batch_id: UUID) -> None:
     of = importer_of(batch.kind) if batch.act == IMPORT else None
     with ledger.correlated(str(batch.pk)):
         if of is not None and of.whole and not back:
-            done = _all_or_none(actor, batch, list(rows.order_by("number")))
+            done = _all_or_none(actor, batch, rows.order_by("number"))
         else:
             done = _one_by_one(_undo_row if back else _do_row, actor, batch, rows)
     now = timezone.now()
-    if back:
-        Batch.objects.filter(pk=batch.pk).update(state=BatchState.UNDONE, undone_at=now, done=done)
-    else:
-        Batch.objects.filter(pk=batch.pk).update(state=BatchState.DONE, finished_at=now, done=batch.total)
-    _tell_end(actor, batch, back=back)
+    mine = Batch.objects.filter(pk=batch.pk, state=BatchState.UNDOING if back else BatchState.RUNNING)
+    with transaction.atomic():
+        if back:
+            ended = mine.update(state=BatchState.UNDONE, undone_at=now, done=done)
+        else:
+            ended = mine.update(state=BatchState.DONE, finished_at=now, done=batch.total)
+        if ended:
+            _tell_end(actor, batch, back=back)
 
 
 Turn = Callable[[Actor, Batch, BatchRow], None]
@@ -320,8 +338,9 @@ def _one_by_one(turn: Turn, actor: Actor, batch: Batch, rows: QuerySet[BatchRow]
     """Each row by itself; one that cannot be stops no other. Returns how many were tried."""
     done = 0
     for row in list(rows.order_by("-number" if turn is _undo_row else "number")):
-        row.result, row.error = _tried(turn, actor, batch, row)
-        row.save(update_fields=["result", "error", "key", "after"])
+        result, row.error = _tried(turn, actor, batch, row, keep=True)
+        if result in _BAD:
+            BatchRow.objects.filter(pk=row.pk, result=row.result).update(result=result, error=row.error, key=row.key)
         done += 1
         if done % _STEP == 0:
             Batch.objects.filter(pk=batch.pk).update(done=done)
@@ -332,14 +351,17 @@ class _StopError(Exception):
     """Takes back what an import wrote: one of its rows could not be."""
 
 
-def _all_or_none(actor: Actor, batch: Batch, rows: Sequence[BatchRow]) -> int:
+def _all_or_none(actor: Actor, batch: Batch, fits: QuerySet[BatchRow]) -> int:
     """All rows in one transaction, or none and the one that could not be with its error. Returns how many were tried.
 
     The ledger's events and the rows' results are in the same transaction: a try that was cut off left nothing.
     """
     stopped: BatchRow | None = None
+    rows: list[BatchRow] = []
     try:
         with transaction.atomic():
+            Batch.objects.select_for_update().get(pk=batch.pk)  # another try ends first, and leaves no row
+            rows = list(fits)
             for row in rows:
                 row.result, row.error = _tried(_do_row, actor, batch, row)
                 if row.result != "done":
@@ -356,22 +378,34 @@ def _tell_end(actor: Actor, batch: Batch, *, back: bool) -> None:
     results = list(BatchRow.objects.filter(batch=batch).values_list("result", flat=True))
     payload: dict[str, Any] = {"kind": batch.kind, "act": batch.act, "file": batch.file_name}
     payload |= {name: results.count(name) for name in ("done", "failed", "undone", "kept")}
-    with transaction.atomic():
-        ledger.record(
-            actor=actor,
-            verb="list.undone" if back else "list.changed",
-            subject=ref(batch),
-            payload=payload,
-            correlation_id=str(batch.pk),
-        )
+    ledger.record(
+        actor=actor,
+        verb="list.undone" if back else "list.changed",
+        subject=ref(batch),
+        payload=payload,
+        correlation_id=str(batch.pk),
+    )
 
 
-def _tried(turn: Turn, actor: Actor, batch: Batch, row: BatchRow) -> tuple[str, dict[str, str] | None]:
-    """Do one row; what a room refuses becomes the row's own error and stops no other."""
+_BAD = ("kept", "failed")
+
+
+def _tried(
+    turn: Turn, actor: Actor, batch: Batch, row: BatchRow, *, keep: bool = False
+) -> tuple[str, dict[str, str] | None]:
+    """Do one row; what a room refuses becomes the row's own error and stops no other.
+
+    `keep`: its result is written in the same transaction, so that a try that is cut off leaves both or none; a row that
+    somebody else has just done is left alone.
+    """
     good, bad = ("undone", "kept") if turn is _undo_row else ("done", "failed")
     try:
         with transaction.atomic():
+            if keep and not BatchRow.objects.filter(pk=row.pk, result=row.result).update(result=good, error=None):
+                return good, None
             turn(actor, batch, row)
+            if keep:
+                row.save(update_fields=["key", "after"])
     except Problem as problem:
         return bad, told(problem)
     except DatabaseError as error:
