@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from contextlib import closing
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,13 @@ from django.utils.translation import gettext_lazy as _
 from tongchou.core import retention, storage
 from tongchou.core.backup.crypt import damaged
 from tongchou.core.backup.parts import Part, Sink, register
-from tongchou.core.problems import Conflict
+from tongchou.core.problems import Conflict, Problem
 from tongchou.core.retention import DataClass, Preview
 from tongchou.telemetry import backend as telemetry_backend
 from tongchou.telemetry.store import export, partitions
 from tongchou.telemetry.store.partitions import Day
+
+log = logging.getLogger(__name__)
 
 
 def _dump(sink: Sink, scratch: Path) -> dict[str, Any]:
@@ -44,12 +48,6 @@ def _fill(folder: Path, expected: dict[str, int]) -> dict[str, int]:
     telemetry = telemetry_backend.backend()
     engine, database = telemetry.engine, telemetry.options.database
     here = export.table_names(engine, database)
-    if any(export.count(engine, database, table) for table in here):
-        raise Conflict(
-            "restore.telemetry_not_empty",
-            _("The telemetry database %(name)s is not empty.") % {"name": database},
-            remedy=_("Set TONGCHOU_TELEMETRY_DATABASE to a new name, or empty it yourself."),
-        )
     rows: dict[str, int] = {}
     for table, count in expected.items():
         files = sorted((folder / "telemetry" / table).glob("*.parquet"))
@@ -64,12 +62,39 @@ def _fill(folder: Path, expected: dict[str, int]) -> dict[str, int]:
     return rows
 
 
+def _refuse_full() -> None:
+    """A ClickHouse server's database, which is not ours to move aside, must be empty. Nothing is made there."""
+    if not settings.CLICKHOUSE_URL:
+        return
+    with closing(telemetry_backend.open_engine()) as engine:
+        database = settings.TELEMETRY_DATABASE
+        if any(export.count(engine, database, table) for table in export.table_names(engine, database)):
+            raise Conflict(
+                "restore.telemetry_not_empty",
+                _("The telemetry database %(name)s is not empty.") % {"name": database},
+                remedy=_("Set TONGCHOU_TELEMETRY_DATABASE to a new name, or empty it yourself."),
+            )
+
+
+def _empty() -> None:
+    """Empty the ClickHouse server's database, which was empty before this restore; a failure is told in the log."""
+    if not settings.CLICKHOUSE_URL:
+        return
+    database = settings.TELEMETRY_DATABASE
+    try:
+        with closing(telemetry_backend.open_engine()) as engine:
+            for table in export.table_names(engine, database):
+                engine.execute(f"TRUNCATE TABLE {database}.{table}")
+    except Problem as problem:
+        log.error("the restore failed, and the telemetry database %s holds a part of it: %s", database, problem)
+
+
 def _paths() -> list[Path]:
     folder = Path(settings.TELEMETRY_PATH)
     return [folder, folder.with_name(f"{folder.name}-journal")]
 
 
-register(Part("telemetry", _dump, _load, _paths))
+register(Part("telemetry", _dump, _load, _paths, check=_refuse_full, undo=_empty))
 
 
 # --- retention -----------------------------------------------------------------------------------------------------

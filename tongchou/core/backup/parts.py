@@ -17,19 +17,27 @@ class Sink(Protocol):
         ...
 
 
+def _nothing() -> None:
+    """All of the store is in its folders."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One store. Everything acknowledged before `dump` is called is in what it adds.
 
     `dump(sink, scratch)` adds files named `<name>/...` (it may use the folder `scratch`) and returns counts;
     `load(folder, facts)` fills the empty store from the files of `<name>/` and returns counts of what is there now;
-    `paths()` are the folders and files of this store on this host, which a restore moves aside first.
+    `paths()` are the folders and files of this store on this host, which a restore moves aside first. For a store that
+    no folder of this host holds, `check()` refuses (a Problem) one that is not empty, before anything is changed, and
+    `undo()` empties what `load` began to fill, when that or a later step fails.
     """
 
     name: str
     dump: Callable[[Sink, Path], dict[str, Any]]
     load: Callable[[Path, dict[str, Any]], dict[str, Any]]
     paths: Callable[[], list[Path]]
+    check: Callable[[], None] = _nothing
+    undo: Callable[[], None] = _nothing
 
 
 _parts: dict[str, Part] = {}

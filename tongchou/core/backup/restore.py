@@ -6,17 +6,18 @@ here once: stale jobs are not run, an interrupted backup is failed, rooms say wh
 
 from __future__ import annotations
 
-import logging
 import shutil
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
-from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
@@ -27,18 +28,19 @@ from tongchou.core import ledger, seal, secrets
 from tongchou.core.access import system
 from tongchou.core.backup import archive, move, relational
 from tongchou.core.backup.archive import Progress, quiet
+from tongchou.core.backup.aside import Aside
 from tongchou.core.backup.build import key_files
 from tongchou.core.backup.crypt import Key
-from tongchou.core.backup.parts import all_parts, followups, stale
+from tongchou.core.backup.parts import Part, all_parts, followups, stale
 from tongchou.core.backup.scratch import RESTORE, scratch, sweep
+from tongchou.core.log_lines import masked
 from tongchou.core.models import Job, JobState, Secret
 from tongchou.core.models_backups import Backup, BackupState
 from tongchou.core.models_nodes import Node
 from tongchou.core.postgres.base import unlimited
-from tongchou.core.problems import Conflict, Invalid, Problem, Unavailable
+from tongchou.core.problems import Invalid, Problem, Unavailable
 
 ACTOR = system("restore")
-log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -46,7 +48,7 @@ class Report:
     """What a restore did and found."""
 
     manifest: dict[str, Any]
-    aside: list[Path] = field(default_factory=list)
+    aside: list[str] = field(default_factory=list)
     rows: int = 0
     parts: dict[str, Any] = field(default_factory=dict)
     ledger_findings: int = 0
@@ -71,18 +73,35 @@ def restore(file: Path, *, key: Key | None, force: bool = False, progress: Progr
         except OSError as error:
             raise archive.refusal(error, data) from error
         stamp = f"before-restore-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        parts = [each for each in all_parts() if each.name in manifest["parts"]]
+        for part in parts:
+            part.check()
         report = Report(manifest)
-        with _Aside(_places(manifest), stamp, force=force) as aside:
-            _put_keys(staged, manifest)
-            _load_relational(staged, copy, manifest, report, stamp, force=force, progress=progress)
-            for part in all_parts():
-                if part.name in manifest["parts"]:
-                    report.parts[part.name] = part.load(staged, manifest["parts"][part.name])
-            aside.keep()
-        report.aside = aside.moved_to
-    with unlimited():
-        _follow_up(report)
+        try:
+            with Aside(_places(manifest), stamp, force=force) as aside:
+                _put_in_place(staged, copy, parts, report, progress)
+                report.aside = aside.moved_to
+                aside.keep()
+        except (OSError, DatabaseError, psycopg.Error) as error:
+            raise Unavailable(
+                "restore.broken_off",
+                _("The restore broke off: %(error)s") % {"error": masked(f"{type(error).__name__}: {error}".strip())},
+                remedy=_("Everything is as it was before. Mend the cause and restore again."),
+            ) from error
     return report
+
+
+def _put_in_place(staged: Path, copy: Path, parts: list[Part], report: Report, progress: Progress) -> None:
+    """Fill the stores, which are empty now; what no folder holds is emptied again when a step fails."""
+    manifest = report.manifest
+    with ExitStack() as undo:
+        _put_keys(staged, manifest)
+        _load_relational(staged, copy, manifest, report, progress)
+        for part in parts:
+            undo.callback(part.undo)
+            report.parts[part.name] = part.load(staged, manifest["parts"][part.name])
+        _follow_up(report)
+        undo.pop_all()
 
 
 def _check_versions(manifest: dict[str, Any]) -> None:
@@ -122,67 +141,6 @@ def _places(manifest: dict[str, Any]) -> list[Path]:
     return found
 
 
-class _Aside:
-    """Moves what is there out of the way, and back again when what follows fails."""
-
-    def __init__(self, places: list[Path], stamp: str, *, force: bool) -> None:
-        self._places, self._stamp, self._kept = places, stamp, False
-        self._moved: list[tuple[Path, Path]] = []
-        full = [each for each in places if _has_content(each) and each not in key_files().values()]
-        if full and not force:
-            raise Conflict(
-                "restore.not_empty",
-                _("There is data already: %(paths)s") % {"paths": ", ".join(str(each) for each in full[:4])},
-                remedy=_("Restore into an empty data folder, or use --force, which moves what is there aside."),
-            )
-
-    @property
-    def moved_to(self) -> list[Path]:
-        return [aside for _place, aside in self._moved]
-
-    def __enter__(self) -> _Aside:
-        connections.close_all()
-        try:
-            for place in self._places:
-                if place.exists():
-                    aside = place.with_name(f"{place.name}.{self._stamp}")
-                    place.rename(aside)
-                    self._moved.append((place, aside))
-        except OSError as error:
-            self._back()
-            raise Unavailable(
-                "restore.not_moved",
-                _("%(path)s cannot be moved aside: %(error)s") % {"path": place, "error": error.strerror or error},
-                remedy=_("A mount point cannot be renamed: point the setting at a folder inside it."),
-            ) from error
-        return self
-
-    def keep(self) -> None:
-        """What is in place now is good."""
-        self._kept = True
-
-    def __exit__(self, *_error: object) -> None:
-        connections.close_all()
-        if not self._kept:
-            self._back()
-
-    def _back(self) -> None:
-        for place in self._places:
-            if place.is_dir():
-                shutil.rmtree(place)  # what this restore itself had begun to write
-            else:
-                place.unlink(missing_ok=True)
-        for place, aside in self._moved:
-            aside.rename(place)
-        self._moved.clear()
-
-
-def _has_content(path: Path) -> bool:
-    if path.is_dir():
-        return any(each.is_file() for each in path.rglob("*"))
-    return path.exists() and path.stat().st_size > 0
-
-
 def _put_keys(staged: Path, manifest: dict[str, Any]) -> None:
     for name, path in key_files().items():
         source = staged / name
@@ -197,9 +155,6 @@ def _load_relational(
     copy: Path,
     manifest: dict[str, Any],
     report: Report,
-    stamp: str,
-    *,
-    force: bool,
     progress: Progress,
 ) -> None:
     rows: dict[str, int] = manifest["relational"]["rows"]
@@ -207,7 +162,6 @@ def _load_relational(
         shutil.move(copy, str(connection.settings_dict["NAME"]))
         report.rows = sum(rows.values())
         return
-    _make_room(stamp, force=force)
     if manifest["engine"] == "sqlite":
         call_command("migrate", verbosity=0, interactive=False)
         counted = move.copy_into_default(copy, progress)
@@ -218,28 +172,6 @@ def _load_relational(
         if wrong:
             raise Unavailable("restore.rows", _("Rows are missing in %(names)s.") % {"names": ", ".join(wrong[:5])})
     report.rows = sum(counted.values())
-
-
-def _make_room(stamp: str, *, force: bool) -> None:
-    """An empty schema: what is there is renamed with `force`, and otherwise a reason to refuse."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM information_schema.tables WHERE table_schema = current_schema()")
-        tables = cursor.fetchone()[0]
-        if not tables:
-            return
-        if not force:
-            raise Conflict(
-                "restore.not_empty",
-                _("The PostgreSQL database has %(count)d tables already.") % {"count": tables},
-                remedy=_("Restore into an empty database, or use --force, which renames the schema that is there."),
-            )
-        cursor.execute("SELECT current_schema()")
-        schema = cursor.fetchone()[0]
-        aside = f"{schema}_{stamp}".replace("-", "_").lower()
-        with transaction.atomic():
-            cursor.execute(f'ALTER SCHEMA "{schema}" RENAME TO "{aside}"')
-            cursor.execute(f'CREATE SCHEMA "{schema}"')
-        log.warning("what was in the database is in the schema %s now", aside)
 
 
 def _migrate_to(applied: list[list[str]]) -> None:
