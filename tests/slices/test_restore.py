@@ -34,6 +34,10 @@ groups:
     labels: {severity: critical}
 """
 PHRASE = "correct horse battery staple"
+FILES = {
+    "graph.png": bytes.fromhex("89504e470d0a1a0a") + os.urandom(700_000),  # more than one piece of an upload
+    "收银台.txt": "值班记录：收银台停了\n".encode(),
+}
 
 
 def command(data: Path, *words: str, code: int = 0, **environment: str) -> str:
@@ -120,14 +124,25 @@ def numbers_there(client: httpx.Client) -> tuple[set[int], set[int], set[int]]:
             return users, samples, lines
 
 
+def attach(client: httpx.Client, on: str, name: str, data: bytes) -> str:
+    """Attach a file to a noun; return the attachment's id."""
+    answer = client.post("/api/v1/attachments", data={"ref": on}, files={"file": (name, data)})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
 def wreck(data: Path) -> None:
-    """Overwrite one store and delete the other."""
+    """Overwrite one store, delete the other, lose the attached files."""
     database = data / "tongchou.sqlite3"
     database.write_bytes(b"garbage" * 1000)
     for end in ("-wal", "-shm"):
         database.with_name(database.name + end).unlink(missing_ok=True)
     shutil.rmtree(data / "telemetry")
     shutil.rmtree(data / "telemetry-journal")
+    found = [each for each in (data / "files").rglob("*") if each.is_file()]
+    assert found, "there is something to lose"
+    for number, each in enumerate(found):
+        each.write_bytes(b"garbage") if number % 2 else each.unlink()
 
 
 def test_everything_acknowledged_before_the_backup_survives_the_loss_of_both_stores(
@@ -141,6 +156,8 @@ def test_everything_acknowledged_before_the_backup_survives_the_loss_of_both_sto
         client.put("/api/v1/rule-files/till", content=RULES, headers=yaml).raise_for_status()
         served.wait(lambda: client.get("/api/v1/incidents").json()["items"], what="the incident")
         incident = client.get("/api/v1/incidents").json()["items"][0]
+        on = f"incidents.incident:{incident['id']}"
+        attached = {name: attach(client, on, name, data) for name, data in FILES.items()}
     writer = Writer(served)
     writer.start()
     served.wait(lambda: len(writer.acknowledged) > 20, what="some writes")
@@ -183,6 +200,9 @@ def test_everything_acknowledged_before_the_backup_survives_the_loss_of_both_sto
         assert client.get("/api/v1/ledger/verify").json()["findings"] == []
         found = {each["number"]: each["title"] for each in client.get("/api/v1/incidents").json()["items"]}
         assert found[incident["number"]] == incident["title"]
+        assert client.get("/api/v1/attachments", params={"ref": on}).json()["count"] == len(FILES)
+        for name, row in attached.items():
+            assert client.get(f"/api/v1/attachments/{row}/content").content == FILES[name], name
         assert "kept-secret" in [each["name"] for each in client.get("/api/v1/secrets").json()["items"]]
         restored = client.get("/api/v1/events", params={"verb": "backup.restored"}).json()["items"]
         assert len(restored) == 1
