@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections import namedtuple
 from datetime import timedelta
 
 import pytest
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from tongchou.core import jobs, ledger, retention, seal, settings_store, storage
@@ -62,6 +63,24 @@ def test_only_who_may_see_storage_looks_and_only_who_may_edit_prunes(viewer_acto
     retention.preview(retention.find("jobs"), actor=viewer_actor)
     with pytest.raises(AccessDenied):
         retention.run(actor=operator_actor)
+
+
+@pytest.mark.parametrize("error", [OperationalError("disk I/O error"), InterfaceError("connection already closed")])
+def test_a_class_whose_rows_cannot_be_deleted_does_not_hold_up_the_others(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    def broken(_before: object, _limit: int) -> int:
+        raise error
+
+    first = dataclasses.replace(
+        retention.find("alerts"), name="a-first", days_setting="retention.alerts_days", prune=broken
+    )
+    monkeypatch.setitem(retention._classes, "a-first", first)
+    row = jobs.enqueue("x", {})
+    Job.objects.filter(pk=row.pk).update(state=JobState.DONE, finished_at=timezone.now() - timedelta(days=10))
+    assert retention.classes()[0] is first
+    assert retention.run(actor=ACTOR) == {"jobs": 1}
+    assert f"retention of a-first: {error}" in caplog.text
 
 
 def test_growth_and_days_left_come_from_readings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from django.db import Error as DatabaseBroken
 from django.db import connection, models, transaction
 from django.utils import timezone
 from django.utils.functional import Promise, lazy
@@ -184,15 +185,18 @@ def run(*, actor: Actor = ACTOR, work_seconds: float = WORK_SECONDS) -> dict[str
         try:
             count = _prune(each, deadline)
             words = _shrink(each)
-        except Problem as problem:
-            log.warning("retention of %s: %s", each.name, problem)
+            if count or words:
+                with transaction.atomic():
+                    payload = {"class": each.name, "rows": count, "shrunk": words}
+                    subject = f"core.data:{each.name}"
+                    ledger.record(actor=actor, verb="retention.pruned", subject=subject, payload=payload)
+        except (Problem, DatabaseBroken) as problem:
+            log.warning("retention of %s: %s", each.name, problem, exc_info=isinstance(problem, DatabaseBroken))
+            if not connection.in_atomic_block:
+                connection.close_if_unusable_or_obsolete()  # the others go on with one that works
             continue
         if count:
             done[each.name] = count
-        if count or words:
-            with transaction.atomic():
-                payload = {"class": each.name, "rows": count, "shrunk": words}
-                ledger.record(actor=actor, verb="retention.pruned", subject=f"core.data:{each.name}", payload=payload)
     return done
 
 
