@@ -25,6 +25,11 @@ def loopback(settings: Any) -> None:
     settings.PUBLIC_URL = "https://ops.example.org"
 
 
+def past(**time: int) -> None:
+    ago = timezone.now() - timedelta(**time)
+    InboxItem.objects.update(changed_at=ago, mail_due_since=ago)
+
+
 @pytest.fixture
 def scene(db: None) -> Scene:
     scene = set_up()
@@ -34,7 +39,7 @@ def scene(db: None) -> Scene:
     )
     comments.add(actor=scene.as_(scene.anna), on=scene.on, text="@ben <b>hunter2</b>")
     jobs.run_due()
-    InboxItem.objects.update(changed_at=timezone.now() - timedelta(minutes=2))
+    past(minutes=2)
     return scene
 
 
@@ -77,3 +82,37 @@ def test_a_refusal_is_kept_for_the_person_to_read_and_tried_again(scene: Scene) 
 def test_without_a_channel_nothing_is_sent(scene: Scene) -> None:
     assert send_inboxes() == 0
     assert InboxItem.objects.get().mail_due
+
+
+def told_again(scene: Scene) -> None:
+    comments.add(actor=scene.as_(scene.anna), on=scene.on, text="@ben again")
+    jobs.run_due()
+
+
+def test_what_goes_on_happening_does_not_put_a_mail_off(scene: Scene) -> None:
+    with listening(Sink()) as sink:
+        channel(sink.port)
+        told_again(scene)
+        assert send_inboxes() == 1, "a minute after the first, whatever came a moment ago"
+        told_again(scene)
+        assert send_inboxes() == 0, "what comes after a mail waits its minute, so that it comes together"
+        past(minutes=2)
+        told_again(scene)
+        assert send_inboxes() == 1
+    assert "(2 new" in sink.parsed()[0].get_body(("plain",)).get_content()  # type: ignore[union-attr]  # it has one
+
+
+def test_what_happens_while_a_mail_is_sent_waits_its_minute(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = inbox_mail.mailed
+
+    def meanwhile(*given: Any, **more: Any) -> None:
+        told_again(scene)
+        real(*given, **more)
+
+    monkeypatch.setattr(inbox_mail, "mailed", meanwhile)
+    with listening(Sink()) as sink:
+        channel(sink.port)
+        assert send_inboxes() == 1
+        assert send_inboxes() == 0
+        past(minutes=2)
+        assert send_inboxes() == 1

@@ -131,6 +131,8 @@ def _add(user: User, thing: str, reason: Reason, event: Event) -> None:
     else:
         row.state, row.count, row.reason, row.first_at = InboxState.UNREAD, 1, reason, event.at
     row.last_event, row.last_at, row.changed_at = event, max(event.at, row.last_at if row.pk else event.at), now
+    if mail and not row.mail_due:
+        row.mail_due_since = now  # what comes later does not put the mail off
     row.mail_due = mail
     row.save()
 

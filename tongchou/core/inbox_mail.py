@@ -154,7 +154,7 @@ def letters(now: datetime | None = None) -> Iterator[tuple[InboxPreference, Lett
         rows = list(InboxItem.objects.filter(user=user, mail_due=True).order_by("last_at")[:MAX_ROWS])
         if not rows:
             continue
-        first = min(each.changed_at for each in rows)
+        first = min(each.mail_due_since or each.changed_at for each in rows)
         if is_due(preference.mail, first=first, mailed=preference.mailed_at, now=now, zone=zone):
             shown = inbox.seen(actor_for_user(user), rows)
             if shown:
@@ -185,6 +185,8 @@ def mailed(preference: InboxPreference, rows: list[InboxItem], *, problem: str =
     if problem:
         InboxPreference.objects.filter(pk=preference.pk).update(mail_problem=problem[:300])
         return
-    InboxPreference.objects.filter(pk=preference.pk).update(mailed_at=timezone.now(), mail_problem="")
+    now = timezone.now()
+    InboxPreference.objects.filter(pk=preference.pk).update(mailed_at=now, mail_problem="")
     for row in rows:
-        InboxItem.objects.filter(pk=row.pk, changed_at=row.changed_at).update(mail_due=False)
+        if not InboxItem.objects.filter(pk=row.pk, changed_at=row.changed_at).update(mail_due=False):
+            InboxItem.objects.filter(pk=row.pk, mail_due=True).update(mail_due_since=now)

@@ -122,6 +122,7 @@ class InboxItem(models.Model):
     last_at = models.DateTimeField(default=timezone.now)
     changed_at = models.DateTimeField(default=timezone.now, db_index=True)
     mail_due = models.BooleanField(default=False)
+    mail_due_since = models.DateTimeField(null=True, blank=True)  # the first that no mail has told of
 
     class Meta:
         ordering: ClassVar = ["-last_at", "id"]
