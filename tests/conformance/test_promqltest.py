@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.promqltest.run import run_file
-from tests.conformance.promqltest.script import HISTOGRAM, ScriptError, commands, duration_ms, points_of, series_of
+from tests.conformance.promqltest.script import commands, duration_ms
+from tongchou.telemetry.notation import HISTOGRAM, NotationError, points_of, series_of
 from tongchou.telemetry.series import is_stale
 
 HERE = Path(__file__).resolve().parents[2]
@@ -99,7 +100,7 @@ def test_sequences_are_expanded_as_promqltest_writes_them() -> None:
     stale, histogram = points_of("stale {{schema:0 sum:1}}+{{sum:1}}x1")[:2]
     assert is_stale(__import__("numpy").array([stale]))[0]
     assert histogram is HISTOGRAM
-    with pytest.raises(ScriptError):
+    with pytest.raises(NotationError):
         points_of("1+2")
 
 
@@ -107,5 +108,5 @@ def test_series_and_durations_are_read() -> None:
     assert series_of("x{a=\"}, b\", c='d'} 1 2") == ((("__name__", "x"), ("a", "}, b"), ("c", "d")), " 1 2")
     assert series_of('{"x.y", a="1"} 1')[0] == (("__name__", "x.y"), ("a", "1"))
     assert duration_ms("1h1m1s1ms") == 3_661_001
-    with pytest.raises(ScriptError):
+    with pytest.raises(NotationError):
         list(commands("load 1q\n  x 1\n"))

@@ -7,7 +7,7 @@ import os
 import typer
 
 from tongchou import __version__
-from tongchou.cli import backup
+from tongchou.cli import backup, rules
 from tongchou.cli.demo import demo
 from tongchou.cli.doctor import doctor
 from tongchou.cli.importing import import_file
@@ -27,6 +27,7 @@ app.command()(migrate)
 app.command()(doctor)
 app.command("import")(import_file)
 app.add_typer(backup.app, name="backup")
+app.add_typer(rules.app, name="rules")
 app.command()(backup.restore)
 
 

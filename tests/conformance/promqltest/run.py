@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.conformance.promqltest.memory import MemoryBackend
-from tests.conformance.promqltest.script import HISTOGRAM, Clear, Eval, Load, Point, commands
+from tests.conformance.promqltest.script import Clear, Eval, Load, commands
+from tongchou.telemetry.memory import MemoryBackend
+from tongchou.telemetry.notation import HISTOGRAM, Point
 from tongchou.telemetry.promql.errors import QueryError
 from tongchou.telemetry.promql.evaluate import instant, range_
 from tongchou.telemetry.promql.grid import Result

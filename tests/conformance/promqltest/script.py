@@ -6,28 +6,20 @@ promqltest in the Prometheus repository.
 
 from __future__ import annotations
 
-import ast
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tongchou.telemetry.series import STALE_NAN, Labels, labels_of
+from tongchou.telemetry.notation import HISTOGRAM, NotationError, Point, points_of, series_of, unquote
+from tongchou.telemetry.series import Labels
 
 _UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000, "y": 31_536_000_000}
 _DURATION_PART = re.compile(r"(\d+)(ms|[smhdwy])")
-_NUMBER = r"(?:\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?|[iI][nN][fF]|[nN][aA][nN])"
-_ITEM = re.compile(rf"^([+-]?{_NUMBER})(?:([+-])({_NUMBER}))?(?:x(\d+))?$")
 _ST_ITEM = re.compile(r"^([+-]?\d\w*?)(?:([+-])(\d\w*?))?(?:x(\d+))?$")
-_LABEL = re.compile(r"""\s*(\w+|"(?:\\.|[^"\\])*")\s*(?:=\s*("(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`))?\s*(,|})""")
 _INSTANT = re.compile(r"^eval(?:_(fail|warn|ordered|info))?\s+instant\s+(?:at\s+(.+?))?\s+(.+)$")
 _RANGE = re.compile(r"^eval(?:_(fail|warn|info))?\s+range\s+from\s+(.+)\s+to\s+(.+)\s+step\s+(.+?)\s+(.+)$")
 _EXPECT = re.compile(r"^expect\s+(ordered|fail|warn|no_warn|info|no_info)(?:\s+(regex|msg):(.+))?$")
 _EXPECT_RANGE = re.compile(r"^expect range vector from\s+(.+)\s+to\s+(.+)\s+step\s+(.+)$")
-
-# A loaded or expected point: a float, nothing, or a native histogram (which is only recognised, not read).
-HISTOGRAM = object()
-Point = float | None | object
 
 
 @dataclass
@@ -90,10 +82,6 @@ class Eval:
 Command = Load | Clear | Eval
 
 
-class ScriptError(Exception):
-    """A line that is not understood."""
-
-
 def duration_ms(text: str) -> int:
     text = text.strip()
     if text in ("0", "-0", "+0"):
@@ -101,56 +89,8 @@ def duration_ms(text: str) -> int:
     sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
     parts = _DURATION_PART.findall(rest)
     if not parts or "".join(number + unit for number, unit in parts) != rest:
-        raise ScriptError(f"not a duration: {text!r}")
+        raise NotationError(f"not a duration: {text!r}")
     return sign * sum(int(number) * _UNITS_MS[unit] for number, unit in parts)
-
-
-def unquote(text: str) -> str:
-    """A Go string literal: double quoted, single quoted or raw."""
-    if text.startswith("`"):
-        return text[1:-1]
-    if text.startswith('"'):
-        try:
-            return str(json.loads(text))
-        except json.JSONDecodeError:
-            pass
-    return str(ast.literal_eval(text))
-
-
-def _number(text: str) -> float:
-    return float(text)
-
-
-def points_of(text: str) -> list[Point]:
-    """Expand a sequence such as `1 2+3x2 _ stale _x3 {{schema:1}}x4`."""
-    points: list[Point] = []
-    for item in re.findall(r"\{\{.*?\}\}(?:[+-]\{\{.*?\}\})?(?:x\d+)?|\S+", text):
-        points.extend(_expanded(item))
-    return points
-
-
-def _expanded(item: str) -> list[Point]:
-    if item.startswith("{{"):
-        repeat = re.search(r"x(\d+)$", item)
-        return [HISTOGRAM] * (int(repeat.group(1)) + 1 if repeat else 1)
-    if item == "stale":
-        return [STALE_NAN]
-    if item.startswith("_"):
-        return [None] * (int(item[2:]) if item.startswith("_x") else 1)
-    found = _ITEM.match(item)
-    if found is None:
-        raise ScriptError(f"not a sample: {item!r}")
-    base, sign, step, times = found.groups()
-    value, change = _number(base), 0.0 if step is None else _number(step) * (-1 if sign == "-" else 1)
-    if times is None:
-        if step is not None:
-            raise ScriptError(f"a step without a count: {item!r}")
-        return [value]
-    out: list[Point] = []
-    for _ in range(int(times) + 1):
-        out.append(value)
-        value += change
-    return out
 
 
 def starts_of(text: str) -> list[float | None]:
@@ -162,7 +102,7 @@ def starts_of(text: str) -> list[float | None]:
             continue
         found = _ST_ITEM.match(item)
         if found is None:
-            raise ScriptError(f"not a start timestamp: {item!r}")
+            raise NotationError(f"not a start timestamp: {item!r}")
         base, sign, step, times = found.groups()
         value = duration_ms(base)
         change = 0 if step is None else duration_ms(step) * (-1 if sign == "-" else 1)
@@ -170,33 +110,8 @@ def starts_of(text: str) -> list[float | None]:
     return out
 
 
-def series_of(line: str) -> tuple[Labels, str]:
-    """Split `name{a="b"} points` into labels and the rest."""
-    name = re.match(r"[A-Za-z_:][\w:]*", line)
-    pairs: list[tuple[str, str]] = [("__name__", name.group())] if name else []
-    at = name.end() if name else 0
-    if at < len(line) and line[at] == "{":
-        at += 1
-        while True:
-            if line[at:].lstrip().startswith("}"):
-                at = line.index("}", at) + 1
-                break
-            found = _LABEL.match(line, at)
-            if found is None:
-                raise ScriptError(f"not a series: {line!r}")
-            key, value, after = found.groups()
-            key = unquote(key) if key.startswith('"') else key
-            pairs.append(("__name__", key) if value is None else (key, unquote(value)))
-            at = found.end()
-            if after == "}":
-                break
-    elif not name:
-        raise ScriptError(f"not a series: {line!r}")
-    return labels_of(pairs), line[at:]
-
-
 def commands(text: str) -> Iterator[Command]:
-    """The commands of a script in order. Raises ScriptError naming the line."""
+    """The commands of a script in order. Raises NotationError naming the line."""
     lines = ["" if line.strip().startswith("#") else line.strip() for line in text.split("\n")]
     at = 0
     while at < len(lines):
@@ -218,9 +133,9 @@ def commands(text: str) -> Iterator[Command]:
             elif word.startswith("eval"):
                 yield _eval(begin + 1, lines[begin], body)
             else:
-                raise ScriptError(f"unknown command {word!r}")
-        except ScriptError as error:
-            raise ScriptError(f"line {begin + 1}: {error}") from error
+                raise NotationError(f"unknown command {word!r}")
+        except NotationError as error:
+            raise NotationError(f"line {begin + 1}: {error}") from error
 
 
 def _load(line: int, head: str, body: list[str]) -> Load:
@@ -245,7 +160,7 @@ def _eval(line: int, head: str, body: list[str]) -> Eval:
         mode, start, end, step, query = over.groups()
         command = Eval(line, query, duration_ms(start), duration_ms(end), duration_ms(step), is_range=True)
     else:
-        raise ScriptError(f"not an evaluation: {head!r}")
+        raise NotationError(f"not an evaluation: {head!r}")
     command.ordered = mode == "ordered"
     command.fail = Expectation() if mode == "fail" else None
     command.warn = [Expectation()] if mode == "warn" else []
@@ -269,7 +184,7 @@ def _expect(command: Eval, line: str) -> None:
         _expect_kind(command, line)
     else:
         try:
-            command.scalar = _number(line)
+            command.scalar = float(line)
         except ValueError:
             labels, rest = series_of(line)
             command.series.append((labels, points_of(rest)))
@@ -278,7 +193,7 @@ def _expect(command: Eval, line: str) -> None:
 def _expect_kind(command: Eval, line: str) -> None:
     found = _EXPECT.match(line)
     if found is None:
-        raise ScriptError(f"not an expectation: {line!r}")
+        raise NotationError(f"not an expectation: {line!r}")
     kind, how, text = found.groups()
     expectation = Expectation(
         message=text.strip() if how == "msg" else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from tests.conformance.promqltest.memory import MemoryBackend
+from tongchou.telemetry.memory import MemoryBackend
 from tongchou.telemetry.series import STALE_NAN, Labels, labels_of
 
 Samples = list[tuple[int, float]]
