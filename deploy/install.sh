@@ -3,7 +3,7 @@
 set -euo pipefail
 umask 022
 here=$(cd "$(dirname "$0")" && pwd)
-prefix=/opt/tongchou data=/var/lib/tongchou user="" python="" systemd=no act=install
+prefix=/opt/tongchou data="" user="" python="" systemd=no act=install
 
 usage() {
   cat <<'TEXT'
@@ -12,10 +12,11 @@ usage: install.sh [--prefix DIR] [--data DIR] [--user NAME] [--python PROGRAM] [
        install.sh --uninstall [--prefix DIR] [--systemd]
 
   --prefix DIR     where the program goes                   (/opt/tongchou)
-  --data DIR       folder of the data                       (/var/lib/tongchou)
-  --user NAME      owner of the data folder                 (who runs this; with --systemd: tongchou, made if missing)
+  --data DIR       folder of the data                       (that of the unit there is, else /var/lib/tongchou)
+  --user NAME      owner of the data folder                 (that of the unit there is; with --systemd: tongchou, made
+                   if missing; else who runs this)
   --python PROGRAM the Python 3.11 to use                   (python3.11, else python3)
-  --systemd        write and start the unit tongchou.service, restart it after an upgrade
+  --systemd        write and start the unit tongchou.service, restart it after an upgrade; /usr/local/bin/tongchou
   --rollback       go back to the release that ran before this one
   --uninstall      remove the program; the data folder is never removed
 TEXT
@@ -35,10 +36,22 @@ while [ $# -gt 0 ]; do
     *) die "unknown option $1 (--help)" ;;
   esac
 done
-case $prefix$data in *[[:space:]]*) die "--prefix and --data must not hold blanks: $prefix $data" ;; esac
+unit=/etc/systemd/system/tongchou.service settings=/etc/tongchou/tongchou.env link=/usr/local/bin/tongchou
 case $prefix in /) die "--prefix must not be /" ;; /*) ;; *) prefix=$PWD/$prefix ;; esac
+served=no # whether the unit on this host starts what lies under this prefix
+if grep -qsF "ExecStart=$prefix/current/" "$unit"; then
+  served=yes
+  user=${user:-$(sed -n 's/^User=//p' "$unit")}
+  data=${data:-$(sed -n 's/^Environment=TONGCHOU_DATA=//p' "$unit")}
+fi
+data=${data:-/var/lib/tongchou}
+case $prefix$data in *[[:space:]]*) die "--prefix and --data must not hold blanks: $prefix $data" ;; esac
 case $data in /*) ;; *) data=$PWD/$data ;; esac
-unit=/etc/systemd/system/tongchou.service
+if [ "$act$systemd" = installyes ]; then
+  case "$prefix/ $data/" in # the unit has ProtectHome=yes: the service sees nothing there
+    /home/* | /root/* | *" /home/"* | *" /root/"*) die "a service cannot work under /home or /root: $prefix $data" ;;
+  esac
+fi
 
 switch_to() { # current points at one release in one step; previous remembers the one before
   local old=""
@@ -74,7 +87,8 @@ if [ "$act" = uninstall ]; then
     rm -f "$unit"
     systemctl daemon-reload
   fi
-  rm -rf "$prefix/releases" "$prefix/bin/tongchou" "$prefix/current" "$prefix/previous"
+  [ "$(readlink "$link")" != "$prefix/bin/tongchou" ] || rm -f "$link"
+  rm -rf "$prefix/releases" "$prefix/bin/tongchou" "$prefix/bin/as-service.py" "$prefix/current" "$prefix/previous"
   rmdir "$prefix/bin" "$prefix" 2>/dev/null || true
   say "removed; the data folder is left as it is"
   exit 0
@@ -108,6 +122,7 @@ if [ "$systemd" = yes ]; then
   [ "$(id -u)" = 0 ] || die "--systemd needs root"
   command -v systemctl >/dev/null || die "--systemd needs systemd on this host"
   user=${user:-tongchou}
+  served=yes
   id "$user" >/dev/null 2>&1 || useradd --system --home-dir "$data" --shell /usr/sbin/nologin "$user"
 fi
 if [ ! -d "$data" ]; then
@@ -115,11 +130,13 @@ if [ ! -d "$data" ]; then
   chmod 700 "$data"
   [ -z "$user" ] || chown "$user:" "$data"
 fi
+[ "$served" = yes ] || user="" settings=""
+install -m 644 as-service.py "$prefix/bin/.as-service.$$"
+mv "$prefix/bin/.as-service.$$" "$prefix/bin/as-service.py"
 cat >"$prefix/bin/.tongchou.$$" <<TEXT
 #!/bin/sh
-: "\${TONGCHOU_DATA:=$data}"
-export TONGCHOU_DATA
-exec "$prefix/current/bin/tongchou" "\$@"
+# with the settings of the service, and as its user when root runs it
+exec "$prefix/current/bin/python" -I "$prefix/bin/as-service.py" "$data" "$user" "$settings" "$prefix/current/bin/tongchou" "\$@"
 TEXT
 chmod 755 "$prefix/bin/.tongchou.$$"
 mv "$prefix/bin/.tongchou.$$" "$prefix/bin/tongchou"
@@ -132,10 +149,16 @@ for old in "$prefix"/releases/*; do
 done
 
 if [ "$systemd" = yes ]; then
-  mkdir -p /etc/tongchou
-  [ -e /etc/tongchou/tongchou.env ] || install -m 640 -g "$user" /dev/null /etc/tongchou/tongchou.env
+  mkdir -p "${settings%/*}" "${link%/*}"
+  group=$(id -gn "$user")
+  [ -e "$settings" ] || install -m 640 -g "$group" /dev/null "$settings"
+  if [ ! -e "$link" ] || [ "$(readlink "$link")" = "$prefix/bin/tongchou" ]; then
+    ln -sfn "$prefix/bin/tongchou" "$link"
+  else
+    say "$link is something else and is left as it is; the command is $prefix/bin/tongchou"
+  fi
   sed -e "s#/opt/tongchou#$prefix#g" -e "s#TONGCHOU_DATA=/var/lib/tongchou#TONGCHOU_DATA=$data#" \
-    -e "s#^User=.*#User=$user#" -e "s#^Group=.*#Group=$(id -gn "$user")#" tongchou.service >"$unit.new"
+    -e "s#^User=.*#User=$user#" -e "s#^Group=.*#Group=$group#" tongchou.service >"$unit.new"
   [ "$data" = /var/lib/tongchou ] || sed -i "s#^StateDirectory=.*#ReadWritePaths=$data#; /^StateDirectoryMode=/d" "$unit.new"
   mv "$unit.new" "$unit"
   restart

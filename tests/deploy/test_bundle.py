@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -62,7 +64,7 @@ def bundle(wheel: Path, tmp_path: Path) -> Path:
     stage = tmp_path / "bundle"
     (stage / "wheels").mkdir(parents=True)
     shutil.copy(wheel, stage / "wheels")
-    for name in ("install.sh", "tongchou.service"):
+    for name in ("install.sh", "as-service.py", "tongchou.service"):
         shutil.copy(ROOT / "deploy" / name, stage)
     lock = subprocess.run(
         [sys.executable, str(ROOT / "bin" / "lock-wheels"), str(stage / "wheels")], capture_output=True, text=True
@@ -138,6 +140,70 @@ def test_it_installs_and_serves_without_a_network_is_upgraded_rolled_back_and_re
     assert (data / "tongchou.sqlite3").exists(), "the data is never removed"
 
 
+# Inside a mount namespace: /etc, /usr/local/bin and the folders of the installation are its own, systemctl only notes.
+AS_A_SERVICE = r"""
+set -eu
+mount -t tmpfs own /mnt && mkdir /mnt/programs && cp -a /etc /mnt/etc && mount --bind /mnt/etc /etc
+mkdir -p /etc/systemd/system && mount -t tmpfs own /usr/local/bin && mount -t tmpfs own /opt && mount -t tmpfs own /var/lib
+printf '#!/bin/sh\necho "$@" >>/mnt/systemctl\n' >/mnt/programs/systemctl && chmod 755 /mnt/programs/systemctl
+PATH=/mnt/programs:$PATH
+bundle=$1; shift
+tell() { echo "== $*"; }
+installed() { bash "$bundle/install.sh" "$@" >/mnt/log 2>&1 || { cat /mnt/log >&2; exit 1; }; }
+installed "$@" --systemd --user nobody --data /var/lib/elsewhere
+grep -E '^(User|Group|ExecStart|Environment=TONGCHOU_DATA|ReadWritePaths)=' /etc/systemd/system/tongchou.service
+stat -c '%U:%G %a' /etc/tongchou/tongchou.env /var/lib/elsewhere
+readlink /usr/local/bin/tongchou
+printf 'TONGCHOU_HOST="ops example"\n' >>/etc/tongchou/tongchou.env
+printf '#!/bin/sh\nid -un; echo "$TONGCHOU_DATA $TONGCHOU_HOST $*"; touch "$TONGCHOU_DATA/made"\n' >/opt/tongchou/current/bin/tongchou
+tell called
+tongchou doctor --json
+stat -c %U /var/lib/elsewhere/made
+tell upgraded without the options
+installed "$@"
+grep as-service /opt/tongchou/bin/tongchou
+tell removed
+bash "$bundle/install.sh" --uninstall --systemd >/dev/null
+find /opt /usr/local/bin /etc/systemd/system/tongchou.service 2>/dev/null || true
+cat /mnt/systemctl
+"""
+
+
+@pytest.mark.skipif(not may_cut, reason="a mount namespace needs root and unshare")
+def test_as_a_service_the_command_has_the_settings_and_the_user_of_the_unit(bundle: Path) -> None:
+    libraries = {"PYTHONPATH": sysconfig.get_paths()["purelib"]}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("TONGCHOU_", "DJANGO_"))}
+    command = ["unshare", "--mount", "bash", "-c", AS_A_SERVICE, "test", str(bundle), "--python", sys.executable]
+    done = subprocess.run(command, env={**kept, **libraries}, cwd="/", capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    group = grp.getgrgid(pwd.getpwnam("nobody").pw_gid).gr_name
+    call = '"/opt/tongchou/bin/as-service.py" "/var/lib/elsewhere" "nobody" "/etc/tongchou/tongchou.env"'
+    assert done.stdout.splitlines() == [
+        "User=nobody",
+        f"Group={group}",
+        "ReadWritePaths=/var/lib/elsewhere",
+        "Environment=TONGCHOU_DATA=/var/lib/elsewhere",
+        "ExecStart=/opt/tongchou/current/bin/tongchou serve",
+        f"root:{group} 640",
+        f"nobody:{group} 700",
+        "/opt/tongchou/bin/tongchou",
+        "== called",
+        "nobody",
+        "/var/lib/elsewhere ops example doctor --json",
+        "nobody",
+        "== upgraded without the options",
+        f'exec "/opt/tongchou/current/bin/python" -I {call} "/opt/tongchou/current/bin/tongchou" "$@"',
+        "== removed",
+        "/opt",
+        "/usr/local/bin",
+        "daemon-reload",
+        "enable --quiet tongchou",
+        "restart tongchou",
+        "disable --now --quiet tongchou",
+        "daemon-reload",
+    ]
+
+
 def test_a_damaged_or_enlarged_bundle_changes_nothing(bundle: Path, tmp_path: Path) -> None:
     where = ("--prefix", str(tmp_path / "prefix"), "--data", str(tmp_path / "data"))
     (bundle / "wheels" / "evil-1.0-py3-none-any.whl").write_bytes(b"x")
@@ -164,6 +230,7 @@ def test_odd_options_are_refused(bundle: Path) -> None:
         (["--prefix"], "needs a value"),
         (["--nonsense"], "unknown option"),
         (["--prefix", "/"], "must not be /"),
+        (["--systemd", "--data", "/home/ops/data"], "under /home"),
     ):
         done = install(bundle, *arguments)
         assert (done.returncode, word in done.stderr) == (1, True), done.stderr
