@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from tongchou.core import clock, jobs, nodes
@@ -14,7 +15,7 @@ from tongchou.core.checks import Surroundings
 from tongchou.core.jobs import take_lease
 from tongchou.core.models import Job, JobState, Lease
 from tongchou.core.models_nodes import Node
-from tongchou.core.node_checks import together
+from tongchou.core.node_checks import folders, together
 from tongchou.core.problems import Conflict
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
@@ -132,3 +133,27 @@ def test_the_check_names_skew_other_versions_and_missing_workers() -> None:
     Node.objects.filter(name="a").update(clock_skew_seconds=-7.25)
     assert "a -7.2 s" in str(together(where).detail)
     assert together(where).status == "warn"
+
+
+def test_files_and_backups_of_several_nodes_belong_into_shared_folders(settings: Any, tmp_path: Any) -> None:
+    where = Surroundings(in_server=False, running=False)
+    settings.DATA = tmp_path / "data"
+    settings.FILES_PATH, settings.BACKUP_FOLDER = settings.DATA / "files", settings.DATA / "backups"
+    nodes.join(identity("a"))
+    assert folders(where).status == "skip", "one node is enough for itself"
+    if connection.vendor != "postgresql":
+        nodes.join(identity("b"))
+        assert folders(where).status == "skip"
+        return
+    nodes.join(identity("b"))
+    found = folders(where)
+    assert found.status == "warn"
+    assert "TONGCHOU_FILES_PATH" in str(found.remedy)
+    settings.FILES_PATH = tmp_path / "share" / "files"
+    found = folders(where)
+    assert found.status == "warn"
+    assert "TONGCHOU_BACKUP_FOLDER" in str(found.remedy)
+    settings.BACKUP_FOLDER = tmp_path / "share" / "backups"
+    assert folders(where).status == "ok"
+    gone("b")
+    assert folders(where).status == "skip"
