@@ -8,6 +8,7 @@ import subprocess
 from typing import Any
 
 import pytest
+from django.http import HttpRequest
 from django.test import Client
 
 from tongchou.alerting import actions
@@ -85,7 +86,7 @@ def test_an_open_stream_is_counted_while_it_is_open() -> None:
     before = meters.STREAMS.family().samples[0][2]
 
     async def look() -> float:
-        stream = live._stream(system("tests"), "en", "", None)
+        stream = live._stream(HttpRequest(), system("tests"), "en", "", None)
         await anext(stream)
         seen = meters.STREAMS.family().samples[0][2]
         await stream.aclose()

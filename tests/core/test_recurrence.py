@@ -168,7 +168,7 @@ def test_more_times_a_day_than_anybody_needs_are_refused_with_the_way_out() -> N
     assert parse_rule(f"FREQ=DAILY;{QUARTERS}", BERLIN)
     assert parse_rule(f"FREQ=DAILY;{QUARTERS},0,15", BERLIN), "the same minute twice is one"
     rule = f"FREQ=MONTHLY;{QUARTERS},50"
-    with pytest.raises(Invalid, match="120 times a day") as refused:
+    with pytest.raises(Invalid, match=" 120 ") as refused:
         parse_rule(rule, BERLIN)
     assert (refused.value.field, refused.value.value) == ("rule", rule)
     assert "BYHOUR" in str(refused.value.remedy)
