@@ -78,16 +78,7 @@ def load_groups() -> list[GroupView]:
     )
     for rule in found:
         group = cast("RuleGroup", rule.group)  # filtered
-        view = RuleView(
-            kind=rule.kind,
-            name=rule.name,
-            expr=rule.expr,
-            for_seconds=rule.for_seconds,
-            keep_firing_for_seconds=rule.keep_firing_for_seconds,
-            labels=rule.labels,
-            annotations=rule.annotations,
-            limit=group.limit,
-        )
+        view = evaluate.view_of(rule, group.limit)
         rules.setdefault(group.pk, []).append((rule.pk, view))
     return [
         GroupView(

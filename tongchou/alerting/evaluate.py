@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tongchou.alerting.expand import Surroundings, expand
 from tongchou.alerting.gotemplate.values import Sample as TemplateSample
@@ -13,6 +14,10 @@ from tongchou.alerting.gotemplate.values import StringMap
 from tongchou.alerting.state import PENDING, AlertState, Element, RuleFailed, Step, advance, alert_labels
 from tongchou.telemetry.reads import Sample
 from tongchou.telemetry.series import METRIC_NAME, Labels, labels_of
+
+if TYPE_CHECKING:
+    from tongchou.alerting.models import Rule
+    from tongchou.alerting.rulefile import RuleSpec
 
 MAX_ALERTS = 10_000
 MAX_TEMPLATE_SECONDS = 5.0
@@ -36,6 +41,20 @@ class RuleView:
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     limit: int = 0
+
+
+def view_of(rule: RuleSpec | Rule, limit: int) -> RuleView:
+    """What evaluation needs of a rule, as it stands in a file or in the database; `limit` is its group's."""
+    return RuleView(
+        kind=rule.kind,
+        name=rule.name,
+        expr=rule.expr,
+        for_seconds=rule.for_seconds,
+        keep_firing_for_seconds=rule.keep_firing_for_seconds,
+        labels=rule.labels,
+        annotations=rule.annotations,
+        limit=limit,
+    )
 
 
 def record(rule: RuleView, samples: Sequence[Sample]) -> dict[Labels, float]:

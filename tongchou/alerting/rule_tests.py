@@ -253,7 +253,10 @@ def run(file: Cases, groups: Sequence[GroupSpec], number: int) -> list[str]:
     test = file.tests[number]
     places = {name: at for at, name in enumerate(file.group_eval_order)}
     ordered = sorted(groups, key=lambda group: places.get(group.name, len(places)))
-    one = _Run(test, [(each.name, [_Rule(rule, _view(rule, each)) for rule in each.rules]) for each in ordered])
+    one = _Run(
+        test,
+        [(each.name, [_Rule(rule, evaluate.view_of(rule, each.limit)) for rule in each.rules]) for each in ordered],
+    )
     every = parse_seconds(file.evaluation_interval)
     one.load(parse_seconds(test.interval or file.evaluation_interval))
     looked_at: list[AlertTest | ExpressionTest] = [*test.alert_rule_test, *test.promql_expr_test]
@@ -270,19 +273,6 @@ def run(file: Cases, groups: Sequence[GroupSpec], number: int) -> list[str]:
     for each in test.promql_expr_test:
         one.judge_expression(each, fuzzy=file.fuzzy_compare == "true")
     return one.faults
-
-
-def _view(rule: RuleSpec, group: GroupSpec) -> evaluate.RuleView:
-    return evaluate.RuleView(
-        kind=rule.kind,
-        name=rule.name,
-        expr=rule.expr,
-        for_seconds=rule.for_seconds,
-        keep_firing_for_seconds=rule.keep_firing_for_seconds,
-        labels=rule.labels,
-        annotations=rule.annotations,
-        limit=group.limit,
-    )
 
 
 def _value(text: str) -> float:
