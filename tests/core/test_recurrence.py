@@ -172,6 +172,8 @@ def test_more_times_a_day_than_anybody_needs_are_refused_with_the_way_out() -> N
         parse_rule(rule, BERLIN)
     assert (refused.value.field, refused.value.value) == ("rule", rule)
     assert "BYHOUR" in str(refused.value.remedy)
+    stored = Recurrence(wall(2026, 1, 5), BERLIN, timedelta(minutes=5), rule)  # by a release before
+    assert len(stored.starts(datetime(2026, 2, 4, 23, tzinfo=UTC), datetime(2026, 2, 5, 23, tzinfo=UTC))) == 120
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,32 @@ def test_a_database_that_is_away_for_a_while_costs_an_open_page_no_news(monkeypa
     assert "incident.noted" in asyncio.run(story())
 
 
+def test_a_stream_outlives_a_database_that_cannot_say_who_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "ASK_AGAIN_SECONDS", 0.3)
+    asked = threading.Event()
+
+    def away(_request: Any) -> Any:
+        asked.set()
+        raise OperationalError("the connection is closed")
+
+    monkeypatch.setattr(live, "get_user", away)
+
+    async def story() -> str:
+        from asgiref.sync import sync_to_async
+
+        client = await _client(Role.VIEWER)
+        response = await client.get("/live/events")
+        reading = asyncio.ensure_future(_read(response, "incident.noted"))
+        await asyncio.sleep(live.POLL_SECONDS * 2)
+        await sync_to_async(write)("incident.noted", "incidents.incident:7")
+        text = await asyncio.wait_for(reading, 20)
+        response.close()
+        return text
+
+    assert "incident.noted" in asyncio.run(story())
+    assert asked.is_set()
+
+
 def test_what_happens_before_the_first_look_is_told_and_what_was_before_the_page_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -267,7 +267,7 @@ def _finish_failed(row: Job, error: Exception) -> None:
     mine = Job.objects.filter(pk=row.pk, state=JobState.RUNNING, worker=row.worker)
     if row.attempts >= row.max_attempts:
         kind = _kinds.get(row.name)
-        if kind is not None and kind.on_dead is not None:
+        if kind is not None and kind.on_dead is not None and mine.exists():  # else another process has it by now
             _tell_dead(kind.on_dead, row, error)
         mine.update(state=JobState.DEAD, finished_at=clock.now(), error=told, lease_until=None)
         return

@@ -89,8 +89,11 @@ def _check_times(parts: dict[str, str], text: str) -> None:
         )
 
 
-def parse_rule(text: str, zone: ZoneInfo) -> dict[str, str]:
-    """Return the parts of a rule ("" has none), checked, UNTIL as naive wall time. Raises Invalid on field `rule`."""
+def parse_rule(text: str, zone: ZoneInfo, *, stored: bool = False) -> dict[str, str]:
+    """Return the parts of a rule ("" has none), checked, UNTIL as naive wall time. Raises Invalid on field `rule`.
+
+    One that was `stored` may begin more than MAX_A_DAY times a day: a release before took it, and it stays readable.
+    """
     text = text.strip().upper().removeprefix("RRULE:")
     if not text:
         return {}
@@ -107,7 +110,8 @@ def parse_rule(text: str, zone: ZoneInfo) -> dict[str, str]:
     if "COUNT" in parts and "UNTIL" in parts:
         raise _refused(_("COUNT and UNTIL exclude each other."), text)
     _check_numbers(parts, text)
-    _check_times(parts, text)
+    if not stored:
+        _check_times(parts, text)
     if "UNTIL" in parts:
         parts["UNTIL"] = _until(parts["UNTIL"], zone).strftime(_STAMP)
     try:
@@ -181,7 +185,7 @@ class Recurrence:
         low, high = to_wall(since, self.zone) - timedelta(days=1), to_wall(until, self.zone) + timedelta(days=1)
         high = min(high, self.start + MAX_AGE)
         found = {each for each in (self.start, *self.added) if low <= each <= high}
-        parts = parse_rule(self.rule, self.zone)
+        parts = parse_rule(self.rule, self.zone, stored=True)
         if parts:
             found.discard(self.start)
             found |= {each for each in self.added if low <= each <= high}

@@ -23,7 +23,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone, translation
 
-from tongchou.core import inbox, ledger, meters
+from tongchou.core import clock, inbox, ledger, meters
 from tongchou.core.access import NOBODY, Actor, actor_for_user, allows, allows_anywhere
 from tongchou.core.models import Event, EventAbout, User
 from tongchou.core.problems import Problem
@@ -65,7 +65,7 @@ def news(seen: dict[int, datetime], silent_seconds: float = 0.0) -> list[Happeni
     try:
         window = ledger.GAP_SECONDS + silent_seconds
         fresh = ledger.tail(seen=seen, seconds=window)
-        horizon = timezone.now() - timedelta(seconds=window + ledger.GAP_SECONDS)
+        horizon = clock.now() - timedelta(seconds=window + ledger.GAP_SECONDS)
         for event_id in [each for each, at in seen.items() if at < horizon]:
             del seen[event_id]
         seen.update({event.pk: event.recorded_at for event in fresh})
@@ -132,7 +132,7 @@ class Feed:
         seen: dict[int, datetime] = {}
         boxes: dict[UUID, datetime] = {}
         fresh: list[Happening | Delivery] = []
-        began, answered = timezone.now(), time.monotonic()
+        began, answered = await sync_to_async(clock.now, thread_sensitive=False)(), time.monotonic()
         while self.listeners:
             try:
                 # Not the request's own thread: the poller outlives the request that started it.
@@ -184,8 +184,11 @@ def message(happening: Happening, actor: Actor, language: str) -> str:
     return f"id: {event.pk}\nevent: ledger\ndata: {json.dumps(body, ensure_ascii=False)}\n\n"
 
 
-def still(request: HttpRequest) -> Actor:
-    """Who asks, read anew: a session that was ended, a role that was taken or a token that was revoked is nobody."""
+def still(request: HttpRequest, before: Actor) -> Actor:
+    """Who asks, read anew: a session that was ended, a role that was taken or a token that was revoked is nobody.
+
+    Who it was `before` while the database does not answer: it tells nothing new either.
+    """
     close_old_connections()
     try:
         header = request.headers.get("Authorization", "")
@@ -196,6 +199,9 @@ def still(request: HttpRequest) -> Actor:
         return actor_for_user(user) if isinstance(user, User) else NOBODY
     except Problem:  # a token that is no longer good
         return NOBODY
+    except DatabaseErrors:
+        log.warning("who listens could not be asked: the database does not answer", exc_info=True)
+        return before
     finally:
         close_old_connections()
 
@@ -222,7 +228,7 @@ async def _stream(
             except TimeoutError:
                 pass
             if time.monotonic() - asked >= ASK_AGAIN_SECONDS:
-                actor, asked = await sync_to_async(still, thread_sensitive=False)(request), time.monotonic()
+                actor, asked = await sync_to_async(still, thread_sensitive=False)(request, actor), time.monotonic()
                 if not allows_anywhere(actor, "ledger.view"):
                     return  # the page connects again and is told why it may not
             if told is None:

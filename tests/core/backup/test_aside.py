@@ -57,3 +57,19 @@ def test_a_failure_puts_back_and_success_keeps_both(places: list[Path]) -> None:
     assert list(places[0].iterdir()) == []
     assert moved.moved_to == [f"{each}.then" for each in places]
     assert (Path(moved.moved_to[0]) / "kept").read_text() == "one"
+
+
+def test_a_place_that_cannot_be_put_back_keeps_no_other_from_it_and_is_named(places: list[Path], monkeypatch) -> None:
+    rename = Path.rename
+
+    def broken(path: Path, target: Path) -> Path:
+        if path.name == f"{places[0].name}.then":
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", broken)
+    with pytest.raises(Unavailable, match=r"restore\.not_put_back") as told, aside.Aside(places, "then", force=True):
+        raise ValueError
+    assert f"{places[0].name}.then" in str(told.value.detail)
+    assert not places[0].exists()
+    assert all(each.exists() for each in places[1:])

@@ -78,16 +78,19 @@ def test_a_check_that_is_under_way_keeps_its_folder(backed_up: Path) -> None:
 
 
 def test_what_an_earlier_release_left_goes_and_folders_of_others_stay(tmp_path: Path) -> None:
-    (tmp_path / f"{BACKUP}old").mkdir()
-    (tmp_path / f"{BACKUP}old" / "tongchou.sqlite3").write_text("everything in clear")
+    (tmp_path / f"{BACKUP}abc_1234").mkdir()
+    (tmp_path / f"{BACKUP}abc_1234" / "tongchou.sqlite3").write_text("everything in clear")
     long_ago = time.time() - 7200
-    os.utime(tmp_path / f"{BACKUP}old", (long_ago, long_ago))
+    os.utime(tmp_path / f"{BACKUP}abc_1234", (long_ago, long_ago))
     (tmp_path / f"{VERIFY}new").mkdir()
-    (tmp_path / "photos").mkdir()
-    os.utime(tmp_path / "photos", (long_ago, long_ago))
+    for mine in ("photos", f"{BACKUP}reports", f"{VERIFY}of-last-year", ".restore-old"):
+        (tmp_path / mine).mkdir()
+        os.utime(tmp_path / mine, (long_ago, long_ago))
     (tmp_path / f"{BACKUP}link").symlink_to(tmp_path / "photos")
     assert sweep(tmp_path) == 1
-    assert names(tmp_path) == {f"{VERIFY}new", "photos", f"{BACKUP}link"}
+    assert names(tmp_path) == {
+        f"{VERIFY}new", "photos", f"{BACKUP}link", f"{BACKUP}reports", f"{VERIFY}of-last-year", ".restore-old",
+    }  # fmt: skip
 
 
 def test_nothing_is_left_after_the_work_or_its_failure(tmp_path: Path) -> None:

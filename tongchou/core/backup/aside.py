@@ -87,17 +87,34 @@ class Aside:
                 self._files_back()
 
     def _files_back(self) -> None:
+        """Each place by itself: what cannot be put back keeps no other from it, and is told. Raises Unavailable."""
+        stuck: list[str] = []
         for place in self._places:
-            if place.is_dir():
-                shutil.rmtree(place)  # what this restore itself had begun to write
-            else:
-                place.unlink(missing_ok=True)
-        self._rename_back()
+            try:
+                if place.is_dir():
+                    shutil.rmtree(place)  # what this restore itself had begun to write
+                else:
+                    place.unlink(missing_ok=True)
+            except OSError as error:
+                stuck.append(f"{place}: {error}")
+        stuck += self._rename_back()
+        if stuck:
+            raise Unavailable(
+                "restore.not_put_back",
+                _("The restore broke off, and not everything could be put back: %(what)s.")
+                % {"what": "; ".join(stuck)},
+                remedy=_("Mend the disk, then move the folders named *.before-restore-* back by hand."),
+            )
 
-    def _rename_back(self) -> None:
+    def _rename_back(self) -> list[str]:
+        stuck = []
         for place, aside in self._moved:
-            aside.rename(place)
+            try:
+                aside.rename(place)
+            except OSError as error:
+                stuck.append(f"{aside}: {error}")
         self._moved.clear()
+        return stuck
 
 
 def _has_content(path: Path) -> bool:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import os
+import re
 import shutil
 import tempfile
 import time
@@ -15,6 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 BACKUP, VERIFY, RESTORE = ".tongchou-scratch-", "tongchou-verify-", ".restore-"
+_OURS = re.compile(
+    rf"(?:{'|'.join(map(re.escape, (BACKUP, VERIFY, RESTORE)))})[a-z0-9_]{{8}}"
+)  # as tempfile names them
 _LOCK = "in-use.lock"
 _YOUNG_SECONDS = 3600.0  # without a lock it may be about to get one, or an earlier release is at work in it
 
@@ -33,7 +38,7 @@ def scratch(folder: Path, prefix: str) -> Iterator[Path]:
 
 def sweep(folder: Path) -> int:
     """Remove what killed processes left in a folder; return how many. What cannot be removed is told in the log."""
-    return sum(_removed(each) for prefix in (BACKUP, VERIFY, RESTORE) for each in folder.glob(f"{prefix}*"))
+    return sum(_removed(each) for each in folder.iterdir() if _OURS.fullmatch(each.name))
 
 
 def _removed(left: Path) -> bool:
@@ -53,6 +58,8 @@ def _removed(left: Path) -> bool:
 def _in_use(left: Path) -> bool:
     lock = left / _LOCK
     if not lock.exists():
+        if left.stat().st_uid != os.getuid():
+            return True
         return time.time() - left.stat().st_mtime < _YOUNG_SECONDS
     with lock.open("a") as file:
         try:

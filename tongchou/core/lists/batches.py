@@ -405,7 +405,7 @@ def _tried(
                 return good, None
             turn(actor, batch, row)
             if keep:
-                row.save(update_fields=["key", "after"])
+                row.save(update_fields=["key", "after", "plan"])
     except Problem as problem:
         return bad, told(problem)
     except DatabaseError as error:
@@ -481,8 +481,7 @@ def _import_row(actor: Actor, batch: Batch, row: BatchRow) -> None:
             row.key = str(found.pk)
             if _differs(importer.now(found), values):
                 raise _changed_since(row.label)
-            if importer.whole:  # a try that was cut off left nothing: somebody else made it, and no undo takes it away
-                row.plan = "unchanged"
+            row.plan = "unchanged"  # a try that was cut off left nothing: somebody else made it, no undo takes it away
             return
         made = importer.create(actor, values)
         row.key = str(made.pk)

@@ -298,7 +298,11 @@ function openStream() {
     refreshSoon();
   });
   stream.addEventListener("inbox", refreshSoon);
-  stream.addEventListener("error", () => { liveState("lost"); });
+  stream.addEventListener("error", () => {
+    liveState("lost");
+    // Refused (the server or its database is away): the browser does not try again by itself.
+    if (stream?.readyState === EventSource.CLOSED) { closeStream(); setTimeout(openStream, 5000); }
+  });
 }
 function closeStream() { stream?.close(); stream = null; }
 if (liveUrl) {

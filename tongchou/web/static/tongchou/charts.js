@@ -279,8 +279,9 @@ async function ask(url, signal) {
 }
 /* What head_start.js asked for already, once. */
 function ahead(element) {
-  const asked = window.tongchouAhead?.get(element.dataset.query);
-  window.tongchouAhead?.delete(element.dataset.query);
+  const key = JSON.stringify([element.dataset.query, element.dataset.legend || ""]);
+  const asked = window.tongchouAhead?.get(key);
+  window.tongchouAhead?.delete(key);
   return asked;
 }
 /* Marks of the page's own address, asked once for all its charts. Without them the lines are still worth drawing. */

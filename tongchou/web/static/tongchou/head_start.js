@@ -8,6 +8,6 @@
   window.tongchouAhead = new Map(JSON.parse(panels).map(([asked, legend]) => {
     const fields = new URLSearchParams({ query: asked, legend, start: to - 1000 * Number(seconds), end: to, points });
     const answer = fetch(`${url}?${fields}`, { headers: { Accept: "application/json" } });
-    return [asked, answer.then((got) => (got.ok ? got.json() : undefined)).catch(() => undefined)];
+    return [JSON.stringify([asked, legend]), answer.then((got) => (got.ok ? got.json() : undefined)).catch(() => undefined)];
   }));
 })();
