@@ -73,3 +73,19 @@ def test_a_place_that_cannot_be_put_back_keeps_no_other_from_it_and_is_named(pla
     assert f"{places[0].name}.then" in str(told.value.detail)
     assert not places[0].exists()
     assert all(each.exists() for each in places[1:])
+
+
+def test_what_was_moved_and_cannot_come_back_is_named_when_the_next_could_not_be_moved(
+    places: list[Path], monkeypatch
+) -> None:
+    rename = Path.rename
+
+    def broken(path: Path, target: Path) -> Path:
+        if path == places[1] or path.name.endswith(".then"):
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", broken)
+    with pytest.raises(Unavailable, match=r"restore\.not_put_back") as told, aside.Aside(places, "then", force=True):
+        raise AssertionError("nothing may be written now")
+    assert f"{places[0].name}.then" in str(told.value.detail)

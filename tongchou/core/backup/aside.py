@@ -97,7 +97,17 @@ class Aside:
                     place.unlink(missing_ok=True)
             except OSError as error:
                 stuck.append(f"{place}: {error}")
-        stuck += self._rename_back()
+        self._rename_back(stuck)
+
+    def _rename_back(self, stuck: list[str] | None = None) -> None:
+        """What was moved aside gets its name again. Raises Unavailable that names what could not, and `stuck`."""
+        stuck = stuck or []
+        for place, aside in self._moved:
+            try:
+                aside.rename(place)
+            except OSError as error:
+                stuck.append(f"{aside}: {error}")
+        self._moved.clear()
         if stuck:
             raise Unavailable(
                 "restore.not_put_back",
@@ -105,16 +115,6 @@ class Aside:
                 % {"what": "; ".join(stuck)},
                 remedy=_("Mend the disk, then move the folders named *.before-restore-* back by hand."),
             )
-
-    def _rename_back(self) -> list[str]:
-        stuck = []
-        for place, aside in self._moved:
-            try:
-                aside.rename(place)
-            except OSError as error:
-                stuck.append(f"{aside}: {error}")
-        self._moved.clear()
-        return stuck
 
 
 def _has_content(path: Path) -> bool:
