@@ -24,6 +24,7 @@ from tongchou.telemetry.promql.evaluate import instant, range_
 from tongchou.telemetry.promql.parse import Selector, format_query, parse
 from tongchou.telemetry.series import Matcher
 from tongchou.telemetry.target_health import TargetHealth
+from tongchou.wire import go_time
 
 DEFAULT_SPAN_MS = 6 * 3600 * 1000
 _encode = msgspec.json.encode
@@ -192,7 +193,7 @@ def _target(health: TargetHealth) -> dict[str, object]:
         "scrapeUrl": health.url,
         "globalUrl": health.url,
         "lastError": health.last_error,
-        "lastScrape": last or "0001-01-01T00:00:00Z",
+        "lastScrape": last or go_time.ZERO,
         "lastScrapeDuration": health.last_duration_seconds,
         "health": health.state,
         "scrapeInterval": f"{health.interval_seconds:g}s",

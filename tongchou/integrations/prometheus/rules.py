@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import groupby
 from uuid import UUID
@@ -21,9 +20,9 @@ from tongchou.core import settings_store
 from tongchou.core.problems import BadRequest
 from tongchou.integrations.prometheus import answer
 from tongchou.integrations.prometheus.request import alerts_api, reader, value_of, values_of
+from tongchou.wire.go_time import rfc3339
 
 MAX_ALERTS = 10_000
-NEVER = "0001-01-01T00:00:00Z"  # Go's zero time: not evaluated yet
 KINDS = {"alert": "alerting", "record": "recording"}
 _encode = msgspec.json.encode
 
@@ -127,11 +126,6 @@ def _alert(row: Alert) -> dict[str, object]:
         **kept,
         "value": scientific(row.value),
     }
-
-
-def rfc3339(at: datetime | None) -> str:
-    """A time as Go writes it, in UTC; its zero time for None."""
-    return NEVER if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def scientific(value: float) -> str:

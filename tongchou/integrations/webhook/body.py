@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 from tongchou.alerting.ports import AlertMessage, Message
-
-_ZERO_TIME = "0001-01-01T00:00:00Z"
-
-
-def _time(at: datetime | None) -> str:
-    return _ZERO_TIME if at is None else at.isoformat().replace("+00:00", "Z")
+from tongchou.wire.go_time import rfc3339
 
 
 def _alert(alert: AlertMessage) -> dict[str, Any]:
@@ -21,8 +15,8 @@ def _alert(alert: AlertMessage) -> dict[str, Any]:
         "status": alert.status,
         "labels": dict(alert.labels),
         "annotations": dict(alert.annotations),
-        "startsAt": _time(alert.starts_at),
-        "endsAt": _time(alert.ends_at),
+        "startsAt": rfc3339(alert.starts_at),
+        "endsAt": rfc3339(alert.ends_at),
         "generatorURL": alert.generator_url,
         "fingerprint": alert.fingerprint,
     }
