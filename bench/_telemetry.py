@@ -76,30 +76,22 @@ def tongchou(folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def prometheus(folder: Path) -> Iterator[Server | None]:
-    """Debian's Prometheus with its defaults, or None where it is not installed."""
-    program = shutil.which("prometheus")
-    if program is None:
-        print("prometheus is not on PATH: no peer to compare with")
+def _peer(name: str, program: str, folder: Path, *arguments: str) -> Iterator[Server | None]:
+    """A peer's server, its first argument the address to listen on; None where it is not installed."""
+    path = shutil.which(program)
+    if path is None:
+        print(f"{program} is not on PATH: no such peer to compare with")
         yield None
         return
     port = free_port()
-    config = folder / "prometheus.yml"
-    config.write_text("global: {}\n")
-    with (folder / "prometheus.log").open("wb") as log:
+    with (folder / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(
-            [
-                program,
-                f"--config.file={config}",
-                f"--storage.tsdb.path={folder / 'prometheus'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-                "--web.enable-remote-write-receiver",
-            ],
+            [path, arguments[0].format(port=port), *arguments[1:]],
             stdout=log,
             stderr=subprocess.STDOUT,
             env={"PATH": os.environ["PATH"]},
         )
-    server = Server("prometheus", port, process.pid, "/api/v1", {})
+    server = Server(name, port, process.pid, "/api/v1", {})
     try:
         deadline = time.monotonic() + 30
         while True:
@@ -108,12 +100,45 @@ def prometheus(folder: Path) -> Iterator[Server | None]:
                 break
             except (OSError, RuntimeError):
                 if time.monotonic() > deadline:
-                    sys.exit("prometheus did not start")
+                    sys.exit(f"{program} did not start")
                 time.sleep(0.2)
         yield server
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
+
+
+@contextmanager
+def prometheus(folder: Path, *more: str, config: str = "global: {}\n") -> Iterator[Server | None]:
+    """Debian's Prometheus with its defaults and these arguments, or None where it is not installed."""
+    file = folder / "prometheus.yml"
+    file.write_text(config)
+    with _peer(
+        "prometheus",
+        "prometheus",
+        folder,
+        "--web.listen-address=127.0.0.1:{port}",
+        f"--config.file={file}",
+        f"--storage.tsdb.path={folder / 'prometheus'}",
+        "--web.enable-remote-write-receiver",
+        *more,
+    ) as server:
+        yield server
+
+
+@contextmanager
+def victoria(folder: Path) -> Iterator[Server | None]:
+    """Debian's VictoriaMetrics with its defaults, or None where it is not installed."""
+    with _peer(
+        "victoria",
+        "victoria-metrics",
+        folder,
+        "-httpListenAddr=127.0.0.1:{port}",
+        f"-storageDataPath={folder / 'victoria'}",
+        "-retentionPeriod=1y",
+        "-search.latencyOffset=0s",
+    ) as server:
+        yield server
 
 
 def send(server: Server, streams: list[list[bytes]]) -> float:

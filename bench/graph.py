@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import random
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
+
+from bench._platform import platform
 
 RESOURCES, RELATIONS, READS = 10_000, 30_000, 200
 
@@ -30,33 +30,18 @@ def report(name: str, function: Callable[[int], object], times: int = READS) -> 
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="tongchou-bench-") as folder:
-        os.environ["TONGCHOU_DATA"] = folder
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tongchou.settings")
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-        from django.db import connection
-
-        call_command("migrate", verbosity=0)
-        try:
-            run(Path(folder))
-        finally:
-            connection.close()
+    with platform():
+        run()
 
 
-def run(folder: Path) -> None:
-    import networkx as nx
+def fill(rng: random.Random) -> tuple[list[Any], list[tuple[int, int, str]]]:
+    """The resources, and the relations between their places: (from, to, type)."""
     from django.db import connection
 
     from tongchou.inventory import kinds
     from tongchou.inventory.apply import bump
-    from tongchou.inventory.graph import load_graph
-    from tongchou.inventory.layout import lay_out
     from tongchou.inventory.models import Relation, Resource
 
-    rng = random.Random(7)  # the same graph each time
     rows = [Resource(kind="instance" if i % 5 else "service", name=f"r{i}", source="bench") for i in range(RESOURCES)]
     Resource.objects.bulk_create(rows, batch_size=2000)
     # three layers in a hundred calls back up: circles are part of the picture
@@ -65,7 +50,7 @@ def run(folder: Path) -> None:
         a = rng.randrange(RESOURCES - 1)
         b = min(RESOURCES - 1, a + 1 + int(rng.expovariate(1 / 400)))
         pairs.add((b, a) if rng.random() < 0.03 else (a, b))
-    types = sorted(kinds.RELATION_TYPES)
+    types = sorted(each.name for each in kinds.relations() if kinds.flows(each.name))
     edges = [(a, b, types[i % len(types)]) for i, (a, b) in enumerate(sorted(pairs)) if a != b]
     Relation.objects.bulk_create(
         [Relation(from_resource=rows[a], to_resource=rows[b], type=t, source="bench") for a, b, t in edges],
@@ -73,6 +58,16 @@ def run(folder: Path) -> None:
     )
     bump()
     print(f"{RESOURCES:,} resources, {len(edges):,} relations, {connection.vendor}")
+    return rows, edges
+
+
+def run() -> None:
+    from tongchou.inventory.apply import bump
+    from tongchou.inventory.graph import load_graph
+    from tongchou.inventory.layout import lay_out
+
+    rng = random.Random(7)  # the same graph each time
+    rows, edges = fill(rng)
 
     def cold(_: int) -> None:
         bump()
@@ -90,25 +85,36 @@ def run(folder: Path) -> None:
     report("downstream", lambda i: graph.downstream(picks[i]))
     report("neighbours", lambda i: graph.neighbours(picks[i]))
     report("path between two", lambda i: graph.path(picks[i], others[i]))
+    beside_networkx(rows, edges, list(zip(picks, others, strict=True)))
+    shown = ids[:2000]
+    needs = [(e.from_id, e.to_id) for e in graph.edges_among(shown)]
+    report(f"tiers and places of a map of 2,000 ({len(needs):,} edges)", lambda _: lay_out(shown, needs), 5)
+
+
+def beside_networkx(rows: list[Any], edges: list[tuple[int, int, str]], asked: list[tuple[Any, Any]]) -> None:
+    """The same of networkx; what it finds must be what we find."""
+    import networkx as nx
+
+    from tongchou.inventory import kinds
+    from tongchou.inventory.graph import load_graph
+
     peer = nx.DiGraph()
-    peer.add_nodes_from(ids)
+    peer.add_nodes_from(row.pk for row in rows)
     peer.add_edges_from(kinds.dependency(t, rows[a].pk, rows[b].pk) for a, b, t in edges)
     back = peer.reverse()
-    report("networkx: blast radius", lambda i: nx.single_source_shortest_path_length(back, picks[i]))
+    report("networkx: blast radius", lambda i: nx.single_source_shortest_path_length(back, asked[i][0]))
 
     def networkx_path(i: int) -> object:
         try:
-            return nx.shortest_path(peer, picks[i], others[i])
+            return nx.shortest_path(peer, *asked[i])
         except nx.NetworkXNoPath:
             return None
 
     report("networkx: path between two", networkx_path)
-    shown = ids[:2000]
-    needs = [(e.from_id, e.to_id) for e in graph.edges_among(shown)]
-    report(f"tiers and places of a map of 2,000 ({len(needs):,} edges)", lambda _: lay_out(shown, needs), 5)
-    expected = dict(nx.single_source_shortest_path_length(back, picks[0]))
-    del expected[picks[0]]
-    assert graph.blast_radius(picks[0]) == expected, "the two disagree"
+    first = asked[0][0]
+    expected = dict(nx.single_source_shortest_path_length(back, first))
+    del expected[first]
+    assert load_graph().blast_radius(first) == expected, "the two disagree"
 
 
 if __name__ == "__main__":

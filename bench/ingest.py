@@ -1,4 +1,4 @@
-"""remote_write over HTTP: samples a second and CPU, the same messages to the platform and to Prometheus."""
+"""remote_write over HTTP: samples a second and CPU, the same messages to the platform and to its peers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench._telemetry import Server, prometheus, send, tongchou
+from bench._telemetry import Server, prometheus, send, tongchou, victoria
 from tongchou.wire.remote_write import encode_labels, encode_series
 
 CONNECTIONS = 4
 SAMPLES = 1_200_000
+SETTLE_SECONDS = 3.0  # labels of new series are written behind the answer: they are not what is measured
 SHAPES = {"5,000 series x 1 sample": (5000, 1), "500 series x 10 samples": (500, 10)}
 
 
@@ -51,6 +52,7 @@ def streams(series: int, per_series: int, name: str) -> list[list[bytes]]:
 def measure(server: Server, made: list[list[bytes]]) -> tuple[float, float, float]:
     """(samples a second, samples per CPU second, resident MB); the first message of a stream makes its series known."""
     send(server, [stream[:1] for stream in made])
+    time.sleep(SETTLE_SECONDS)
     samples = SAMPLES * (len(made[0]) - 1) / len(made[0])
     cpu = server.cpu_seconds()
     took = send(server, [stream[1:] for stream in made])
@@ -65,16 +67,16 @@ def main() -> None:
         for title, (series, per_series) in SHAPES.items():
             made = streams(series, per_series, f"m{per_series}")
             figures: dict[str, tuple[float, float, float]] = {}
-            for opened in (tongchou, prometheus):
+            for opened in (tongchou, prometheus, victoria):
                 with opened(Path(tempfile.mkdtemp(dir=folder))) as server:
                     if server is None:
                         continue
                     figures[server.name] = measure(server, made)
                     speed, per_cpu, rss = figures[server.name]
                     print(f"{title:<26}{server.name:<12}{speed:>12,.0f}{per_cpu:>12,.0f}{rss:>9,.0f}", flush=True)
-            if len(figures) == 2:
-                ours, theirs = figures["tongchou"], figures["prometheus"]
-                print(f"{'':<26}{'ratio':<12}{ours[0] / theirs[0]:>11.2f}x{ours[1] / theirs[1]:>11.2f}x")
+            ours = figures.pop("tongchou")
+            for name, theirs in figures.items():
+                print(f"{'':<26}{f'to {name}':<12}{ours[0] / theirs[0]:>11.2f}x{ours[1] / theirs[1]:>11.2f}x")
 
 
 if __name__ == "__main__":

@@ -6,18 +6,17 @@ new list is measured without a word here. TONGCHOU_DATABASE_URL measures Postgre
 
 from __future__ import annotations
 
-import contextlib
 import html
-import logging
 import os
 import re
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from bench._platform import platform
 
 ROWS = int(os.environ.get("BENCH_ROWS", "100000"))
 READS = 5
@@ -43,29 +42,14 @@ PARAMETERS = {
 
 
 def main() -> int:
-    with contextlib.ExitStack() as ends:
-        # BENCH_FOLDER keeps the rows: what is changed is measured again without the minutes of filling
-        folder = os.environ.get("BENCH_FOLDER") or ends.enter_context(
-            tempfile.TemporaryDirectory(prefix="tongchou-bench-")
-        )
-        os.environ["TONGCHOU_DATA"] = folder
-        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tongchou.settings")
-        import django
-
-        django.setup()
-        logging.disable(logging.CRITICAL)
-        from django.core.management import call_command
+    with platform(kept=True):
         from django.db import connection
 
-        call_command("migrate", verbosity=0)
         start = time.monotonic()
         browser = client()  # the person first: rows are somebody's
         fill()
         print(f"{ROWS:,} rows of {len(BIG)} nouns in {time.monotonic() - start:.0f} s, {connection.vendor}")
-        try:
-            found = measure(browser)
-        finally:
-            connection.close()
+        found = measure(browser)
     return report(found)
 
 

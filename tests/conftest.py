@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,16 +13,32 @@ from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
 from django.utils import translation
+from hypothesis import HealthCheck, settings
 
+from tests import prepared
 from tongchou.core import people, tokens
 from tongchou.core.access import Actor, actor_for_user, system
 from tongchou.core.models import Role, User
+from tongchou.core.problems import NotSignedIn
+from tongchou.inventory import kinds
 
+# how long an example takes says how busy the machine is, not whether the code is right
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 pytest_plugins = ["tests.telemetry_fixtures"]
 PASSWORD = "correct horse battery"  # a test's password
 if connection.vendor == "sqlite":  # power may go while tests run: only processes they start need what they wrote
     connection.settings_dict["OPTIONS"]["init_command"] += "PRAGMA synchronous=OFF;"
+prepared.use()
 PBKDF2PasswordHasher.iterations = 2  # a million, half a second for each person of each test, is for real passwords
+
+
+LONGEST = "tests/slices/test_restore_postgres.py"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest file first: last, one process would be at it while the others have nothing to do."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 def make_user(username: str, role: Role | None) -> User:
@@ -57,6 +74,12 @@ def operator_actor(db: None) -> Actor:
 def viewer_actor(db: None) -> Actor:
     """An actor with the role viewer."""
     return actor_for_user(make_user("viewer", Role.VIEWER))
+
+
+@pytest.fixture(autouse=True)
+def _no_kinds_defined() -> None:
+    """What one test defined is unknown to the next; and tests without a database ask none for it."""
+    kinds.assume_none(86_400)
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +129,8 @@ def api_as(db: None) -> Any:
         _row, token = tokens.create(
             actor=system("tests"), user=user, name="test", scopes=scopes or ["all"], expires_at=None
         )
+        with suppress(NotSignedIn):
+            tokens.actor_for_authorization(f"Bearer {token}")  # used before: a first use costs queries of its own
         return Api(token)
 
     return make

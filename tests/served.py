@@ -18,6 +18,8 @@ from typing import Any
 
 import httpx
 
+from tests import prepared
+
 START_SECONDS = 90
 
 
@@ -30,7 +32,9 @@ def free_port() -> int:
 
 @cache
 def migrated() -> Path:
-    """Return a database with all tables and no rows, made once a process: half of what a start takes."""
+    """Return a database with all tables and no rows, made once: half of what a start takes."""
+    if prepared.FILE:
+        return Path(prepared.FILE)
     folder = Path(tempfile.mkdtemp(prefix="tongchou-prepared-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     environment = {key: value for key, value in os.environ.items() if not key.startswith("TONGCHOU_")}

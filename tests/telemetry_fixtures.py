@@ -15,7 +15,9 @@ import pytest
 
 from tests.clickhouse_http import ClickHouse
 from tests.served import free_port
+from tongchou.core.problems import Conflict
 from tongchou.telemetry import backend as telemetry_backend
+from tongchou.telemetry import sender_limits, target_health
 from tongchou.telemetry.backend import Options, Telemetry
 from tongchou.telemetry.series import Labels
 from tongchou.telemetry.store.embedded import Engine
@@ -28,6 +30,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run tests marked `both_stores` on either store."""
     if metafunc.definition.get_closest_marker("both_stores") and "telemetry_kind" in metafunc.fixturenames:
         metafunc.parametrize("telemetry_kind", ["embedded", "server"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_store_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process has one folder for its life: a test that opened that of the settings would take it from all others."""
+
+    def held() -> Engine:
+        raise Conflict("telemetry.folder_in_use", "No store is open here: ask for the fixture telemetry_db.")
+
+    monkeypatch.setattr(telemetry_backend, "open_engine", held)
 
 
 @pytest.fixture
@@ -96,6 +108,8 @@ def telemetry_db(any_engine: Engine | ServerEngine) -> Iterator[Telemetry]:
     )
     telemetry = Telemetry(any_engine, options, numbering=Numbers())
     before = telemetry_backend.use(telemetry)
+    sender_limits.forget()
+    target_health._metadata.clear()  # what an earlier test sent
     yield telemetry
     telemetry_backend.use(before)
     telemetry.close()

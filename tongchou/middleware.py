@@ -38,6 +38,9 @@ QUIET = (
     "/readyz",
     "/favicon.ico",
     "/shell/counts",
+    "/prometheus/api/v1/write",  # senders write all day long: counted, and told when something is wrong
+    "/loki/api/v1/push",
+    "/otlp/",
 )  # logged at DEBUG when all is well
 
 
@@ -96,13 +99,20 @@ def actor_middleware(get_response: GetResponse) -> GetResponse:
         try:
             actor = _actor(request, header)
         except Problem as problem:
-            return problem_json(problem)
+            return _challenged(request, problem_json(problem))
         except OperationalError as error:
             return problem_json(problem_of_database(error))
         request.actor = actor  # type: ignore[attr-defined]  # Django's request is the carrier of middleware results
-        return get_response(request)
+        return _challenged(request, get_response(request))
 
     return middleware
+
+
+def _challenged(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """Ask for a name and a password where calendar programs read: they cannot be told to send another header."""
+    if response.status_code == 401 and request.path.endswith(".ics"):
+        response.headers["WWW-Authenticate"] = 'Basic realm="tongchou", charset="UTF-8"'
+    return response
 
 
 def _actor(request: HttpRequest, header: str) -> Actor:

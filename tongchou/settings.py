@@ -200,10 +200,13 @@ TELEMETRY_RETENTION_DAYS = int(os.environ.get("TONGCHOU_TELEMETRY_RETENTION_DAYS
 # The hour that charts show, and what a rate or a look back needs before it: less, and every chart asks the store too.
 TELEMETRY_WINDOW_SECONDS = int(os.environ.get("TONGCHOU_TELEMETRY_WINDOW_SECONDS", "4200"))
 TELEMETRY_WINDOW_MAX_BYTES = int(os.environ.get("TONGCHOU_TELEMETRY_WINDOW_MAX_BYTES", str(512 * 1024 * 1024)))
+# Half hours that are over, kept as they were read: long ranges are asked for again and again.
+TELEMETRY_CACHE_MAX_BYTES = int(os.environ.get("TONGCHOU_TELEMETRY_CACHE_MAX_BYTES", str(256 * 1024 * 1024)))
 TELEMETRY_QUERY_THREADS = int(os.environ.get("TONGCHOU_TELEMETRY_QUERY_THREADS", "4"))
 TELEMETRY_MAX_QUERY_SECONDS = float(os.environ.get("TONGCHOU_TELEMETRY_MAX_QUERY_SECONDS", "30"))
 TELEMETRY_MAX_QUERY_SERIES = int(os.environ.get("TONGCHOU_TELEMETRY_MAX_QUERY_SERIES", "100000"))
 TELEMETRY_MAX_QUERY_STEPS = int(os.environ.get("TONGCHOU_TELEMETRY_MAX_QUERY_STEPS", "11000"))
+TELEMETRY_MAX_QUERIES = int(os.environ.get("TONGCHOU_TELEMETRY_MAX_QUERIES", "4"))
 TELEMETRY_MAX_QUERY_BYTES = int(os.environ.get("TONGCHOU_TELEMETRY_MAX_QUERY_BYTES", "1000000000"))
 TELEMETRY_MAX_SAMPLES = int(os.environ.get("TONGCHOU_TELEMETRY_MAX_SAMPLES", "50000000"))
 TELEMETRY_MAX_SERIES = int(os.environ.get("TONGCHOU_TELEMETRY_MAX_SERIES", "2000000"))
@@ -216,6 +219,16 @@ CLICKHOUSE_CERTIFICATE_FILE = _path("TONGCHOU_CLICKHOUSE_CERTIFICATE_FILE")
 CLICKHOUSE_KEY_FILE = _path("TONGCHOU_CLICKHOUSE_KEY_FILE")
 CLICKHOUSE_VERIFY = _flag("TONGCHOU_CLICKHOUSE_VERIFY", True)
 CLICKHOUSE_LINGER_SECONDS = float(os.environ.get("TONGCHOU_CLICKHOUSE_LINGER_SECONDS", "0.2"))
+
+# A Prometheus-compatible server whose metrics are read beside our own.
+PROMETHEUS_URL = os.environ.get("TONGCHOU_PROMETHEUS_URL", "").rstrip("/")
+PROMETHEUS_USER = os.environ.get("TONGCHOU_PROMETHEUS_USER", "")
+PROMETHEUS_PASSWORD_FILE = _path("TONGCHOU_PROMETHEUS_PASSWORD_FILE")
+PROMETHEUS_TOKEN_FILE = _path("TONGCHOU_PROMETHEUS_TOKEN_FILE")
+PROMETHEUS_CA_FILE = _path("TONGCHOU_PROMETHEUS_CA_FILE")
+PROMETHEUS_CERTIFICATE_FILE = _path("TONGCHOU_PROMETHEUS_CERTIFICATE_FILE")
+PROMETHEUS_KEY_FILE = _path("TONGCHOU_PROMETHEUS_KEY_FILE")
+PROMETHEUS_TIMEOUT_SECONDS = float(os.environ.get("TONGCHOU_PROMETHEUS_TIMEOUT_SECONDS", "10"))
 
 # --- processes beside us ------------------------------------------------------------------------------------------
 # ansible-core is GPL: in an environment of its own (make tools), run as a process, never imported.

@@ -26,7 +26,7 @@ NOUNS = {
     "slos": "objective", "slo-form": "objective", "sources": "sourceconfig", "searches": "savedsearch",
     "rule-files": "rulefile", "deployment-sources": "deploymentsource", "groups": "alertgroup",
     "deployments": "deploymentsource", "postmortem-causes": "cause", "tokens": "apitoken", "users": "user",
-    "events": "event", "approval-policies": "approvalpolicy",
+    "events": "event", "approval-policies": "approvalpolicy", "queues": "queueitem", "deliveries": "delivery",
 }  # fmt: skip
 # what stands in an address and is no row
 TABLES = {"lists", "export", "bulk"}  # their <kind> is a table's

@@ -24,7 +24,7 @@ class Store:
         self.written: list[tuple[dict[str, str], int, float]] = []
         self.refuse: Exception | None = None
 
-    def instant_vector(self, query: str, at: dt.datetime | None = None) -> list[Sample]:
+    def instant_vector(self, query: str, at: dt.datetime | None = None, **_more: object) -> list[Sample]:
         found = self.answers.get(query, [])
         if isinstance(found, Exception):
             raise found
@@ -46,6 +46,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
     """A store of this test alone, in place of telemetry."""
     made = Store()
     monkeypatch.setattr(duties, "instant_vector", made.instant_vector)
+    monkeypatch.setattr(duties, "screened", lambda *_asked, **_shared: {})  # each is asked for itself
     monkeypatch.setattr(duties, "append", made.append)
     return made
 

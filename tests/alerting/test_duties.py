@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import OperationalError, connection
@@ -164,8 +165,8 @@ def test_two_evaluators_at_once_tell_an_alert_once(
     evaluations.at(0)
     real, rival = apply.load_active, Evaluations()
 
-    def overtaken(rule_ids: Any) -> Any:
-        found = real(list(rule_ids))
+    def overtaken(group_id: UUID) -> Any:
+        found = real(group_id)
         monkeypatch.setattr(apply, "load_active", real)
         rival.at(
             2
@@ -194,7 +195,9 @@ def test_rules_after_a_recording_rule_read_what_it_wrote_in_few_writes(
     store.answers["up"] = [SAMPLE]
     seen: list[tuple[str, int]] = []
     real = duties.instant_vector
-    monkeypatch.setattr(duties, "instant_vector", lambda q, at: seen.append((q, len(store.written))) or real(q, at))
+    monkeypatch.setattr(
+        duties, "instant_vector", lambda q, at, **_more: seen.append((q, len(store.written))) or real(q, at)
+    )
     evaluations.at(0)
     assert seen == [("up", 0), ("up", 0), ("down > 1", 0), ("a:one > 0", 2), ("a:two > 0", 2)]
 
@@ -241,6 +244,38 @@ def test_more_alerts_than_a_rule_may_have_fail_it(
 
 def series(name: str, at_ms: int, value: float, **labels: str) -> SeriesBlock:
     return SeriesBlock.build([(labels_of({"__name__": name, **labels}), [at_ms], [value])])
+
+
+def test_only_rules_that_give_something_are_asked_one_by_one(
+    db: None, telemetry_db: Telemetry, operator_actor: Actor, rules: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = int(time.time() * 1000)
+    for number in range(12):
+        append(series(f"up{number}", now, float(number != 5), job="orders"), actor=system("tests"))
+    text = rules(
+        *(f"alert: Down{number}\nexpr: up{number} == 0" for number in range(12)),
+        "record: down:sum\nexpr: sum by (job) (up5 == bool 0)",
+        *(f"alert: Much{number}\nexpr: down:sum > {number}" for number in range(3)),
+    )
+    actions.put_rule_file(actor=operator_actor, name="f", text=text)
+    asked: list[str] = []
+
+    def ask(query: str, *at: Any, **shared: Any) -> Any:
+        asked.append(query)
+        return instant_vector(query, *at, **shared)
+
+    monkeypatch.setattr(duties, "instant_vector", ask)
+    memory = GroupMemory()
+    for second in (1, 2):
+        asked.clear()
+        evaluate_group(load_groups()[0], memory, now / 1000 + second)
+        assert asked == ["up5 == 0", "sum by (job) (up5 == bool 0)", "down:sum > 0"]
+    assert sorted(Alert.objects.values_list("name", "state")) == [("Down5", "firing"), ("Much0", "firing")]
+    assert set(Rule.objects.values_list("health", flat=True)) == {"ok"}
+    assert Rule.objects.filter(duration_seconds=Rule.objects.get(name="Down0").duration_seconds).count() == 11
+    append(series("up5", now + 2500, 1.0, job="orders"), actor=system("tests"))
+    evaluate_group(load_groups()[0], memory, now / 1000 + 3)
+    assert set(Alert.objects.values_list("state", flat=True)) == {"resolved"}
 
 
 @pytest.mark.django_db(transaction=True)

@@ -15,6 +15,7 @@ from django.db.models import Model
 from django.utils import timezone
 
 from tongchou.core import modules, retention
+from tongchou.core.access import system
 from tongchou.core.models import ApiToken, Job, Membership, User
 from tongchou.core.models_calendars import Calendar, Window
 from tongchou.core.models_consent import Delegation
@@ -22,7 +23,8 @@ from tongchou.core.models_fields import ChoiceSet, FieldDefinition
 from tongchou.core.models_lists import Batch, SavedView
 from tongchou.core.models_talk import Attachment, Comment, InboxItem
 from tongchou.incidents.models import Improvement, Incident, Numbering, Postmortem
-from tongchou.inventory.models import Resource
+from tongchou.inventory import actions
+from tongchou.inventory.models import KindDefinition, RelationDefinition, Resource
 from tongchou.runbooks.models import Procedure, ProcedureVersion, Run
 
 NOUN = "inventory.resource"
@@ -30,6 +32,12 @@ TABLE = "incidents.incident"
 DATED = {"time_zone": "UTC", "starts_at": "2026-03-01T22:00", "rule": "", "duration_seconds": 3600}
 RATIO = {"error_query": "sum(increase(a[$window]))", "total_query": "sum(increase(b[$window]))"}
 CHOICES = [{"value": "a", "en": "A", "zh": "", "colour": ""}]
+THINGS: list[tuple[str, str, dict[str, object]]] = [
+    ("prefix", "net", {"prefix": "10.0.0.0/16"}),
+    ("ip_address", "one", {"address": "10.0.0.9/16"}),
+    ("rack", "cabinet", {"rack_units": 42}),
+    ("device", "box", {"u_height": 1}),
+]
 YAML = b"name: procedure-0\ntitle: {en: a, zh: b}\ngrade: read\nsteps: [{name: a, read: {query: up}}]\n"
 
 
@@ -69,6 +77,8 @@ def prepare(who: User) -> None:
     Postmortem.objects.update(summary="It broke.", edition=9)
     for version in ProcedureVersion.objects.order_by("number"):  # what is written next has a number of its own
         Procedure.objects.filter(pk=version.procedure_id).update(version_number=version.number)
+    for kind, name, said in THINGS:
+        actions.create_resource(actor=system("tests"), kind=kind, name=name, attributes=said)
     for counter in (1, 2):
         Numbering.objects.update_or_create(pk=counter, defaults={"last": 1000})
 
@@ -83,6 +93,16 @@ def first(model: type[Model], column: str = "pk", **where: Any) -> Callable[[], 
     return lambda: str(model._default_manager.filter(**where).order_by("pk").values_list(column, flat=True)[0])
 
 
+def left(model: type[Model], column: str = "pk", **where: Any) -> Callable[[], str]:
+    """As `first`, where rows may go while they are asked about."""
+
+    def found() -> str:
+        rows = model._default_manager.filter(**where).order_by("pk").values_list(column, flat=True)
+        return next((str(each) for each in rows[:1]), "00000000-0000-4000-8000-000000000000")
+
+    return found
+
+
 def soon() -> str:
     """In an hour."""
     return (timezone.now() + timedelta(hours=1)).isoformat()
@@ -92,6 +112,8 @@ SERVICE = Meant(path={"account_id": first(User, username="robot")})
 REVIEWED = Meant(path={"line_id": first(Membership, user__username="another")})
 ABOUT = Meant(query={"ref": ref}, body={"ref": ref})
 FIELD = Meant(path={"kind": NOUN, "name": first(FieldDefinition, "name")}, body={"label": {"en": "a"}})
+KIND, RELATION = {"name": left(KindDefinition, "name")}, {"name": left(RelationDefinition, "name")}
+PREFIX, RACK = {"id": left(Resource, kind="prefix")}, {"id": left(Resource, kind="rack")}
 CHANNEL = Meant(body={"kind": "webhook", "settings": {"url": "http://127.0.0.1:9/x"}, "secret": "a" * 32})
 BATCH = Meant(path={"id": first(Batch)})
 VIEW = Meant(path={"id": first(SavedView)}, body={"kind": TABLE, "name": "mine"})
@@ -131,6 +153,35 @@ MEANT: dict[str, Meant] = {
     "PUT /deployment-sources/{name}": Meant(body={"secret": "0123456789abcdef" * 4}),
     "PUT /settings/{key}": Meant(body={"value": True}),
     "POST /jobs/{job_id}/retry": state(Job, "dead"),
+    "GET /kinds/{name}": Meant(path={"name": "host"}),
+    "POST /kinds": Meant(body={"name": "badge_reader", "label": {"en": "Badge reader"}}),
+    "PUT /kinds/{name}": Meant(path=KIND, body={"label": {"en": "Badge reader"}}),
+    "DELETE /kinds/{name}": Meant(path=KIND),
+    "POST /kinds/{name}/retire": Meant(path=KIND, rows=[(KindDefinition, {"retired_at": None})]),
+    "POST /kinds/{name}/restore": Meant(path=KIND, rows=[(KindDefinition, {"retired_at": timezone.now()})]),
+    "POST /relation-types": Meant(
+        body={"name": "guards", "label": {"en": "guards"}, "reverse_label": {"en": "is guarded by"}}
+    ),
+    "PUT /relation-types/{name}": Meant(
+        path=RELATION, body={"label": {"en": "guards"}, "reverse_label": {"en": "is guarded by"}}
+    ),
+    "DELETE /relation-types/{name}": Meant(path=RELATION),
+    "POST /relation-types/{name}/retire": Meant(path=RELATION, rows=[(RelationDefinition, {"retired_at": None})]),
+    "POST /relation-types/{name}/restore": Meant(
+        path=RELATION, rows=[(RelationDefinition, {"retired_at": timezone.now()})]
+    ),
+    "GET /ip/prefixes/{id}": Meant(path=PREFIX),
+    "GET /ip/prefixes/{id}/addresses": Meant(path=PREFIX),
+    "POST /ip/prefixes/{id}/addresses": Meant(path=PREFIX, body={"assigned_to": None}),
+    "GET /ip/prefixes/{id}/next-free": Meant(path=PREFIX),
+    "POST /ip/prefixes/{id}/prefixes": Meant(path=PREFIX, body={"length": 24}),
+    "GET /ip/find": Meant(query={"q": "10.0.0.1"}),
+    "POST /ip/{id}/release": Meant(path={"id": left(Resource, kind="ip_address")}),
+    "GET /racks/{id}": Meant(path=RACK),
+    "GET /racks/{id}/next-free": Meant(path=RACK, query={"height": 1}),
+    "POST /racks/{id}/mounts": Meant(
+        path=RACK, body={"resource_id": left(Resource, kind="device"), "position": 1, "height": 1}
+    ),
     "POST /custom-fields": Meant(body={"kind": NOUN, "name": "rack", "type": "text", "label": {"en": "Rack"}}),
     "GET /custom-fields/{kind}/{name}": FIELD,
     "PUT /custom-fields/{kind}/{name}": FIELD,

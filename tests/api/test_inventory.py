@@ -43,8 +43,10 @@ def test_a_resource_is_made_read_changed_and_retired(api: Any, chain: dict[str, 
     assert answer.status_code == 201
     made = answer.json()
     assert (made["owner"], made["labels"], made["state"]) == ("shop", {"env": "test"}, "active")
-    assert made["attributes"][0] | {"changed_at": None, "last_seen": None} == {
-        "name": "os", "value": "x", "source": "manual", "conflicts": [], "changed_at": None, "last_seen": None
+    timed = dict.fromkeys(("changed_at", "last_seen", "age_seconds"))
+    assert made["attributes"][0] | timed == {
+        "name": "os", "value": "x", "source": "manual", "conflicts": [], "freshness": "fresh",
+        "stale_after_seconds": 365 * 86_400.0, **timed
     }  # fmt: skip
     assert made["attributes"][0]["last_seen"]
     path = f"/api/v1/resources/{made['id']}"
@@ -71,14 +73,14 @@ def test_a_list_costs_the_same_queries_for_one_row_and_for_many(
 ) -> None:
     for i in range(40):
         actions.create_resource(actor=admin_actor, kind="host", name=f"h{i}")
-    with django_assert_max_num_queries(8):  # token, roles, last use, keys, page, last seen, count
+    with django_assert_max_num_queries(8):  # token and roles, keys, page, last seen, count
         assert len(api.get("/api/v1/resources", limit=40).json()["items"]) == 40
 
 
 def test_the_detail_costs_a_fixed_number_of_queries(
     api: Any, chain: dict[str, Resource], django_assert_max_num_queries: Any
 ) -> None:
-    with django_assert_max_num_queries(11):  # token, roles, last use, the resource, and seven for all about it
+    with django_assert_max_num_queries(11):  # token and roles, the resource, and the rest for all about it
         body = api.get(f"/api/v1/resources/{chain['web'].pk}").json()
     assert {(r["from"]["name"], r["to"]["name"]) for r in body["relations"]} == {("lb", "web"), ("web", "orders")}
     assert body["keys"] == ["service:web"]

@@ -103,3 +103,30 @@ def test_only_an_administrator_touches_sources(api_as: Any, approver_actor: Any,
         approver.get("/api/v1/source-kinds"),
     ):
         assert answer.status_code == 403
+
+
+def test_every_kind_there_is_says_what_it_needs(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    kinds = {each["kind"]: each for each in api.get("/api/v1/source-kinds").json()}
+    assert kinds["terraform"]["settings_schema"]["properties"]["path"]["description"]
+    assert kinds["prometheus"]["settings_schema"]["required"] == ["url"]
+
+
+def test_a_file_is_handed_over_dry_first(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    api.put("/api/v1/sources/net", {"kind": "terraform"})
+    state = (
+        '{"version": 4, "lineage": "x", "resources": [{"mode": "managed", "type": "aws_vpc", "name": "a", '
+        '"instances": [{"attributes": {"id": "vpc-1"}}]}]}'
+    )
+    path = "/api/v1/sources/net/documents"
+    planned = api.post(f"{path}?file=../terraform.tfstate", state, "application/octet-stream").json()
+    assert planned["created"] == [
+        {"kind": "network", "name": "aws_vpc.a", "keys": ["aws:vpc-1", "terraform:x:aws_vpc.a"]}
+    ]
+    assert not Resource.objects.exists()
+    done = api.post(f"{path}?dry_run=false", state, "application/octet-stream").json()
+    assert done["counts"]["created"] == 1
+    refused = api.post(path, "{", "application/octet-stream")
+    assert (refused.status_code, refused.json()["code"]) == (422, "source.json")
+    assert api.post("/api/v1/sources/net/sync").json()["code"] == "source.no_file"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
-from urllib.parse import parse_qs, urlparse
+from urllib.parse import parse_qs, quote, urlparse
 
 import pytest
 
@@ -28,6 +29,13 @@ def shop(platform: Served) -> Served:
                 {"service": service},
                 [(at, 2e8 * speed + value) for at, value in past],
             )
+    for le in (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, float("inf")):
+        total, past = 0.0, []
+        for back in range(1800, -1, -15):  # slower and slower: at first nearly all within 100 ms, at last half a second
+            total += 60 * (1 - math.exp(-le / (0.05 + 0.5 * (1800 - back) / 1800)))
+            past.append((now - 1000 * back, total))
+        bound = "+Inf" if math.isinf(le) else f"{le:g}"
+        send(platform, "explore_duration_seconds_bucket", {"service": "checkout", "le": bound}, past)
     return platform
 
 
@@ -112,6 +120,66 @@ def test_queries_are_switched_off_doubled_and_removed_and_series_hidden(shop: Se
     page.click("#history-list button >> nth=-1")
     page.wait_for_selector("#query-B")
     assert page.input_value("#query-A") == "explore_memory_bytes"
+
+
+HEAT = "sum by (le) (rate(explore_duration_seconds_bucket[1m]))"
+
+
+@pytest.mark.parametrize(("theme", "language"), [("light", "zh-hans"), ("dark", "en")])
+def test_a_histogram_is_a_heatmap_that_stands_in_the_address_and_zooms(
+    shop: Served, signed_in: Any, theme: str, language: str
+) -> None:
+    seen = signed_in(theme=theme, language=language)
+    page = seen.open(f"/explore?query={quote(HEAT)}&range=1h")
+    charts_ready(page)
+    page.wait_for_selector("#legend tr:nth-child(8)")
+    page.click("#as-graph [data-sort=name]")
+    assert legend(page) == ["0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "+Inf"]
+    with page.expect_response("**/panels/query?*heat=1*") as answer:
+        page.click("[data-view=heatmap]")
+    assert answer.value.json()["heat"]["bounds"] == [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, "inf"]
+    assert "view=heatmap" in page.url
+    page.wait_for_selector("#heats section[data-ready] canvas")
+    assert page.get_attribute("#heats .heatmap", "aria-label").startswith(f"{HEAT}: 8 ×")
+    assert page.inner_text("#heats [data-most]").endswith("/s")
+    assert page.locator("#stack-as").is_hidden()
+    box = page.locator("#heats .heatmap").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + box["height"] * 0.7)
+    page.wait_for_selector("#heats .heatmap b")  # what a cell holds
+    seen.shot(f"explore-heatmap-{theme}-{language}")
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + 100, steps=4)
+    page.mouse.up()
+    page.wait_for_url("**from=*")
+    asked = parse_qs(urlparse(page.url).query)
+    assert 600_000 < int(asked["to"][0]) - int(asked["from"][0]) < 900_000
+    assert asked["view"] == ["heatmap"]
+    page.reload()
+    page.wait_for_selector("#heats section[data-ready] canvas")
+    page.click("#add")
+    page.keyboard.type("vector(1)")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector("#heats section:nth-child(2) .empty")
+    seen.shot(f"explore-heatmaps-{theme}-{language}")
+    page.click("[data-view=graph]")
+    charts_ready(page)
+    page.wait_for_selector("#chart canvas")
+    assert page.locator("#legend tr").count() == 9
+
+
+def test_a_query_is_copied_as_promql_and_as_a_call(shop: Served, signed_in: Any) -> None:
+    page = signed_in(language="en").open(f"/explore?query={quote(HEAT)}")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    copied = []
+    for which in ("promql", "curl"):
+        page.click(".query details.menu > summary")
+        page.click(f".query [data-do=copy-{which}]")
+        page.wait_for_selector(".toast")
+        copied.append(page.evaluate("navigator.clipboard.readText()"))
+    assert copied[0] == HEAT
+    assert copied[1].startswith(f"curl -G '{shop.url}/prometheus/api/v1/query_range' ")
+    assert f"'query={HEAT}'" in copied[1]
 
 
 def test_the_numbers_are_downloaded_and_the_range_zoomed_by_dragging(shop: Served, signed_in: Any) -> None:

@@ -43,6 +43,7 @@ PAGES = [
     "/people",
     "/jobs",
     "/settings",
+    "/cardinality",
     "/account",
     "/accounts/2fa/",
 ]

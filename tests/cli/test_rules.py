@@ -85,6 +85,7 @@ CHANGES = [
     ("exp_annotations: {summary: one down", "exp_annotations: {summary: two down", False),
     ("severity: page, instance: one", "severity: 1, instance: one", False),
     ("group_eval_order: [second, first]", "group_eval_order: [first, second]", True),
+    ("group_eval_order: [second, first]", "group_eval_order: [second, second]", False),
     ("evaluation_interval: 1m", "evaluation_interval: 5m", False),
     ("evaluation_interval: 1m\n", "", True),
     ("expr: 6 * 7", "expr: 6 *", False),
@@ -113,6 +114,28 @@ def test_the_verdict_is_that_of_promtool(tmp_path: Path, old: str, new: str, goo
     ours = CliRunner().invoke(app, ["rules", "test", str(file)])
     assert (ours.exit_code == 0) == (theirs.returncode == 0) == good, f"{ours.output}\n{theirs.stdout}{theirs.stderr}"
     assert ("SUCCESS" in ours.output) == good
+
+
+@pytest.mark.parametrize(
+    ("value", "fuzzy", "good"),
+    [
+        ("2.9999999999999996", "true", True),
+        ("3.0000000000000004", "true", True),
+        ("3.0000000000000004", "false", False),
+        ("2.9999999999999987", "true", False),
+        ("3.0000000000000013", "true", False),
+    ],
+)
+def test_fuzzy_comparison_takes_the_neighbours_of_a_number(tmp_path: Path, value: str, fuzzy: str, good: bool) -> None:
+    """As promtool's own examples of it; Debian's promtool is older than fuzzy_compare."""
+    case = f"""fuzzy_compare: {fuzzy}
+tests:
+- input_series: [{{series: m, values: {value}}}]
+  promql_expr_test:
+  - {{expr: m, eval_time: 0, exp_samples: [{{labels: m, value: 3}}]}}
+"""
+    ours = CliRunner().invoke(app, ["rules", "test", str(write(tmp_path, case))])
+    assert (ours.exit_code == 0) == good, ours.output
 
 
 def test_a_failure_says_what_was_expected_and_what_came(tmp_path: Path) -> None:

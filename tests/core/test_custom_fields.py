@@ -90,7 +90,7 @@ NAMES = ["in", "gt", "contains", "0_a", "isnull", "name"]
 
 
 def kept(type_: FieldType, raw: Any) -> Any:
-    found = custom_fields._clean([field(type_)], {"in": raw}, partial=True)
+    found = custom_fields.clean_by([field(type_)], {"in": raw}, partial=True)
     return found["in"]
 
 

@@ -76,13 +76,14 @@ def allowed(settings: Any) -> None:
 
 
 def both(url: str, **more: Any) -> list[Any]:
-    """Call fetch and afetch; return what each gave or raised."""
+    """Call fetch and that of a place; return what each gave or raised."""
 
     async def run() -> Any:
+        place = http.Place()
         try:
-            return await http.afetch("GET", url, purpose="test", **more)
+            return await place.fetch("GET", url, purpose="test", **more)
         finally:
-            await http.close_async_client()
+            await place.close()
 
     results: list[Any] = []
     for call in (lambda: http.fetch("GET", url, purpose="test", **more), lambda: asyncio.run(run())):
@@ -214,10 +215,11 @@ def test_an_address_inside_another_is_judged_by_where_it_ends(settings: Any) -> 
 
 def read(url: str, *, method: str = "GET", purpose: str = "scrape") -> Any:
     async def run() -> Any:
+        place = http.Place()
         try:
-            return await http.afetch(method, url, purpose=purpose)
+            return await place.fetch(method, url, purpose=purpose)
         finally:
-            await http.close_async_client()
+            await place.close()
 
     try:
         return asyncio.run(run())

@@ -119,7 +119,7 @@ PARTS = {
     st.integers(0, 500),
     st.sampled_from(["", ";COUNT=7", ";COUNT=200", ";UNTIL=20240301T120000"]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_an_old_start_gives_what_a_walk_from_it_gives(
     freq: str, parts: dict[str, str], start: datetime, after: int, length: int, end: str
 ) -> None:
@@ -130,7 +130,8 @@ def test_an_old_start_gives_what_a_walk_from_it_gives(
     rule = f"FREQ={freq}{given_parts}{end}"
     since = start.replace(tzinfo=UTC) + timedelta(days=after)
     until = since + timedelta(days=length)
-    walked = rrulestr(f"RRULE:{rule}", dtstart=start)
+    # a rule that never fits would be walked to the year 9999
+    walked = rrulestr(f"RRULE:{rule}{'' if end else ';UNTIL=20340101T000000'}", dtstart=start)
     wanted = []
     for each in islice(walked, 20_000):
         if each >= until.replace(tzinfo=None):

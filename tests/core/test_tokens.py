@@ -189,3 +189,49 @@ def test_a_narrow_token_cannot_change_its_persons_preferences(admin_user: User) 
     wide, _token = make(admin_user, scopes=["write"])
     for actor in (actor_for_user(admin_user, token=wide), actor_for_user(admin_user)):
         people.set_preferences(actor=actor, user=admin_user, theme="light")
+
+
+def test_a_token_used_again_costs_one_query_and_what_changed_counts_at_once(
+    admin_user: User, django_assert_num_queries: Any
+) -> None:
+    other = people.create_user(actor=system("tests"), username="other", password=None, role=Role.VIEWER)
+    row, token = make(other)
+    header = f"Bearer {token}"
+    assert tokens.actor_for_authorization(header).global_role == Role.VIEWER
+    with django_assert_num_queries(1):
+        tokens.actor_for_authorization(header)
+    Membership.objects.filter(user=other).update(role=Role.OPERATOR)
+    assert tokens.actor_for_authorization(header).global_role == Role.OPERATOR
+    ApiToken.objects.filter(pk=row.pk).update(scopes=["ingest"])
+    assert tokens.actor_for_authorization(header).scopes == ("ingest",)
+    Membership.objects.filter(user=other).delete()
+    assert tokens.actor_for_authorization(header).global_role is None
+    User.objects.filter(pk=other.pk).update(is_active=False)
+    with pytest.raises(NotSignedIn):
+        tokens.actor_for_authorization(header)
+    User.objects.filter(pk=other.pk).update(is_active=True)
+    assert tokens.actor_for_authorization(header).user_id == other.pk
+    ApiToken.objects.filter(pk=row.pk).update(expires_at=timezone.now() + timedelta(milliseconds=200))
+    assert tokens.actor_for_authorization(header).user_id == other.pk
+    time.sleep(0.25)
+    with pytest.raises(NotSignedIn):
+        tokens.actor_for_authorization(header)
+
+
+def test_a_role_that_was_held_for_a_moment_is_not_remembered_for_the_time_before(
+    admin_user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = people.create_user(actor=system("tests"), username="other", password=None, role=Role.VIEWER)
+    _row, token = make(other, scopes=["all"])
+    header = f"Bearer {token}"
+    held = Membership.objects.filter(user=other, team=None)
+    with monkeypatch.context() as patch:
+
+        def meanwhile(user: User, **more: Any) -> Actor:
+            held.update(role=Role.ADMIN)
+            return actor_for_user(user, **more)
+
+        patch.setattr(tokens, "actor_for_user", meanwhile)
+        assert tokens.actor_for_authorization(header).global_role == Role.ADMIN
+    held.update(role=Role.VIEWER)
+    assert tokens.actor_for_authorization(header).global_role == Role.VIEWER

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tongchou.integrations.prometheus.http_sd import MAX_BYTES, MAX_TARGETS, SOURCE, parse
-from tongchou.inventory.kinds import RELATION_TYPES
+from tongchou.inventory.catalogue.everything import KINDS, RELATION_TYPES
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = pytest.mark.parametrize("page", [DOCS / "en" / "inventory.md", DOCS / "zh" / "inventory.md"], ids=["en", "zh"])
@@ -36,3 +36,15 @@ def test_every_relation_type_and_setting_and_limit_is_on_the_page(page: Path) ->
         assert f"`{name}`" in text, name
     assert f"{MAX_TARGETS:,}" in text
     assert f"{MAX_BYTES // 1_000_000} MB" in text
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_kind_and_each_of_its_fields_is_on_the_page_of_kinds(language: str) -> None:
+    lines = (DOCS / language / "kinds.md").read_text().splitlines()
+    for kind in KINDS.values():
+        (line,) = [each for each in lines if each.startswith(f"| `{kind.name}` |")]
+        assert [
+            field.name for field in kind.fields if f"`{field.name}`{'*' if field.required else ''}" not in line
+        ] == []
+        assert [name for name in kind.wanted if f"`{name}`°" not in line] == []
+        assert not kind.parent or f"`{kind.parent}`" in line

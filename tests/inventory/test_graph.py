@@ -1,21 +1,25 @@
 from __future__ import annotations
 
+import gc
 import itertools
+import threading
+import time
 import uuid
-from datetime import timedelta
+import weakref
+from typing import Any
 from uuid import UUID
 
 import networkx as nx
 import pytest
-from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tongchou.core.access import Actor
 from tongchou.inventory import actions
-from tongchou.inventory.graph import Edge, Graph, Node, load_graph, strongest
-from tongchou.inventory.kinds import RELATION_TYPES, dependency
-from tongchou.inventory.models import Relation, Resource
+from tongchou.inventory import graph as graphs
+from tongchou.inventory.catalogue.everything import RELATION_TYPES
+from tongchou.inventory.graph import Edge, Graph, Kept, Node, load_graph, strongest
+from tongchou.inventory.kinds import dependency
 
 IDS = [UUID(int=i) for i in range(1, 13)]
 TYPES = sorted(RELATION_TYPES)
@@ -70,6 +74,58 @@ def test_a_path_is_a_shortest_chain_of_needs(edges: list[tuple[UUID, UUID, str]]
 @given(edges_strategy, st.sampled_from(IDS))
 def test_neighbours_are_one_relation_away(edges: list[tuple[UUID, UUID, str]], start: UUID) -> None:
     assert graph_of(edges).neighbours(start) == set(nx.all_neighbors(reference(edges), start))
+
+
+KEYS = st.tuples(st.sampled_from(IDS), st.sampled_from(IDS), st.sampled_from(TYPES)).filter(
+    lambda key: key[0] != key[1]
+)
+
+
+def told(graph: Graph) -> tuple[Any, ...]:
+    """All that a graph says."""
+    walks = {id_: (graph.downstream(id_), graph.upstream(id_)) for id_ in IDS}
+    return (
+        graph.nodes,
+        set(graph.edges),
+        walks,
+        {whole: set(parts) for whole, parts in graph.parts().items()},
+        {id_: set(graph.touching([id_])) for id_ in IDS},
+        len(graph),
+    )
+
+
+@given(
+    st.sets(st.sampled_from(IDS)),
+    st.dictionaries(KEYS, st.sampled_from(["declared", "observed"]), max_size=30),
+    st.sets(st.sampled_from(IDS)),
+    st.sets(st.sampled_from(IDS)),
+    st.dictionaries(KEYS, st.sampled_from(["declared", "inferred", None]), max_size=30),
+)
+def test_a_changed_graph_is_one_made_anew_and_the_other_stays(
+    there: set[UUID], edges: dict[Any, str], without: set[UUID], besides: set[UUID], put: dict[Any, str | None]
+) -> None:
+    def made(ids: set[UUID], among: dict[Any, str]) -> Graph:
+        return Graph([Node(id_, "x", "") for id_ in ids], [Edge(*key, origin) for key, origin in among.items()])
+
+    before = made(there, edges)
+    was = told(before)
+    changed = before.changed(
+        without=without - besides,
+        nodes=[Node(id_, "x", "") for id_ in besides],
+        edges={key: None if origin is None else Edge(*key, origin) for key, origin in put.items()},
+    )
+    ids = (there | besides) - (without - besides)
+    known = {key: origin for key, origin in edges.items() if {*key[:2]} <= there}  # what led nowhere was never in it
+    after = {key: origin for key, origin in (known | put).items() if origin is not None}
+    assert told(changed) == told(made(ids, after))
+    assert told(before) == was
+
+
+@given(edges_strategy, st.sets(st.sampled_from(IDS)))
+def test_relations_among_and_at_some_are_found(edges: list[tuple[UUID, UUID, str]], some: set[UUID]) -> None:
+    graph = graph_of(sorted({edge for edge in edges if edge[0] != edge[1]}))
+    assert sorted(graph.edges_among(some)) == sorted(e for e in graph.edges if {e.from_id, e.to_id} <= some)
+    assert sorted(graph.touching(some)) == sorted(e for e in graph.edges if {e.from_id, e.to_id} & some)
 
 
 def test_unknown_resources_have_no_edges() -> None:
@@ -130,23 +186,45 @@ def test_the_loaded_graph_is_cached_until_something_changes(
     assert b.pk not in load_graph()
 
 
+@pytest.mark.django_db(transaction=True)
+def test_of_a_large_inventory_nobody_waits_for_the_new_picture(
+    admin_actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = actions.create_resource(actor=admin_actor, kind="service", name="first")
+    assert first.pk in load_graph()
+    monkeypatch.setattr(graphs, "LARGE", 1)
+    second = actions.create_resource(actor=admin_actor, kind="service", name="second")
+    load_graph()  # perhaps the old one; it begins to read
+    for thread in [each for each in threading.enumerate() if each.name == "inventory-graph"]:
+        thread.join(10)
+    assert {first.pk, second.pk} <= load_graph().nodes.keys()
+
+
 @pytest.mark.django_db
-def test_the_graph_as_it_was(admin_actor: Actor) -> None:
-    now = timezone.now()
-    a, b = (
-        Resource.objects.create(kind="service", name=n, source="x", created_at=now - timedelta(days=9)) for n in "ab"
-    )
-    Resource.objects.filter(pk=b.pk).update(gone_at=now - timedelta(days=1), state="tombstone")
-    Relation.objects.create(
-        from_resource=a,
-        to_resource=b,
-        type="calls",
-        source="x",
-        valid_from=now - timedelta(days=5),
-        valid_to=now - timedelta(days=2),
-    )
-    assert a.pk not in load_graph(now - timedelta(days=10))
-    assert load_graph(now - timedelta(days=6)).distance(a.pk, b.pk) is None
-    assert load_graph(now - timedelta(days=3)).distance(a.pk, b.pk) == 1
-    assert load_graph(now - timedelta(days=1, hours=12)).distance(a.pk, b.pk) is None
-    assert b.pk not in load_graph(now)
+def test_when_a_thread_reads_for_too_long_one_waits_rather_than_be_shown_the_past(
+    admin_actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actions.create_resource(actor=admin_actor, kind="service", name="first")
+    load_graph()
+    monkeypatch.setattr(graphs, "LARGE", 1)
+    monkeypatch.setitem(graphs._reading, "since", time.monotonic() - 2 * graphs.MOST_BEHIND_SECONDS)
+    second = actions.create_resource(actor=admin_actor, kind="service", name="second")
+    assert second.pk in load_graph()
+
+
+def test_answers_are_worked_out_once_and_go_with_their_graph_even_if_they_hold_it() -> None:
+    kept: Kept[tuple[Graph, str]] = Kept(2)
+    graph = graph_of([])
+    worked: list[str] = []
+
+    def of(question: str) -> tuple[Graph, str]:
+        return kept.of(graph, question, lambda: (worked.append(question), (graph, question))[1])
+
+    assert [of(each)[1] for each in "aabb"] == ["a", "a", "b", "b"]
+    assert worked == ["a", "b"]
+    assert [of(each)[1] for each in "cb"] == ["c", "b"]  # no more than two are kept
+    assert len(graph.kept[kept]) == 2
+    left = weakref.ref(graph)
+    graph = graph_of([])
+    gc.collect()
+    assert left() is None

@@ -6,8 +6,9 @@ import pytest
 from django.utils import translation
 
 from tests.inventory.test_reconcile import carry, empty, plan_of
+from tongchou.inventory import standard
 from tongchou.inventory.notes import TEXTS, text
-from tongchou.inventory.observation import Observation, ObservedResource
+from tongchou.inventory.observation import Observation, ObservedRelation, ObservedResource
 from tongchou.inventory.plan import Plan
 
 
@@ -23,9 +24,21 @@ def everything_that_can_be_told() -> list[dict[str, Any]]:
     )
     plans: list[Plan] = [plan_of(Observation(twins, warnings=("disks: refused",)), recorded)]
     plans.append(plan_of(Observation(), recorded))
-    return [note.as_dict() for plan in plans for note in (*plan.warnings, *plan.conflicts)]
+    unfit = Observation(
+        (
+            ObservedResource("rack", "r", ("r",), {"rack_units": "many"}),
+            ObservedResource("contract", "c", ("c",)),
+            *(ObservedResource("site", each, (each,)) for each in ("s", "t")),
+        ),
+        tuple(ObservedRelation(*each) for each in (
+            ("covered_by", (("c", "r"),)), ("located_in", (("r", "s"),)), ("located_in", (("r", "t"),))
+        )),
+    )  # fmt: skip
+    found = [note for plan in plans for note in (*plan.warnings, *plan.conflicts)]
+    return [note.as_dict() for note in (*found, *standard.notes(unfit, empty(), plan_of(unfit, empty())))]
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("language", ["en", "zh-hans"])
 def test_every_note_has_its_sentence_with_all_facts(language: str) -> None:
     notes = everything_that_can_be_told()

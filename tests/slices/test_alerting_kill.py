@@ -6,8 +6,6 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -29,14 +27,6 @@ groups:
     annotations: {summary: "value {{ $value }}"}
 """
 SECRET = "whsec_" + base64.b64encode(b"a key for this test only").decode()
-
-
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    one = Served(tmp_path / "data")
-    yield one.start()
-    if one.process is not None and one.process.poll() is None:
-        one.stop()
 
 
 def alerts(client: httpx.Client, state: str) -> list[dict[str, str]]:

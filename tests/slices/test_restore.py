@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import cramjam
@@ -52,14 +51,6 @@ def command(data: Path, *words: str, code: int = 0, **environment: str) -> str:
     )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
-
-
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    one = Served(tmp_path / "data")
-    yield one.start()
-    if one.process is not None and one.process.poll() is None:
-        one.stop()
 
 
 class Writer(threading.Thread):

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from django.conf import settings
 
+from tests import prepared
 from tests.clickhouse_http import ClickHouse
 from tests.served import Served
 from tests.slices.test_restore import Writer, command, numbers_there
@@ -25,12 +26,13 @@ pytestmark = [
 
 @pytest.fixture
 def databases() -> Iterator[list[str]]:
-    """URLs of two fresh databases beside the one of the tests."""
+    """URLs of two databases beside the one of the tests: without rows (it may have its tables already), and empty."""
     names = [f"keep_{uuid.uuid4().hex[:8]}" for _ in range(2)]
     address = urlsplit(settings.DATABASE_URL)._replace(path="/postgres").geturl()
     with psycopg.connect(address, autocommit=True) as server:
-        for name in names:
-            server.execute(f"CREATE DATABASE {name}")
+        template = f" TEMPLATE {prepared.TEMPLATE}" if prepared.TEMPLATE else ""
+        server.execute(f"CREATE DATABASE {names[0]}{template}")
+        server.execute(f"CREATE DATABASE {names[1]}")
         yield [urlsplit(settings.DATABASE_URL)._replace(path=f"/{name}").geturl() for name in names]
         for name in names:
             server.execute(f"DROP DATABASE {name} WITH (FORCE)")
@@ -130,6 +132,7 @@ def test_a_restore_that_fails_late_leaves_the_old_database_in_place(databases: l
     holds_all(served.data, TONGCHOU_DATABASE_URL=first)
 
 
+@pytest.mark.soak  # two minutes, most of it migrations that the test above does as well
 def test_a_full_clickhouse_is_refused_before_anything_is_changed(
     databases: list[str], clickhouse: ClickHouse, tmp_path: Path
 ) -> None:

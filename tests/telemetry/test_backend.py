@@ -9,7 +9,8 @@ from tongchou.core.access import system
 from tongchou.core.problems import Invalid
 from tongchou.telemetry.actions import append
 from tongchou.telemetry.backend import Options, Telemetry
-from tongchou.telemetry.ports import Backend, Limits
+from tongchou.telemetry.ports import MEMBER, Backend, Limits, ManyMatchers
+from tongchou.telemetry.promql.errors import QueryError
 from tongchou.telemetry.series import STALE_NAN, Matcher, SeriesBlock, is_stale, labels_of
 
 WRITER = system("tests")
@@ -122,10 +123,39 @@ def test_memory_store_and_a_restart_read_the_same(telemetry_engine, batches, sta
 def test_too_many_series_or_samples_are_refused_with_the_limit(telemetry_db):
     now = telemetry_db.clock()
     write((up(1), [now - 2, now - 1], [1.0, 2.0]), (up(2), [now], [3.0]))
-    with pytest.raises(Invalid, match="limit_exceeded"):
+    with pytest.raises(QueryError, match="limit_exceeded"):
         telemetry_db.select(ALL, now - 5000, now, limits=Limits(max_series=1))
-    with pytest.raises(Invalid, match="limit_exceeded"):
+    with pytest.raises(QueryError, match="limit_exceeded"):
         telemetry_db.select(ALL, now - 5000, now, limits=Limits(max_samples=2))
+
+
+def test_many_selectors_are_answered_as_each_alone(telemetry_db):
+    now = telemetry_db.clock()
+    sets = [
+        [Matcher("__name__", "=", "up"), Matcher("i", "=~", pattern)]
+        for pattern in ("1|3", ".*", "", "nothing", "3", "1")
+    ]
+    many = ManyMatchers(sets)
+
+    def check(start, end):
+        wanted = {}
+        for number, matchers in enumerate(sets):
+            alone = as_dict(telemetry_db.select(matchers, start, end, limits=Limits()))
+            wanted |= {((MEMBER, str(number)), *labels): samples for labels, samples in alone.items()}
+        found = telemetry_db.select_each(many, start, end, limits=Limits())
+        assert as_dict(found) == wanted
+        assert [int(labels[0][1]) for labels in found.labels] == sorted(int(labels[0][1]) for labels in found.labels)
+        return found
+
+    write((up(1), [now - 3000], [1.0]), (up(2), [now - 2000], [2.0]), (up(3), [now - 3000, now], [STALE_NAN, 3.0]))
+    first = check(now - 5000, now)
+    assert check(now - 5000, now).labels is first.labels  # what is made of them is made once
+    check(now - 2500, now)  # not every series has samples
+    write((up(13), [now - 1000], [4.0]), (up(4), [now], [5.0]))
+    check(now - 5000, now)
+    assert telemetry_db.select_each(many, now - 3 * 24 * 60 * MINUTE, now, limits=Limits()) is None
+    with pytest.raises(QueryError, match="limit_exceeded"):
+        telemetry_db.select_each(many, now - 5000, now, limits=Limits(max_series=4))
 
 
 def test_a_bad_regular_expression_is_refused(telemetry_db):

@@ -11,7 +11,8 @@ from tongchou.core import retention, settings_store
 from tongchou.core.access import system
 from tongchou.core.models import Event
 from tongchou.telemetry.backend import Telemetry
-from tongchou.telemetry.series import labels_of
+from tongchou.telemetry.ports import Limits
+from tongchou.telemetry.series import Matcher, labels_of
 from tongchou.telemetry.store import export, partitions
 from tongchou.wire.log_stream import Entry, Stream
 
@@ -52,9 +53,21 @@ def test_days_past_the_retention_are_gone_from_both_tables(telemetry_db: Telemet
     assert held(telemetry_db, "logs") == (4, 4)
     span = telemetry_db.index.day_span()
     assert span is not None
-    first = datetime.now(UTC).date() - timedelta(days=5)
-    assert span[0] == (first - date(1970, 1, 1)).days
+    first = datetime.now(UTC).date() - timedelta(days=9)
+    assert span[0] == (first - date(1970, 1, 1)).days, "labels stay as long as rollups"
     assert retention.run(actor=ACTOR) == {}
+
+
+def test_what_was_dropped_is_not_answered_from_memory(telemetry_db: Telemetry) -> None:
+    fill(telemetry_db, 10)
+    now = telemetry_db.clock()
+    one = [Matcher("__name__", "=", "m")]
+    old = now - 9 * DAY_MS - 3_600_000, now - 9 * DAY_MS + 3_600_000
+    assert telemetry_db.select(one, *old, limits=Limits()).sample_count == 50
+    assert telemetry_db.older.bytes_used
+    settings_store.put(actor=ACTOR, key="metrics.retention_days", value=5)
+    retention.run(actor=ACTOR)
+    assert telemetry_db.select(one, *old, limits=Limits()).sample_count == 0
 
 
 def test_over_its_size_the_oldest_days_go_first_and_the_newest_stays(telemetry_db: Telemetry) -> None:

@@ -15,9 +15,10 @@ import pytest
 from django.test import override_settings
 
 from tongchou.inventory.reads import EndpointRow
-from tongchou.telemetry import target_health
+from tongchou.telemetry import scrape_loop, target_health
 from tongchou.telemetry.ports import Limits
 from tongchou.telemetry.scrape_loop import ScrapeLoop
+from tongchou.telemetry.sender_limits import SenderLimits, target_name
 from tongchou.telemetry.series import STALE_BITS, Matcher
 
 INTERVAL = 0.5
@@ -65,6 +66,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def serve_html(self, count):
         self.answer(b"<html>login</html>", content_type="text/html")
+
+    def serve_protobuf(self, count):
+        # what carries native histograms; it is never asked for, and a target that sends it all the same is down
+        assert "protobuf" not in self.headers["Accept"]
+        kind = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+        self.answer(b"\x05\x0a\x03abc", content_type=kind)
 
     def serve_broken(self, count):
         self.answer(b"a 1\nb b b\n")
@@ -188,12 +195,32 @@ BAD = {
     "missing": "404",
     "redirect": "redirect",
     "html": "text/html",
+    "protobuf": "application/vnd.google.protobuf",
     "broken": "line 2",
     "hang": "timeout",
     "huge": "too_large",
     "bomb": "too_large",
     "drip": "timeout",
 }
+
+
+@pytest.mark.parametrize("limits", [SenderLimits(series=1), SenderLimits(samples_per_second=1)])
+def test_a_target_that_shows_more_than_one_source_may_send_is_down_and_counted(server, scraping, monkeypatch, limits):
+    monkeypatch.setattr(scrape_loop, "current", lambda: limits)
+    many = endpoint(server, "changing")  # two series, then one, every half second
+    loop = scraping(many)
+    name = target_name(many.labels)
+
+    def rejected():
+        return [each for each in loop.telemetry.sources.all() if each.name == name and each.rejected]
+
+    loop.until(rejected)
+    (source,) = rejected()
+    (held,) = source.rejected.values()
+    assert (held.example, held.samples >= 1) == (many.url, True)
+    assert "metrics.source_max" in held.reason
+    block = loop.values("up", job="changing")
+    assert block.v[0] == 0.0
 
 
 def test_bad_targets_are_down_with_a_reason_and_disturb_nobody(server, scraping):

@@ -68,6 +68,25 @@ def test_it_reads_what_was_appended_in_any_order_each_time_once(batches, start, 
         assert flat(rows, got) == model(accepted, set(rows.tolist()), start_ms, end_ms)
 
 
+def test_rows_that_were_scraped_together_share_their_timestamps():
+    window = make()
+    for step in range(80):
+        put(
+            window,
+            [0, 1, 2, 5],
+            [NOW - 90_000 + step * 1000] * 3 + [NOW - 90_000 + step * 1000 + 7],
+            [1.0, 2.0, 3.0, 4.0],
+        )
+    offsets, clocks, v = window.select_shared(np.array([0, 1, 2, 4, 5, 9]), NOW - 60_000, NOW)
+    assert len({int(clocks.of[row]) for row in (0, 1, 2)}) == 1
+    assert len({int(clocks.of[row]) for row in (0, 3, 4)}) == 3
+    assert np.diff(offsets).tolist() == [50, 50, 50, 0, 50, 0]
+    one = window.select_shared(np.array([0, 1, 2]), NOW - 60_000, NOW)
+    assert one is not None
+    assert len(one[1]) == 1
+    assert one[2].tolist() == v[:150].tolist()
+
+
 @given(st.data())
 @settings(max_examples=60, deadline=None)
 def test_time_moves_on_and_pages_are_used_again(data):

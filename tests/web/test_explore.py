@@ -96,7 +96,7 @@ def test_more_series_than_the_limit_are_counted(browser: Any, shop: int) -> None
     assert {each["labels"]["service"] for each in body["series"]} == {"checkout", "search"}  # the greatest stay
 
 
-@pytest.mark.parametrize(("query", "column"), [("sum(rate(x[5m])", 3), ("up{", 2), ("sum(rate(up))", 4)])
+@pytest.mark.parametrize(("query", "column"), [("sum(rate(x[5m])", 3), ("up{", 2), ("sum(rate(up))", 9)])
 def test_a_mistake_has_a_place_also_when_the_parser_does_not_tell_it(
     browser: Any, telemetry_db: Telemetry, query: str, column: int
 ) -> None:
@@ -104,6 +104,42 @@ def test_a_mistake_has_a_place_also_when_the_parser_does_not_tell_it(
     body = browser(Role.VIEWER).get("/panels/query", asked, headers={"Accept": "application/json"}).json()
     assert body["position"] == column
     assert body["field"] == "query"
+
+
+def test_a_histogram_is_answered_as_the_cells_of_a_heatmap(browser: Any, shop: int, telemetry_db: Telemetry) -> None:
+    rates = {"0.1": 2.0, "1": 5.0, "+Inf": 6.0}
+    for handler in ("a", "b"):
+        for le, rate in rates.items():
+            labels = {"__name__": "shop_seconds_bucket", "handler": handler, "le": le}
+            write(telemetry_db, labels, [(shop - 1000 * back, (600 - back) * rate) for back in range(600, -1, -5)])
+    query = "rate(shop_seconds_bucket[1m])"
+    asked = {"query": query, "start": str(shop - 300_000), "end": str(shop), "heat": "1", "points": "60", "limit": "1"}
+    body = browser(Role.VIEWER).get("/panels/query", asked).json()
+    assert (body["series"], body["count"], body["dropped"]) == ([], 6, 0)
+    assert (body["unit"], body["heat"]["unit"]) == ("per_second", "seconds")
+    assert body["heat"]["bounds"] == [0.1, 1.0, "inf"]
+    middle = [round(row[len(body["times"]) // 2], 6) for row in body["heat"]["counts"]]
+    assert middle == [4.0, 6.0, 2.0]  # both handlers, the parts of the whole
+    bare = browser(Role.VIEWER).get("/panels/query", asked | {"query": "shop_requests_total"}).json()
+    assert (bare["count"], bare["heat"]) == (3, {"bounds": [], "counts": [], "unit": ""})
+
+
+@pytest.mark.parametrize("heat", [{}, {"heat": "1"}])
+def test_an_answer_of_rollups_tells_their_width(
+    browser: Any, shop: int, telemetry_db: Telemetry, heat: dict[str, str]
+) -> None:
+    for le, rate in (("1", 2.0), ("+Inf", 3.0)):
+        past = [(shop - 60_000 * back, (2880 - back) * 60 * rate) for back in range(2880, 120, -1)]
+        write(telemetry_db, {"__name__": "shop_seconds_bucket", "le": le}, past)
+    telemetry_db.flush()
+    telemetry_db.rollups.lag_seconds = 0.0
+    while telemetry_db.rollups.roll_due():
+        pass
+    asked = {"query": "rate(shop_seconds_bucket[1h])", "start": str(shop - 2 * 86_400_000), "end": str(shop)} | heat
+    hours = browser(Role.VIEWER).get("/panels/query", asked | {"points": "49"}).json()
+    assert (hours["step"], hours["resolution"]) == (3600.0, "1h")
+    fine = browser(Role.VIEWER).get("/panels/query", asked | {"query": "rate(shop_seconds_bucket[7m])"}).json()
+    assert fine["resolution"] == ""
 
 
 def test_the_file_has_a_column_for_each_series_and_no_formula(browser: Any, shop: int) -> None:

@@ -29,7 +29,7 @@ def named() -> Iterator[tuple[str, str]]:
     yield from (("verb", each[0]) for each in verbs.MORE.values())
     yield from (("timeline", each.icon) for each in timeline.LINES.values())
     yield from (("field", each) for each in admin_fields.ICONS.values())
-    yield from (("kind", each.icon) for each in kinds.KINDS.values())
+    yield from (("kind", each.icon) for each in kinds.every())
 
 
 @pytest.fixture(scope="module")

@@ -92,13 +92,16 @@ def test_a_step_gives_few_enough_points(span: float, points: int) -> None:
 
 
 def test_lines_stand_on_one_grid_and_what_json_does_not_know_is_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fake(query: str, start: datetime, end: datetime, step: float) -> list[Line]:
+    def fake(
+        query: str, start: datetime, end: datetime, step: float, **_more: object
+    ) -> tuple[list[Line], list[str], list[str]]:
         first = round(start.timestamp() * 1000)
         times = np.array([first, first + 2000], dtype=np.int64)
-        return [Line({"a": "1"}, times, np.array([1.0, np.inf])), Line({"a": "2"}, times[:1], np.array([np.nan]))]
+        lines = [Line({"a": "1"}, times, np.array([1.0, np.inf])), Line({"a": "2"}, times[:1], np.array([np.nan]))]
+        return lines, [], []
 
     monkeypatch.setattr(telemetry_reads, "is_open", lambda: True)
-    monkeypatch.setattr(telemetry_reads.reads, "range_matrix", fake)
+    monkeypatch.setattr(telemetry_reads.reads, "range_noted", fake)
     end = datetime(2026, 3, 1, tzinfo=UTC)
     found = telemetry_reads.columns("up", end - timedelta(seconds=9), end, points=10)
     assert found.step_seconds == 1.0
@@ -109,12 +112,14 @@ def test_lines_stand_on_one_grid_and_what_json_does_not_know_is_a_gap(monkeypatc
 
 
 def test_too_many_lines_are_dropped_the_flattest_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fake(query: str, start: datetime, end: datetime, step: float) -> list[Line]:
+    def fake(
+        query: str, start: datetime, end: datetime, step: float, **_more: object
+    ) -> tuple[list[Line], list[str], list[str]]:
         at = np.array([round(start.timestamp() * 1000)], dtype=np.int64)
-        return [Line({"n": f"{n:03}"}, at, np.array([float(n)])) for n in range(60)]
+        return [Line({"n": f"{n:03}"}, at, np.array([float(n)])) for n in range(60)], [], []
 
     monkeypatch.setattr(telemetry_reads, "is_open", lambda: True)
-    monkeypatch.setattr(telemetry_reads.reads, "range_matrix", fake)
+    monkeypatch.setattr(telemetry_reads.reads, "range_noted", fake)
     end = datetime(2026, 3, 1, tzinfo=UTC)
     found = telemetry_reads.columns("up", end - timedelta(minutes=1), end, points=60)
     assert len(found.series) == telemetry_reads.MAX_LINES

@@ -94,8 +94,8 @@ def test_a_column_without_an_index_says_so_and_does_not_sort(browser: Any, three
 
 def test_columns_are_kept_for_one_person_in_their_order(browser: Any, three: None) -> None:
     client, other = browser(Role.VIEWER), browser(Role.VIEWER)
-    body = {"column": ["kind", "name", "status", "bogus"], "rows": "25", "query": "kind=host"}
-    assert client.post(f"/lists/{KIND}/columns", body).headers["Location"] == "/resources?kind=host"
+    body = {"column": ["kind", "name", "status", "bogus"], "rows": "25", "query": "state=active"}
+    assert client.post(f"/lists/{KIND}/columns", body).headers["Location"] == "/resources?state=active"
     shown = [each["column"].name for each in client.get("/resources").context["head"]]
     assert shown == ["kind", "name", "status"]
     assert ListPreference.objects.get(user=client.user).rows == 25

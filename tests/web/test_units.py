@@ -39,6 +39,20 @@ def test_the_unit_follows_from_the_names(query: str) -> None:
     assert units.guess(query) == GUESSES[query]
 
 
+@pytest.mark.parametrize(
+    ("query", "unit"),
+    [
+        ("sum by (le) (rate(x_duration_seconds_bucket[5m]))", "seconds"),
+        ('sum by (le) (increase({__name__="x_size_bytes_bucket"}[5m]))', "bytes"),
+        ("rate(a_seconds_bucket[5m]) + rate(b_bytes_bucket[5m])", ""),
+        ("x_seconds", ""),
+        ("sum(", ""),
+    ],
+)
+def test_the_bounds_of_buckets_have_the_unit_of_what_is_counted(query: str, unit: str) -> None:
+    assert units.of_bounds(query) == unit
+
+
 @given(st.text(max_size=60))
 def test_whatever_is_typed_gives_a_unit_charts_know(text: str) -> None:
     assert units.guess(text) in panels.UNITS

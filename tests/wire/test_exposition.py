@@ -145,3 +145,26 @@ def test_a_long_hostile_line_takes_linear_time():
         parse(b"a{" + b'b="' * 200_000)
     with pytest.raises(ExpositionError):
         parse(b"a " + b" " * 500_000 + b"x y z w")
+
+
+pieces = st.lists(
+    st.sampled_from([*'a{}="# \t\r\\_5', "a", 'b{c="d e"}', " 5", " 1_0", " NaN", "# EOF", ' 7 # {x="y"} 1'])
+)
+
+
+@given(st.lists(pieces.map("".join), max_size=5), st.sampled_from(["text", "openmetrics"]))
+def test_what_is_known_is_read_as_what_is_not(lines, form):
+    def read(body, **more):
+        try:
+            found = parse(body, form, **more)
+        except ExpositionError as error:
+            return str(error)
+        return [(series, repr(value), ts) for series, value, ts in found.samples], found.metadata
+
+    whole = "\n".join(['b{c="d e"} 5', "a\t5 1", *lines, "# EOF"]).encode()
+    series = set()
+    for line in lines:  # those that a scrape may have remembered
+        one = read(line.encode())
+        if isinstance(one, tuple):
+            series |= {each[0] for each in one[0]}
+    assert read(whole, known=series | {"a", 'b{c="d e"}'}) == read(whole)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tongchou.wire.otlp_logs import decode, decode_json, encode_response
+from tongchou.wire.otlp import encode_response
+from tongchou.wire.otlp_logs import decode, decode_json
 from tongchou.wire.protobuf import MalformedError, message, number_field, varint
 
 VALUES = st.recursive(

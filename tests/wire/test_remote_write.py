@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tongchou.wire.protobuf import MalformedError
+from tongchou.wire.exposition import Meta
+from tongchou.wire.protobuf import MalformedError, message, number_field
 from tongchou.wire.remote_write import decode, decode_label_bytes, encode, encode_labels
 
 names = st.text(min_size=1, max_size=8)
@@ -59,13 +60,25 @@ def test_zero_is_left_out_on_the_wire_and_minus_zero_is_not():
     assert math.copysign(1, decode(minus).series[0].samples[0][1]) == -1
 
 
-def test_metadata_histograms_and_exemplars_are_counted_or_skipped():
+def test_histograms_are_counted_and_exemplars_skipped():
     one = encode_labels([("__name__", "a")])
     series = one + b"\x1a\x02\x08\x01" + b"\x22\x00" + b"\x22\x02\x08\x01"
-    body = b"\x0a" + bytes((len(series),)) + series + b"\x1a\x02\x08\x01"
-    decoded = decode(body)
-    assert decoded.metadata == 1
+    decoded = decode(b"\x0a" + bytes((len(series),)) + series)
     assert (decoded.series[0].histograms, decoded.series[0].samples) == (2, [])
+
+
+def test_metadata_is_kept_by_family_and_the_newest_word_counts():
+    def meta(family, kind, text, unit=""):
+        return message(3, number_field(1, kind) + message(2, family) + message(4, text) + message(5, unit.encode()))
+
+    sent = meta(b"a_seconds", 2, b"Old.") + meta(b"a_seconds", 3, "多久".encode(), "seconds") + meta(b"b", 99, b"")
+    assert decode(sent + meta(b"", 1, b"of nothing")).metadata == {
+        "a_seconds": Meta("histogram", "多久", "seconds"),
+        "b": Meta("unknown", "", ""),
+    }
+    for broken in (message(3, b"\x0a\x00"), message(3, message(2, b"\xff")), b"\x18\x01"):
+        with pytest.raises(MalformedError):
+            decode(broken)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 from uuid import UUID
 
 from django.db import transaction
@@ -17,6 +18,8 @@ from tongchou.alerting.state import AlertState, Step
 from tongchou.core.access import Actor, system
 
 ACTOR = system("rule-evaluator")
+_BATCH = 200  # rules named in one statement
+K = TypeVar("K")
 ACTIVE = (AlertStateChoice.PENDING, AlertStateChoice.FIRING)
 
 
@@ -35,10 +38,10 @@ def time_of(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def load_active(rule_ids: Iterable[UUID]) -> dict[UUID, dict[str, Alert]]:
-    """The active alerts of rules: rule id -> fingerprint -> row. One query."""
+def load_active(group_id: UUID) -> dict[UUID, dict[str, Alert]]:
+    """The active alerts of a group's rules: rule id -> fingerprint -> row. One query."""
     found: dict[UUID, dict[str, Alert]] = defaultdict(dict)
-    for alert in Alert.objects.filter(rule__in=list(rule_ids), state__in=ACTIVE).select_related("group"):
+    for alert in Alert.objects.filter(rule__group=group_id, state__in=ACTIVE).select_related("group"):
         found[alert.rule_id][alert.fingerprint] = alert
     return found
 
@@ -181,14 +184,24 @@ def write_health(
             last_error=error[:2000],
         ):
             return
-        rules = {rule.pk: rule for rule in Rule.objects.filter(group_id=group_id, retired_at__isnull=True)}
-        changed = []
-        for result in results:
-            rule = rules.get(result.rule_id)
-            if rule is None:
-                continue
-            rule.health = Health.ERROR if result.error else Health.OK
-            rule.last_error, rule.evaluated_at = result.error[:2000], at
-            rule.duration_seconds = result.duration_seconds
-            changed.append(rule)
-        Rule.objects.bulk_update(changed, ["health", "last_error", "evaluated_at", "duration_seconds"], batch_size=200)
+        rules = Rule.objects.filter(group_id=group_id, retired_at__isnull=True)
+        for message, ids in _by(results, lambda result: result.error[:2000]):
+            health = Health.ERROR if message else Health.OK
+            rules.filter(pk__in=ids).update(health=health, last_error=message, evaluated_at=at)
+        alone = []
+        for seconds, ids in _by(results, lambda result: result.duration_seconds):
+            if len(ids) > 1:  # quiet rules that were evaluated at once
+                rules.filter(pk__in=ids).update(duration_seconds=seconds)
+            else:
+                alone.append(Rule(pk=ids[0], duration_seconds=seconds))
+        rules.bulk_update(alone, ["duration_seconds"], batch_size=_BATCH)
+
+
+def _by(results: Iterable[RuleResult], key: Callable[[RuleResult], K]) -> Iterator[tuple[K, list[UUID]]]:
+    """The rules whose results have the same key, at most _BATCH at a time."""
+    found: dict[K, list[UUID]] = defaultdict(list)
+    for result in results:
+        found[key(result)].append(result.rule_id)
+    for value, ids in found.items():
+        for first in range(0, len(ids), _BATCH):
+            yield value, ids[first : first + _BATCH]

@@ -20,12 +20,15 @@ from tongchou.alerting.expand import Surroundings
 from tongchou.alerting.models import Alert, Rule, RuleFile, RuleGroup
 from tongchou.alerting.run_time_settings import INTERVAL
 from tongchou.alerting.schedule import missed, offset_seconds, slot, slot_time
-from tongchou.alerting.state import PENDING, AlertState, RuleFailed, restore
+from tongchou.alerting.state import PENDING, QUIET, AlertState, RuleFailed, restore
 from tongchou.core import settings_store
 from tongchou.core.jobs import duty
 from tongchou.core.problems import Problem
 from tongchou.telemetry.actions import append
+from tongchou.telemetry.promql.evaluate import Shared
+from tongchou.telemetry.promql.screen import Screen
 from tongchou.telemetry.reads import Sample, instant_vector
+from tongchou.telemetry.reads import quiet as screened
 from tongchou.telemetry.series import STALE_NAN, Labels, SeriesBlock
 
 log = logging.getLogger(__name__)
@@ -38,6 +41,8 @@ REFRESH_SECONDS = 10.0
 # After a pause longer than the lookback, what fires is kept until scrapes have had time to come back.
 LOOKBACK_SECONDS = 240.0
 SETTLE_SECONDS = 60.0
+
+_Unwritten = dict[UUID, dict[Labels, float]]  # rule id -> samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,26 @@ class GroupMemory:
     errors: tuple[str, ...] = ()
     series: dict[UUID, set[Labels]] = field(default_factory=dict)
     running: Future[None] | None = None
+    runs: Runs | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The screens of runs of rules none of which reads what another of the same run records, by the first rule."""
+
+    rules: tuple[tuple[UUID, RuleView], ...]
+    screens: Mapping[int, Screen]
+
+    @classmethod
+    def of(cls, rules: tuple[tuple[UUID, RuleView], ...]) -> Runs:
+        """The runs of a group's rules."""
+        views = [view for _id, view in rules]
+        starts = evaluate.run_starts(views)
+        ends = [*starts[1:], len(views)]
+        return cls(
+            rules,
+            {start: Screen([view.expr for view in views[start:end]]) for start, end in zip(starts, ends, strict=True)},
+        )
 
 
 def load_groups() -> list[GroupView]:
@@ -96,40 +121,10 @@ def load_groups() -> list[GroupView]:
 def evaluate_group(group: GroupView, memory: GroupMemory, at: float) -> None:
     """Evaluate the rules of a group in order at ``at`` (Unix seconds), write states, samples and figures."""
     started = time.monotonic()
-    when = apply.time_of(at)
-    query_at = apply.time_of(at - group.query_offset_seconds)
-
-    def query(expr: str) -> Sequence[Sample]:
-        return instant_vector(expr, query_at)
-
-    around = Surroundings(evaluate.template_query(query), settings.PUBLIC_URL, at, {})
-    rows = apply.load_active(rule_id for rule_id, view in group.rules if view.kind == "alert")
-    hold = _hold(group, memory, at)
-    results: list[apply.RuleResult] = []
-    unwritten: dict[UUID, dict[Labels, float]] = {}
-    recorded: set[str] = set()
-    for rule_id, view in group.rules:
-        began = time.monotonic()
-        step, error = None, ""
-        try:
-            if evaluate.may_read(view, recorded):
-                _append(memory, unwritten, at - group.query_offset_seconds)
-                unwritten, recorded = {}, set()
-            samples = query(view.expr)
-            if view.kind == "alert":
-                active = _active(group, memory, view, rows.get(rule_id, {}), at)
-                step = evaluate.alerts(view, samples, active, around, now=at, hold_resolution=hold)
-                unwritten[rule_id] = evaluate.state_series(view, step)
-            else:
-                unwritten[rule_id] = evaluate.record(view, samples)
-                recorded.add(view.name)
-        except Problem as problem:
-            error = str(problem.detail)
-        except RuleFailed as failed:
-            error = str(failed)
-        results.append(apply.RuleResult(rule_id, step, error, time.monotonic() - began))
+    rows = apply.load_active(group.id)
+    results, unwritten = _evaluate_rules(group, memory, rows, at)
     refresh = time.monotonic() - memory.written_at >= REFRESH_SECONDS
-    if not apply.apply_results(group_id=group.id, at=when, results=results, rows=rows, refresh=refresh):
+    if not apply.apply_results(group_id=group.id, at=apply.time_of(at), results=results, rows=rows, refresh=refresh):
         return
     memory.first = False
     error = ""
@@ -138,6 +133,55 @@ def evaluate_group(group: GroupView, memory: GroupMemory, at: float) -> None:
     except Problem as problem:
         error = str(problem.detail)
     _write_health(group, memory, at, results, error, time.monotonic() - started)
+
+
+def _evaluate_rules(
+    group: GroupView, memory: GroupMemory, rows: Mapping[UUID, Mapping[str, Alert]], at: float
+) -> tuple[list[apply.RuleResult], _Unwritten]:
+    """What came of every rule, and the samples that are not written yet; ``rows`` are the active alerts by rule."""
+    query_at = apply.time_of(at - group.query_offset_seconds)
+    shared = Shared()
+
+    def query(expr: str) -> Sequence[Sample]:
+        return instant_vector(expr, query_at, shared=shared)
+
+    around = Surroundings(evaluate.template_query(query), settings.PUBLIC_URL, at, {})
+    hold = _hold(group, memory, at)
+    if memory.runs is None or memory.runs.rules is not group.rules:
+        memory.runs = Runs.of(group.rules)
+    results: list[apply.RuleResult] = []
+    unwritten: _Unwritten = {}
+    quiet: Mapping[str, float] = {}
+    for number, (rule_id, view) in enumerate(group.rules):
+        began = time.monotonic()
+        step, error = None, ""
+        try:
+            if number in memory.runs.screens:
+                quiet = {}
+                _append(memory, unwritten, at - group.query_offset_seconds)
+                unwritten = {}
+                shared.clear()
+                quiet = screened(memory.runs.screens[number], query_at, shared=shared)
+                began = time.monotonic()
+            samples = [] if view.expr in quiet else query(view.expr)
+            if view.kind != "alert":
+                written = evaluate.record(view, samples)
+            elif samples or rule_id in rows:
+                active = _active(group, memory, view, rows.get(rule_id, {}), at)
+                step = evaluate.alerts(view, samples, active, around, now=at, hold_resolution=hold)
+                written = evaluate.state_series(view, step)
+            else:
+                step, written = QUIET, {}
+            if written or memory.series.get(rule_id):
+                unwritten[rule_id] = written
+        except Problem as problem:
+            error = str(problem.detail)
+        except RuleFailed as failed:
+            error = str(failed)
+        # What was evaluated together took the same time, to the bit: then it is written at once, too.
+        seconds = quiet[view.expr] if view.expr in quiet else time.monotonic() - began
+        results.append(apply.RuleResult(rule_id, step, error, seconds))
+    return results, unwritten
 
 
 def _hold(group: GroupView, memory: GroupMemory, at: float) -> bool:

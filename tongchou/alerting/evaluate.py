@@ -145,5 +145,18 @@ def may_read(rule: RuleView, metrics: Collection[str]) -> bool:
     return not set(_NAME.findall(rule.expr)).isdisjoint(metrics)
 
 
+def run_starts(rules: Sequence[RuleView]) -> list[int]:
+    """Where runs of rules begin none of which may read what another of the same run records."""
+    starts: list[int] = []
+    recorded: set[str] = set()
+    for number, rule in enumerate(rules):
+        if not starts or may_read(rule, recorded):
+            starts.append(number)
+            recorded.clear()
+        if rule.kind == "record":
+            recorded.add(rule.name)
+    return starts
+
+
 def _templates(rule: RuleView) -> list[str]:
     return [*rule.labels.values(), *rule.annotations.values()]

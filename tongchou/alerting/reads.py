@@ -158,9 +158,10 @@ def worst_by_resource(resource_ids: Iterable[UUID] | None = None) -> dict[UUID, 
     }
 
 
-def alerts_of_resource(resource_id: UUID, *, limit: int = 100) -> QuerySet[Alert]:
-    """Alerts about a resource, firing first, then the newest."""
-    found = Alert.objects.filter(resources__resource=resource_id).exclude(state=AlertStateChoice.PENDING)
+def alerts_of_resource(*resource_ids: UUID, limit: int = 100) -> QuerySet[Alert]:
+    """Alerts about a resource (and about those that were merged into it), firing first, then the newest."""
+    about = AlertResource.objects.filter(resource__in=resource_ids).values("alert")
+    found = Alert.objects.filter(pk__in=about).exclude(state=AlertStateChoice.PENDING)
     return found.select_related("group").order_by("state", "-active_at", "id")[:limit]
 
 

@@ -116,6 +116,9 @@ def read(text: str) -> Cases:
             parse_seconds(duration)
         except ValueError as error:
             raise BadTest(f"{where}: {error}") from None
+    for name in found.group_eval_order:
+        if found.group_eval_order.count(name) > 1:
+            raise BadTest(f"group_eval_order: group {name} comes more than once")
     if parse_seconds(found.evaluation_interval) <= 0:
         raise BadTest(f"evaluation_interval: {found.evaluation_interval} is not longer than nothing")
     return found
@@ -286,7 +289,8 @@ def _value(text: str) -> float:
 def _same(found: float, wanted: float, fuzzy: bool) -> bool:
     if math.isnan(found) or math.isnan(wanted):
         return math.isnan(found) and math.isnan(wanted)
-    return found == wanted or (fuzzy and math.isclose(found, wanted, rel_tol=1e-15))
+    # As promtool: the neighbours of a number count as it.
+    return found == wanted or (fuzzy and found in (math.nextafter(wanted, -math.inf), math.nextafter(wanted, math.inf)))
 
 
 Alerts = list[tuple[dict[str, str], dict[str, str]]]

@@ -59,6 +59,9 @@ class Step:
     dropped: tuple[AlertState, ...]
 
 
+# Of a rule that gives nothing and had no alerts.
+QUIET = Step({}, (), (), (), ())
+
 _FNV_OFFSET = 14695981039346656037
 _FNV_PRIME = 1099511628211
 

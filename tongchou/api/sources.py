@@ -11,9 +11,12 @@ from tongchou.api.bodies import Body
 from tongchou.api.core import Page, actor_of
 from tongchou.core.access import check
 from tongchou.inventory import notes, sources
+from tongchou.inventory.documents import Document
 from tongchou.inventory.models import SourceConfig
 from tongchou.inventory.plan import Plan
+from tongchou.inventory.plan_lines import lines_of
 from tongchou.inventory.reads import VIEW
+from tongchou.inventory.runs import runs_of
 
 router = Router(tags=["inventory"])
 
@@ -28,6 +31,7 @@ class SourceIn(Body):
     precedence: int | None = None
     missing_after: int | None = None
     grace_seconds: float | None = None
+    declares: bool | None = None
 
 
 class NewSourceIn(SourceIn):
@@ -44,7 +48,7 @@ def _note(stored: dict[str, Any]) -> dict[str, Any]:
 def _source(row: SourceConfig) -> dict[str, Any]:
     facts = (
         "name", "kind", "settings", "interval_seconds", "enabled", "precedence", "missing_after", "grace_seconds",
-        "created_at", "last_run_at", "last_success_at", "last_error", "last_remedy", "last_result",
+        "declares", "created_at", "last_run_at", "last_success_at", "last_error", "last_remedy", "last_result",
     )  # fmt: skip
     told = [_note(stored) for stored in row.last_result.get("notes", ())]
     return {"id": row.pk, **{name: getattr(row, name) for name in facts}, "notes": told}
@@ -69,6 +73,7 @@ def _plan(plan: Plan) -> dict[str, Any]:
             for each in plan.changed[:500]
         ],
         "gone": plan.gone[:500],
+        "lines": lines_of(plan),
         "deferred": plan.deferred[:500],
         "conflicts": [_note(note.as_dict()) for note in plan.conflicts[:500]],
         "warnings": [_note(note.as_dict()) for note in plan.warnings[:500]],
@@ -135,6 +140,44 @@ def sync_source(request: HttpRequest, name: str) -> dict[str, Any]:
     actor = actor_of(request)
     check(actor, sources.MANAGE)
     return _plan(sources.run_source(actor=actor, source=sources.get_source(name)))
+
+
+RUNS = 100
+
+
+@router.get("/sources/{name}/runs", response=Page)
+def list_source_runs(request: HttpRequest, name: str) -> dict[str, Any]:
+    """List the newest 100 runs of a source with what each changed; looks in a row without news are one."""
+    actor = actor_of(request)
+    rows = runs_of(actor=actor, source=sources.get_source(name))
+    facts = ("at", "last_at", "looks", "by", "failed", "error", "remedy", "counts", "plan")
+    items = [
+        {"id": row.pk, **{name: getattr(row, name) for name in facts}, "notes": [_note(each) for each in row.notes]}
+        for row in rows[:RUNS]
+    ]
+    return {"items": items, "count": len(items)}
+
+
+@router.post(
+    "/sources/{name}/documents",
+    response=dict[str, Any],
+    openapi_extra={
+        "requestBody": {
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+            "required": True,
+        }
+    },
+)
+def hand_document(request: HttpRequest, name: str, file: str = "document.json", dry_run: bool = True) -> dict[str, Any]:
+    """Hand a file to a source that reads files; the body is the file, `file` its name (its ending counts).
+
+    A dry run (the default) answers with what it would do; with dry_run=false it is done. The file itself is not kept.
+    """
+    actor = actor_of(request)
+    check(actor, sources.MANAGE)
+    document = Document(file.replace("\\", "/").rpartition("/")[2][:200], request.body)
+    act = sources.dry_run if dry_run else sources.run_source
+    return _plan(act(actor=actor, source=sources.get_source(name), document=document))
 
 
 @router.post("/sources/{name}/plan", response=dict[str, Any])

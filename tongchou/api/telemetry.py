@@ -13,6 +13,7 @@ from tongchou.api.core import actor_of
 from tongchou.api.paging import MAX_OFFSET
 from tongchou.core.access import check
 from tongchou.telemetry import reads, target_snapshot
+from tongchou.telemetry.cardinality import measure
 
 router = Router(tags=["telemetry"])
 
@@ -121,7 +122,7 @@ class CardinalityOut(Schema):
 def cardinality(request: HttpRequest, limit: Annotated[int, Query(ge=1, le=500)] = 20) -> dict[str, Any]:
     """List the metric names with the most series and the labels with the most values."""
     check(actor_of(request), "telemetry.view")
-    found = reads.cardinality(limit)
+    found = measure(limit)
     return {
         "series": found.series,
         "metrics": [{"name": name, "count": count} for name, count in found.metrics],

@@ -6,28 +6,16 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from tongchou.cli.doctor import language_of_terminal
-from tongchou.cli.serve import _prepare_django
+from tongchou.cli.asking import ask_json, asking, client, content_of
 
-if TYPE_CHECKING:
-    import httpx
-
-DONE, WRONG, NOT_ASKED = 0, 1, 2  # exit codes
+DONE, WRONG = 0, 1  # exit codes, beside NOT_ASKED
 POLL_SECONDS = 0.3
 UNDER_WAY = ("queued", "running")
 REFUSED_ROWS = "import.refused"  # the problem of an import whose rows are not all good
-
-
-class _NotAskedError(Exception):
-    """The server did not take the question: why, and what helps."""
-
-    def __init__(self, detail: str, remedy: str = "", code: str = "") -> None:
-        super().__init__(detail)
-        self.remedy, self.code = remedy, code
 
 
 def import_file(
@@ -45,18 +33,8 @@ def import_file(
     ] = None,
 ) -> None:
     """Import a file: exit code 0 all rows are good, 1 rows are wrong or failed, 2 the server did not take the file."""
-    _prepare_django()
-    from django.conf import settings
-    from django.utils import translation
-
-    with translation.override(language_of_terminal(settings.LANGUAGE_CODE)):
-        try:
-            batch = _import(kind, file, dry_run, leave_out, encoding, url, token)
-        except _NotAskedError as error:
-            print(f"tongchou: {error}", file=sys.stderr)
-            if error.remedy:
-                print(f"  {error.remedy}", file=sys.stderr)
-            raise typer.Exit(WRONG if error.code == REFUSED_ROWS else NOT_ASKED) from None
+    with asking({REFUSED_ROWS: WRONG}):
+        batch = _import(kind, file, dry_run, leave_out, encoding, url, token)
         _tell(batch, as_json=as_json)
     counts = batch["counts"]
     raise typer.Exit(WRONG if counts["refused"] or counts["failed"] else DONE)
@@ -66,61 +44,19 @@ def _import(
     kind: str, file: Path, dry_run: bool, leave_out: bool, encoding: str, url: str | None, token: str | None
 ) -> dict[str, Any]:
     """Plan the file; unless it is a dry run, or rows are refused, do exactly what was planned. Returns the batch."""
-    import httpx
-    from django.utils.translation import get_language
-    from django.utils.translation import gettext as _
-
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        said = {"file": file, "error": error.strerror}
-        raise _NotAskedError(_("%(file)s cannot be read: %(error)s") % said) from None
-    if not token:
-        remedy = _("Set TONGCHOU_TOKEN (or --token) to an API token.")
-        raise _NotAskedError(_("The server wants to know who asks."), remedy)
-    headers = {
-        "Authorization": f"Bearer {token}",
-        "Content-Type": "application/octet-stream",
-        "Accept-Language": get_language() or "en",
-    }
-    # a proxy of the environment is not on the way to this machine's own server, and gets no token of it
-    with httpx.Client(base_url=url or _own_server(), headers=headers, timeout=300, trust_env=bool(url)) as client:
+    content = content_of(file)
+    with client(url, token, timeout_seconds=300) as server:
+        server.headers["Content-Type"] = "application/octet-stream"
         asked = {"kind": kind, "name": file.name, "encoding": encoding}
-        batch = _ask(client, "POST", "/api/v1/imports", params=asked, content=content)
+        batch = ask_json(server, "POST", "/api/v1/imports", params=asked, content=content)
         if dry_run or (batch["counts"]["refused"] and not leave_out) or not batch["total"]:
             return batch
         address = f"/api/v1/batches/{batch['id']}"
-        batch = _ask(client, "POST", f"{address}/run", params={"digest": batch["digest"]})
+        batch = ask_json(server, "POST", f"{address}/run", params={"digest": batch["digest"]})
         while batch["state"] in UNDER_WAY:
             time.sleep(POLL_SECONDS)
-            batch = _ask(client, "GET", address)
+            batch = ask_json(server, "GET", address)
     return batch
-
-
-def _own_server() -> str:
-    from django.conf import settings
-
-    return f"http://127.0.0.1:{settings.PORT}"
-
-
-def _ask(client: httpx.Client, method: str, path: str, **more: Any) -> dict[str, Any]:
-    import httpx
-    from django.utils.translation import gettext as _
-
-    try:
-        answer = client.request(method, path, **more)
-        told = answer.json()
-    except httpx.HTTPError as error:
-        said = {"url": client.base_url, "error": error}
-        remedy = _("Name the server with --url.")
-        raise _NotAskedError(_("%(url)s does not answer: %(error)s") % said, remedy) from None
-    except ValueError:
-        said = {"url": client.base_url, "status": answer.status_code}
-        raise _NotAskedError(_("%(url)s answers %(status)s") % said, _("Is it a Tongchou server?")) from None
-    if answer.is_error:
-        detail = f"{told.get('field')}: {told.get('detail')}" if told.get("field") else str(told.get("detail"))
-        raise _NotAskedError(detail, told.get("remedy") or "", told.get("code", ""))
-    return dict(told)
 
 
 def _tell(batch: dict[str, Any], *, as_json: bool) -> None:

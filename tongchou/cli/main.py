@@ -7,7 +7,7 @@ import os
 import typer
 
 from tongchou import __version__
-from tongchou.cli import backup, rules
+from tongchou.cli import backup, given, rules, sources
 from tongchou.cli.demo import demo
 from tongchou.cli.doctor import doctor
 from tongchou.cli.importing import import_file
@@ -28,6 +28,8 @@ app.command()(doctor)
 app.command("import")(import_file)
 app.add_typer(backup.app, name="backup")
 app.add_typer(rules.app, name="rules")
+app.add_typer(sources.app, name="sources")
+app.add_typer(given.app, name="inventory")
 app.command()(backup.restore)
 
 

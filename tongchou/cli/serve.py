@@ -293,6 +293,7 @@ class _Platform:
         from tongchou.core import modules
         from tongchou.core.access import system
         from tongchou.inventory.actions import ensure_default_sources
+        from tongchou.inventory.graph import read_ahead
         from tongchou.telemetry import backend
         from tongchou.web.warm import warm_up
 
@@ -300,6 +301,7 @@ class _Platform:
             warm_up()
         with _in_turn():
             _first_start(settings.PUBLIC_URL)
+        read_ahead()
         if not self.shared:  # of several nodes none is "this host", and each has its own /metrics
             own = f"http://127.0.0.1:{settings.PORT}"
             self_rules.ensure(actor=system("first-start"))

@@ -120,7 +120,15 @@ def fields_of(kind: str, subkind: str | None = None) -> list[FieldDef]:
         with _known_lock:
             _known[:] = [known]
     found = known.by_kind.get(kind, ())
-    return [each for each in found if subkind is None or not each.subkinds or subkind in each.subkinds]
+    return list(found) if subkind is None else [each for each in found if has(each, subkind)]
+
+
+def has(field: FieldDef, subkind: str | None) -> bool:
+    """Tell whether rows of this subkind have the field: it is for all, for theirs, or for one theirs inherits from."""
+    if not field.subkinds or subkind is None:
+        return True
+    lineage = nouns.noun(field.kind).lineage
+    return any(each in field.subkinds for each in (lineage(subkind) if lineage else (subkind,)))
 
 
 def kind_of(row: models.Model) -> str:
@@ -156,7 +164,8 @@ def model_of(kind: str) -> Any:
 # --- values -----------------------------------------------------------------------------------------------------------
 
 
-def _refused(field: FieldDef, unfit: Unfit, value: object) -> Invalid:
+def refused(field: FieldDef, unfit: Unfit, value: object) -> Invalid:
+    """Build the refusal of a value that a field cannot take."""
     return Invalid(
         "custom_field.invalid",
         _("%(title)s: %(why)s") % {"title": field.title, "why": unfit.detail},
@@ -194,10 +203,11 @@ def clean(kind: str, values: Mapping[str, Any], *, subkind: str | None = None, p
     `partial`: only what is given is looked at, and None there clears a field. Otherwise the values are all of a new
     row: what is left out gets its default, and what is required must be there. Idempotent.
     """
-    return _clean(fields_of(kind, subkind), values, partial=partial)
+    return clean_by(fields_of(kind, subkind), values, partial=partial)
 
 
-def _clean(fields: Sequence[FieldDef], values: Mapping[str, Any], *, partial: bool) -> dict[str, Any]:
+def clean_by(fields: Sequence[FieldDef], values: Mapping[str, Any], *, partial: bool) -> dict[str, Any]:
+    """Return values as they are kept, by these definitions; see `clean`."""
     by_name = {each.name: each for each in fields}
     unknown = [str(name) for name in values if name not in by_name]
     if unknown:
@@ -213,7 +223,7 @@ def _clean(fields: Sequence[FieldDef], values: Mapping[str, Any], *, partial: bo
         try:
             found = read(field, given)
         except Unfit as unfit:
-            raise _refused(field, unfit, given) from None
+            raise refused(field, unfit, given) from None
         if found is None and field.required:
             raise missing(field)
         if found is not None or partial:
@@ -229,7 +239,7 @@ def check_targets(actor: Actor, fields: Iterable[FieldDef], values: Mapping[str,
         for each in _as_list(field, value):
             if each not in seen:
                 unfit = Unfit(_("There is no such thing, or it is not yours to see."), _("Pick one from the list."))
-                raise _refused(field, unfit, each)
+                raise refused(field, unfit, each)
 
 
 def _as_list(field: FieldDef, value: Any) -> list[Any]:
@@ -248,10 +258,10 @@ def set_values(*, actor: Actor, row: Any, values: Mapping[str, Any]) -> Any:
     if unknown:
         raise _unknown(unknown, fields.values())
     with transaction.atomic():
-        _lock_unique(fields[name] for name in values)
+        lock_unique(fields[name] for name in values)
         current = type(row).objects.select_for_update(of=("self",)).only("pk", "custom").get(pk=row.pk).custom
         asked = {name: value for name, value in values.items() if current.get(name) != value}
-        found = _clean([fields[name] for name in asked], asked, partial=True)
+        found = clean_by([fields[name] for name in asked], asked, partial=True)
         changed = {name: value for name, value in found.items() if current.get(name) != value}
         check_targets(actor, (fields[name] for name in changed), changed)
         for name, value in changed.items():
@@ -276,7 +286,7 @@ def set_values(*, actor: Actor, row: Any, values: Mapping[str, Any]) -> Any:
     return row
 
 
-def _lock_unique(fields: Iterable[FieldDef]) -> None:
+def lock_unique(fields: Iterable[FieldDef]) -> None:
     """Let one writer at a time give a unique field a value (SQLite has one writer anyway). Always in the same order."""
     ids = sorted(each.id for each in fields if each.unique)
     if ids:
@@ -285,6 +295,9 @@ def _lock_unique(fields: Iterable[FieldDef]) -> None:
 
 def _check_unique(row: Any, field: FieldDef, value: Any) -> None:
     others = type(row).objects.filter(equals(field, value)).exclude(pk=row.pk)
+    noun = nouns.noun(field.kind)
+    if field.subkinds and noun.subkind:  # no index has the value: of a large inventory only its kinds are read
+        others = others.filter(**{f"{noun.subkind}__in": noun.having(field.subkinds)})
     if others.exists():
         raise Conflict(
             "custom_field.taken",
@@ -316,11 +329,7 @@ def shown(row: Any, fields: Sequence[FieldDef] | None = None) -> dict[str, Any]:
         return {}
     subkind = subkind_of(row)
     found = fields_for(row) if fields is None else fields
-    return {
-        each.name: row.custom[each.name]
-        for each in found
-        if each.name in row.custom and (subkind is None or not each.subkinds or subkind in each.subkinds)
-    }
+    return {each.name: row.custom[each.name] for each in found if each.name in row.custom and has(each, subkind)}
 
 
 def cloned(row: Any) -> dict[str, Any]:
@@ -433,7 +442,7 @@ def parse_cell(field: FieldDef, text: str) -> Any:
     try:
         return read(field, read_text(field, text))
     except Unfit as unfit:
-        raise _refused(field, unfit, text) from None
+        raise refused(field, unfit, text) from None
 
 
 def custom_text(row: Any) -> str:
@@ -446,7 +455,7 @@ def custom_text(row: Any) -> str:
         if field.type in TEXTS:
             parts.append(str(value))
         elif field.type in SELECTS:
-            labels = {each.value: [each.value, *each.label.values()] for each in field.choices}
+            labels = {each.value: [each.value, *(str(word) for word in each.label.values())] for each in field.choices}
             parts += [word for each in _as_list(field, value) for word in labels.get(str(each), [str(each)])]
     return "\n".join(dict.fromkeys(filter(None, parts)))
 

@@ -15,6 +15,8 @@ from tongchou.core import ledger
 from tongchou.core.access import Actor, check
 from tongchou.core.custom_fields import CHANGED
 from tongchou.core.field_definitions import MANAGE, stamp, texts, turn, using
+from tongchou.core.lists import views
+from tongchou.core.lists.tables import OWN_PREFIX
 from tongchou.core.models_fields import ChoiceSet, FieldDefinition, FieldType
 from tongchou.core.problems import Conflict, Invalid, NotFound
 from tongchou.core.refs import ref
@@ -192,6 +194,7 @@ def _replace(actor: Actor, definition: FieldDefinition, swap: Mapping[str, str])
     if changed:
         type(changed[0]).objects.bulk_update(changed, ["custom"], batch_size=500)
         ledger.record_many(actor=actor, entries=entries)
+    views.follow(actor=actor, kinds=[definition.kind], key=f"{OWN_PREFIX}{definition.name}", renamed=swap)
     default = _swapped(definition.default, swap)
     if default != definition.default:
         definition.default = default

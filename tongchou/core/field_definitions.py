@@ -22,7 +22,7 @@ from django.utils.translation import gettext as _
 
 from tongchou.core import ledger, nouns, settings_store
 from tongchou.core.access import Actor, check, system
-from tongchou.core.custom_fields import STAMP, field_of, model_of
+from tongchou.core.custom_fields import STAMP, field_of, has, model_of
 from tongchou.core.field_types import (
     MAX_LONG_TEXT,
     MAX_TEXT,
@@ -254,12 +254,13 @@ def usage(kind: str) -> dict[str, tuple[int, int]]:
 
     Deleted fields too; the second figure is of required ones only. One query, one look at every row.
     """
-    column, asked = nouns.noun(kind).subkind, {}
+    noun, asked = nouns.noun(kind), {}
     for row in FieldDefinition.objects.filter(kind=kind):
         there = Q(custom__has_key=row.name)
         asked[f"n_{row.name}"] = Count("pk", filter=there)
         if row.required and row.deleted_at is None:
-            among = Q(**{f"{column}__in": row.subkinds}) if column and row.subkinds else Q()
+            having = noun.having(row.subkinds)
+            among = Q(**{f"{noun.subkind}__in": sorted(having)}) if noun.subkind and having else Q()
             asked[f"m_{row.name}"] = Count("pk", filter=~there & among)
     found = model_of(kind).objects.aggregate(**asked) if asked else {}
     return {key[2:]: (count, found.get(f"m_{key[2:]}", 0)) for key, count in found.items() if key.startswith("n_")}
@@ -273,7 +274,7 @@ def _values(row: FieldDefinition) -> Iterator[tuple[Any, str, Any]]:
 
 
 def _fits(found: FieldDef, value: Any, subkind: str) -> bool:
-    if found.subkinds and subkind not in found.subkinds:
+    if not has(found, subkind):
         return False
     try:
         read(found, value)

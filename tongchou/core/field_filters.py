@@ -1,4 +1,4 @@
-"""Which rows have what in a custom field: conditions over the JSON column `custom`, alike on SQLite and PostgreSQL.
+"""Which rows have what in a field: conditions over the JSON column that holds it, alike on SQLite and PostgreSQL.
 
 A row without a value is not equal to anything, so "is not" finds it; less and more do not.
 Letters of the Latin alphabet match in either case where a part of a text is looked for.
@@ -30,7 +30,6 @@ from tongchou.core.field_types import (
 from tongchou.core.models_fields import FieldType, FilterLogic
 from tongchou.core.problems import Invalid
 
-COLUMN = "custom"
 MAX_ANY_OF = 100
 
 _SET = ("empty", "not_empty")
@@ -55,8 +54,8 @@ class _HasItem(Func):
 
     output_field = BooleanField()
 
-    def __init__(self, name: str, item: str) -> None:
-        super().__init__(F(COLUMN))
+    def __init__(self, column: str, name: str, item: str) -> None:
+        super().__init__(F(column))
         self.name, self.item = name, item
 
     def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> tuple[str, tuple[str | int, ...]]:
@@ -121,7 +120,7 @@ def _list(field: FieldDef, value: Any) -> list[Any]:
 
 def _at(field: FieldDef, lookup: str, value: Any) -> Q:
     """A lookup at a key. Not by keyword: a field may be called "in" or "contains"."""
-    key = KeyTransform(field.name, F(COLUMN), output_field=JSONField())
+    key = KeyTransform(field.name, F(field.column), output_field=JSONField())
     kind = key.get_lookup(lookup)
     if kind is None:
         raise RuntimeError(f"no lookup {lookup}")
@@ -143,7 +142,7 @@ def condition(field: FieldDef, operator: str, value: Any = None, *, offered: boo
             operator[:30],
             _("Use one of: %(operators)s.") % {"operators": ", ".join(known) or "-"},
         )
-    there = Q(**{f"{COLUMN}__has_key": field.name})
+    there = Q(**{f"{field.column}__has_key": field.name})
     if operator in _SET:
         return there if operator == "not_empty" else ~there
     if operator == "any_of":
@@ -168,7 +167,7 @@ def _any_of(field: FieldDef, value: Any) -> Q:
     found = Q(pk__in=[])
     if field.type in SEVERAL:
         for each in wanted:
-            found |= Q(_HasItem(field.name, each))
+            found |= Q(_HasItem(field.column, field.name, each))
     elif wanted:
         found = _at(field, "in", wanted)
     return found
@@ -176,8 +175,8 @@ def _any_of(field: FieldDef, value: Any) -> Q:
 
 def _contains(field: FieldDef, value: Any) -> Q:
     if field.type in SEVERAL:
-        return Q(_HasItem(field.name, _one(field, value)))
+        return Q(_HasItem(field.column, field.name, _one(field, value)))
     part = str(value)
     if not part or "\0" in part:
         raise _refuse(field, _("A filter needs a value."), value, _("Use empty for those without one."))
-    return Q(**{f"{COLUMN}__has_key": field.name}) & _at(field, "icontains", part)
+    return Q(**{f"{field.column}__has_key": field.name}) & _at(field, "icontains", part)

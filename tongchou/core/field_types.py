@@ -60,7 +60,7 @@ class Choice:
     """One choice of a select field; `label` is {"en": ..., "zh": ...}, `colour` a name of COLOURS or ""."""
 
     value: str
-    label: Mapping[str, str]
+    label: Mapping[str, Text]
     colour: str = ""
 
     @property
@@ -71,16 +71,19 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class FieldDef:
-    """A custom field as readers use it; the same facts as its FieldDefinition, with its choices."""
+    """A field as readers use it; of a custom one the same facts as its FieldDefinition, with its choices.
+
+    `column`: the JSON column of its noun that holds the values. `unit` stands after a number and in a column's head.
+    """
 
     id: UUID
     kind: str
     name: str
     type: FieldType
-    label: Mapping[str, str]
+    label: Mapping[str, Text]
     subkinds: tuple[str, ...] = ()
-    description: Mapping[str, str] | None = None
-    group: Mapping[str, str] | None = None
+    description: Mapping[str, Text] | None = None
+    group: Mapping[str, Text] | None = None
     weight: int = 100
     required: bool = False
     unique: bool = False
@@ -95,6 +98,8 @@ class FieldDef:
     visible: FieldVisible = FieldVisible.ALWAYS
     editable: FieldEditable = FieldEditable.YES
     cloneable: bool = True
+    unit: Text = ""
+    column: str = "custom"
 
     def __hash__(self) -> int:
         return hash(self.id)
@@ -117,7 +122,7 @@ class FieldDef:
     @property
     def key(self) -> str:
         """Where a Problem and a form find it."""
-        return f"custom.{self.name}"
+        return f"{self.column}.{self.name}"
 
 
 class Unfit(Exception):

@@ -28,6 +28,7 @@ class Noun:
     may see, scoped by team; it may raise AccessDenied. `check_change`: raises AccessDenied unless the actor may change
     that row. `custom_fields`: whether people may define fields for it; its model then has the JSON column `custom`.
     `subkind`: the column that says which sort among them a row is ("kind" of a resource); fields may be for some only.
+    `lineage(subkind)`: it and those it inherits fields from; `heirs(subkind)`: it and those that inherit from it.
     `called`: what people call a row. `words`: what else it is found by.
     `watched_through`: Refs of what a row belongs to (resources, teams): who watches those hears of the row, too.
     """
@@ -40,9 +41,15 @@ class Noun:
     check_change: Callable[[Actor, Any], None]
     custom_fields: bool = False
     subkind: str = ""
+    lineage: Callable[[str], Iterable[str]] | None = None
+    heirs: Callable[[str], Iterable[str]] | None = None
     called: Callable[[Any], str] = str
     watched_through: Callable[[Any], Iterable[str]] | None = None
     words: Callable[[Any], Iterable[object]] | None = None
+
+    def having(self, subkinds: Iterable[str]) -> set[str]:
+        """Return the subkinds whose rows have what these have: they, and those that inherit from them."""
+        return {heir for each in subkinds for heir in (self.heirs(each) if self.heirs else (each,))}
 
 
 _nouns: dict[str, Noun] = {}

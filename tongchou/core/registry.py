@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 PACKAGE = "tongchou.integrations"
 P = TypeVar("P")
@@ -50,6 +50,15 @@ def _ports() -> tuple[object, ...]:
     return tuple(_load(dotted) for each in integrations() for dotted in each.ports)
 
 
+_satisfying: dict[type, tuple[tuple[object, ...], list[Any]]] = {}
+
+
 def implementations(port: type[P]) -> list[P]:
     """Return every declared port object that satisfies the runtime_checkable Protocol `port`."""
-    return [each for each in _ports() if isinstance(each, port)]
+    ports = _ports()
+    # To ask a Protocol takes longer than a small query: asked once, and again when other ports were declared.
+    declared, found = _satisfying.get(port, ((), []))
+    if declared is not ports:
+        found = [each for each in ports if isinstance(each, port)]
+        _satisfying[port] = (ports, found)
+    return list(found)

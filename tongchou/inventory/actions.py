@@ -17,8 +17,9 @@ from tongchou.core.access import Actor, check
 from tongchou.core.models import Team
 from tongchou.core.problems import Conflict, Invalid, NotFound
 from tongchou.core.refs import ref
-from tongchou.inventory import checks
+from tongchou.inventory import checks, ip_index, kinds, standard
 from tongchou.inventory.apply import bump, endpoint_row, take_turn
+from tongchou.inventory.catalogue.shapes import RelationType
 from tongchou.inventory.models import (
     AttributeValue,
     Endpoint,
@@ -32,7 +33,7 @@ from tongchou.inventory.models import (
     SourceConfig,
 )
 from tongchou.inventory.observation import MAX_KEY, ObservedEndpoint, service_key
-from tongchou.inventory.precedence import MANUAL, effective
+from tongchou.inventory.precedence import MANUAL, derived, effective
 from tongchou.inventory.reconcile import canonical
 from tongchou.inventory.recorded import as_observed, precedences
 from tongchou.inventory.sources import Wanted, configure_source, source_kinds
@@ -54,12 +55,14 @@ def create_resource(
 ) -> Resource:
     """Create a resource by a person's word, or bring the tombstone with the same identity back.
 
-    Events resource.created or resource.returned. Raises Conflict when an active resource has one of its keys.
+    Events resource.created or resource.returned. Raises Conflict when an active resource has one of its keys, Invalid
+    for an attribute that does not fit the kind's field, or a required one that is missing.
     A service is known by its name; any other kind without `keys` by kind and name among what people stated.
     """
     check(actor, EDIT, team=owner)
-    kind, name = checks.kind(kind), checks.name(name)
+    kind, name = standard.offered(kinds.current(checks.kind(kind))), checks.name(name)
     stated, values = checks.labels(labels or {}), checks.attributes(attributes or {})
+    values = standard.stated(kind, values, new=True)
     keys = keys or (service_key(name) if kind == "service" else f"manual:{kind}:{name}",)
     if any(not key or len(key) > MAX_KEY for key in keys):
         raise Invalid("inventory.identity_key", _("An identity key has 1 to 255 characters."), field="keys")
@@ -81,6 +84,8 @@ def create_resource(
             )
             _write_labels(row, stated)
             _write_attributes(row, MANUAL, values)
+            if ip_index.concerns(kind, row.attributes):
+                ip_index.index([row.pk])
             bump()
             verb = "resource.returned" if returned else "resource.created"
             ledger.record(
@@ -125,6 +130,7 @@ def update_resource(
     Event resource.changed with old and new, only when something differs.
     """
     check(actor, EDIT, team=resource.owner_id)
+    whole(resource)
     if owner is not None:
         check(actor, EDIT, team=owner)
     stated = checks.labels({key: value for key, value in (labels or {}).items() if value is not None})
@@ -156,6 +162,18 @@ def update_resource(
     return row
 
 
+def whole(resource: Resource) -> None:
+    """Raise Conflict for a resource that lives on in another one: what is said of it would be said to nobody."""
+    if resource.state == ResourceState.MERGED:
+        raise Conflict(
+            "inventory.merged",
+            _("This resource was merged into another one."),
+            field="id",
+            value=str(resource.pk),
+            remedy=_("GET /api/v1/resources/%(id)s names the other one in merged_into.") % {"id": resource.pk},
+        )
+
+
 def _write_labels(row: Resource, stated: Mapping[str, str], dropped: list[str] | None = None) -> None:
     """Write labels by a person's word and derive Resource.labels; takes back any source's label in `dropped`."""
     ResourceLabel.objects.filter(resource=row, name__in=dropped or []).delete()
@@ -174,14 +192,22 @@ def _write_labels(row: Resource, stated: Mapping[str, str], dropped: list[str] |
 def set_attributes(*, actor: Actor, resource: Resource, values: Mapping[str, Any], source: str = MANUAL) -> Resource:
     """State attributes in the name of `source`; None takes the source's word back. Other sources' values stay.
 
+    A person's word must fit the fields of the kind; what differs from what counts now is looked at, nothing else.
+
     Event resource.changed, only when the effective value (precedence.effective) differs.
     """
     check(actor, EDIT, team=resource.owner_id)
+    whole(resource)
     checks.attributes(values)
     with transaction.atomic():
         take_turn()
         row = Resource.objects.select_for_update(of=("self",)).get(pk=resource.pk)
+        if source == MANUAL:
+            new = {name: value for name, value in values.items() if row.attributes.get(name) != value}
+            values = {**values, **standard.stated(row.kind, new)}
         changes = _write_attributes(row, source, values)
+        if ip_index.concerns(row.kind, values):
+            ip_index.index([row.pk])
         bump(graph=False)
         if changes:
             ledger.record(
@@ -194,7 +220,7 @@ def set_attributes(*, actor: Actor, resource: Resource, values: Mapping[str, Any
 
 
 def _write_attributes(row: Resource, source: str, values: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Write a source's values; return what a reader sees differ: name -> [old, new]."""
+    """Write a source's values and derive Resource.attributes; return what a reader sees differ: name -> [old, new]."""
     weight = precedences()
     before: dict[str, dict[str, Any]] = {}
     for name, by, value in AttributeValue.objects.filter(resource=row, name__in=values).values_list(
@@ -203,6 +229,7 @@ def _write_attributes(row: Resource, source: str, values: Mapping[str, Any]) -> 
         before.setdefault(name, {})[by] = value
     changes: dict[str, list[Any]] = {}
     stated: list[AttributeValue] = []
+    all_after: dict[str, dict[str, Any]] = {}
     for name, value in sorted(values.items()):
         known = before.get(name, {})
         after = {by: old for by, old in known.items() if by != source}
@@ -212,6 +239,7 @@ def _write_attributes(row: Resource, source: str, values: Mapping[str, Any]) -> 
                 stated.append(
                     AttributeValue(resource=row, source=source, name=name, value=value, changed_at=timezone.now())
                 )
+        all_after[name] = after
         pair = [effective(known, weight), effective(after, weight)]
         if canonical(pair[0]) != canonical(pair[1]):
             changes[name] = pair
@@ -224,6 +252,11 @@ def _write_attributes(row: Resource, source: str, values: Mapping[str, Any]) -> 
         unique_fields=["resource", "name", "source"],
         update_fields=["value", "changed_at"],
     )
+    kept = {name: value for name, value in row.attributes.items() if name not in all_after}
+    attributes = {**kept, **derived(all_after, weight)}
+    if attributes != row.attributes:
+        row.attributes = attributes
+        row.save(update_fields=["attributes"])
     return changes
 
 
@@ -237,6 +270,8 @@ def retire_resource(*, actor: Actor, resource: Resource, reason: str = "") -> Re
             state=ResourceState.TOMBSTONE, gone_at=now
         ):
             Sighting.objects.filter(resource=resource, source=MANUAL).update(gone_at=now)
+            if ip_index.concerns(resource.kind, resource.attributes):
+                ip_index.index([resource.pk])
             bump()
             ledger.record(
                 actor=actor,
@@ -259,6 +294,8 @@ def restore_resource(*, actor: Actor, resource: Resource) -> Resource:
             Sighting.objects.update_or_create(
                 resource=resource, source=MANUAL, defaults={"last_seen": timezone.now(), "gone_at": None}
             )
+            if ip_index.concerns(resource.kind, resource.attributes):
+                ip_index.index([resource.pk])
             bump()
             payload = {"name": resource.name, "source": MANUAL, "changes": {}}
             ledger.record(actor=actor, verb="resource.returned", subject=ref(resource), payload=payload)
@@ -276,10 +313,16 @@ def relate(
     origin: str = "declared",
     confidence: float = 1.0,
 ) -> Relation:
-    """Open a relation, or return the open one. Needs the right to edit both ends. Event relation.added when new."""
+    """Open a relation, or return the open one. Needs the right to edit both ends. Event relation.added when new.
+
+    People keep to what the type allows: Invalid for ends of other kinds, Conflict where people stated another one and
+    there may be one only. Sources are believed, and told of it.
+    """
     for end in (from_resource, to_resource):
         check(actor, EDIT, team=end.owner_id)
+        whole(end)
     checks.relation_type(type)
+    of = standard.check_ends(type, from_resource.kind, to_resource.kind) if source == MANUAL else None
     if from_resource.pk == to_resource.pk:
         raise Invalid(
             "inventory.self_relation",
@@ -295,6 +338,8 @@ def relate(
     ends = {"from_resource": from_resource, "to_resource": to_resource, "type": type, "source": source}
     with transaction.atomic():
         take_turn()
+        if of is not None:
+            _check_only(of, from_resource, to_resource)
         row, created = Relation.objects.get_or_create(
             **ends, valid_to=None, defaults={"origin": origin, "confidence": confidence}
         )
@@ -302,6 +347,26 @@ def relate(
             bump()
             _record_relation(actor, "relation.added", row)
     return row
+
+
+def _check_only(of: RelationType, from_resource: Resource, to_resource: Resource) -> None:
+    """Conflict when people stated a relation of this type with another end, and there may be one only."""
+    said = Relation.objects.filter(type=of.name, source=MANUAL, valid_to__isnull=True)
+    said = said.select_related("from_resource", "to_resource")
+    others = []
+    if of.one_to:
+        others.append(said.filter(from_resource=from_resource).exclude(to_resource=to_resource).first())
+    if of.one_from:
+        others.append(said.filter(to_resource=to_resource).exclude(from_resource=from_resource).first())
+    for other in filter(None, others):
+        words = f"{other.from_resource.name} {of.title} {other.to_resource.name}"
+        raise Conflict(
+            "inventory.relation_once",
+            _("There may be one relation of this type only, and there is another: %(other)s.") % {"other": words},
+            field="type",
+            value=of.name,
+            remedy=_("End that one first."),
+        )
 
 
 def unrelate(*, actor: Actor, relation: Relation) -> Relation:
@@ -336,6 +401,7 @@ def place_hold(
     `opened_by` is a Ref when a room places it for a noun of its own (an incident, a change), else the actor's name.
     """
     check(actor, EDIT, team=resource.owner_id)
+    whole(resource)
     now = timezone.now()
     if until is not None and until <= now:
         raise Invalid(
@@ -404,6 +470,7 @@ def register_endpoint(
     something differs.
     """
     check(actor, EDIT, team=resource.owner_id)
+    whole(resource)
     checks.url(url)
     checks.seconds(interval_seconds, field="interval_seconds", least=0.5, most=86_400)
     checks.seconds(timeout_seconds, field="timeout_seconds", least=0.1, most=interval_seconds)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.db.models import F
 
+from tongchou.core import ledger
+from tongchou.core.access import system
 from tongchou.core.ledger import Entry
 from tongchou.core.models import Team
+from tongchou.inventory import filling, ip_index, stamps
 from tongchou.inventory.models import (
     AttributeValue,
     Endpoint,
@@ -24,7 +27,8 @@ from tongchou.inventory.models import (
 )
 from tongchou.inventory.observation import ObservedEndpoint
 from tongchou.inventory.plan import Changed, Plan, RelationChange
-from tongchou.inventory.recorded import chunks
+from tongchou.inventory.precedence import derived
+from tongchou.inventory.recorded import chunks, precedences
 
 BATCH = 2000
 SIGHTING_FLUSH_SECONDS = 60.0
@@ -51,15 +55,12 @@ def take_turn() -> UUID:
 
 def bump(*, graph: bool = True) -> UUID:
     """Tell that something recorded changed; with `graph`, make every process load the graph anew. One statement."""
-    token = uuid4()
-    rows = [Stamp(pk=Stamp.ANYTHING, token=token)] + ([Stamp(pk=Stamp.GRAPH, token=token)] if graph else [])
-    Stamp.objects.bulk_create(rows, update_conflicts=True, unique_fields=["id"], update_fields=["token"])
-    return token
+    return stamps.renew(Stamp.ANYTHING, *([Stamp.GRAPH] if graph else []))
 
 
 def current_stamp() -> UUID | None:
     """Return the token of anything recorded; None before the first write."""
-    return Stamp.objects.filter(pk=Stamp.ANYTHING).values_list("token", flat=True).first()
+    return stamps.current(Stamp.ANYTHING)
 
 
 def write(plan: Plan, now: datetime, *, new: Collection[UUID] = ()) -> list[Entry]:
@@ -72,14 +73,49 @@ def write(plan: Plan, now: datetime, *, new: Collection[UUID] = ()) -> list[Entr
     entries = _write_created(plan, teams, now) + _write_changed(plan, teams, now) + _write_gone(plan, now)
     entries += _write_relations(plan, now, new)
     _write_endpoints(plan)
+    entries += _fill(plan)
+    ip_index.index(_readdressed(plan))
     return entries
 
 
+def _fill(plan: Plan) -> list[Entry]:
+    """Let what this plan changed fill custom fields; what is new is told by its own event."""
+    names = {each.name for each in filling.fillable()}
+    new = [each.id for each in plan.created if not names.isdisjoint(each.attributes)]
+    changed = [
+        each.id
+        for each in plan.changed
+        if names and (each.rename or not names.isdisjoint((*each.attributes_set, *each.attributes_removed)))
+    ]
+    if not new and not changed:
+        return []
+    entries, notes = filling.fill([*new, *changed], precedences())
+    plan.conflicts += notes
+    own = {resource_ref(id_) for id_ in new}
+    return [each for each in entries if each.subject not in own]
+
+
+def _readdressed(plan: Plan) -> list[UUID]:
+    """Whose prefixes and addresses this plan may change."""
+    found = [new.id for new in plan.created if ip_index.concerns(new.kind, new.attributes)]
+    changed = (
+        each.id
+        for each in plan.changed
+        if each.rename or each.returned
+        or ip_index.concerns(each.kind, (*each.attributes_set, *each.attributes_removed))
+    )  # fmt: skip
+    return [*found, *changed, *plan.gone]
+
+
 def write_sightings(plan: Plan, now: datetime) -> None:
-    """Write who was seen: at most one statement for a sync without news, none within a minute of the last."""
+    """Write who was seen: at most one statement for a sync without news, none within a minute of the last.
+
+    What was not seen just now (Plan.seen_at) is compared one by one: its moment is not this one.
+    """
     source = plan.source
     Sighting.objects.bulk_create(
-        [Sighting(resource_id=id_, source=source, last_seen=now) for id_ in plan.sightings_new], batch_size=BATCH
+        [Sighting(resource_id=id_, source=source, last_seen=plan.seen_at.get(id_, now)) for id_ in plan.sightings_new],
+        batch_size=BATCH,
     )
     mine = Sighting.objects.filter(source=source)
     for part in chunks(plan.sightings_again):
@@ -89,10 +125,15 @@ def write_sightings(plan: Plan, now: datetime) -> None:
     for part in chunks(plan.sightings_gone):
         mine.filter(resource_id__in=part).update(gone_at=now)
     stale = mine.filter(last_seen__lt=now - timedelta(seconds=SIGHTING_FLUSH_SECONDS), gone_at__isnull=True)
-    if plan.seen and not plan.unseen:
+    for part in chunks(plan.seen_at):
+        dated = [row for row in mine.filter(resource_id__in=part) if row.last_seen != plan.seen_at[row.resource_id]]
+        for row in dated:
+            row.last_seen = plan.seen_at[row.resource_id]
+        Sighting.objects.bulk_update(dated, ["last_seen"], batch_size=500)
+    if plan.seen and not plan.unseen and not plan.seen_at:
         stale.update(last_seen=now)
         return
-    for part in chunks(plan.seen):
+    for part in chunks(id_ for id_ in plan.seen if id_ not in plan.seen_at):
         stale.filter(resource_id__in=part).update(last_seen=now)
 
 
@@ -107,6 +148,7 @@ def _write_created(plan: Plan, teams: dict[str, UUID], now: datetime) -> list[En
                 owner_id=teams.get(new.owner) if new.owner else None,
                 owner_source=source if new.owner else "",
                 labels=new.labels,
+                attributes=derived({name: {source: value} for name, value in new.attributes.items()}, {}),
                 source=source,
                 created_at=now,
             )
@@ -118,7 +160,7 @@ def _write_created(plan: Plan, teams: dict[str, UUID], now: datetime) -> list[En
         [Identity(resource_id=new.id, key=key) for new in created for key in new.keys], batch_size=BATCH
     )
     _set_labels([(new.id, new.labels) for new in created], source)
-    _set_attributes([(new.id, new.attributes) for new in created], source, now)
+    _set_attributes([(new.id, new.attributes) for new in created], plan, now)
     return [
         Entry("resource.created", resource_ref(new.id), payload={"kind": new.kind, "name": new.name, "source": source})
         for new in created
@@ -139,10 +181,16 @@ def _set_labels(labels: Iterable[tuple[UUID, dict[str, str]]], source: str) -> N
     )
 
 
-def _set_attributes(attributes: Iterable[tuple[UUID, dict[str, Any]]], source: str, now: datetime) -> None:
+def _set_attributes(attributes: Iterable[tuple[UUID, dict[str, Any]]], plan: Plan, now: datetime) -> None:
     AttributeValue.objects.bulk_create(
         [
-            AttributeValue(resource_id=id_, source=source, name=name, value=value, changed_at=now)
+            AttributeValue(
+                resource_id=id_,
+                source=plan.source,
+                name=name,
+                value=value,
+                changed_at=plan.seen_at.get(id_, now),
+            )
             for id_, found in attributes
             for name, value in found.items()
         ],
@@ -159,18 +207,19 @@ def _write_changed(plan: Plan, teams: dict[str, UUID], now: datetime) -> list[En
         [Identity(resource_id=each.id, key=key) for each in changed for key in each.keys], batch_size=BATCH
     )
     _set_labels([(each.id, each.labels_set) for each in changed], source)
-    _set_attributes([(each.id, each.attributes_set) for each in changed], source, now)
+    _set_attributes([(each.id, each.attributes_set) for each in changed], plan, now)
     _remove_values(changed, source)
     by_id = {
         each.id: each
         for each in changed
         if each.rename or each.owner or each.labels_set or each.labels_removed or each.returned
-    }
+        or each.attributes_set or each.attributes_removed
+    }  # fmt: skip
     for part in chunks(by_id):
         rows = list(Resource.objects.filter(pk__in=part))
         for row in rows:
             _alter(row, by_id[row.pk], teams, source)
-        fields = ["kind", "name", "source", "owner", "owner_source", "labels", "state", "gone_at"]
+        fields = ["kind", "name", "source", "owner", "owner_source", "labels", "state", "gone_at", "attributes"]
         Resource.objects.bulk_update(rows, fields, batch_size=200)
     return [entry for each in changed if (entry := _entry(each, source)) is not None]
 
@@ -183,6 +232,8 @@ def _alter(row: Resource, change: Changed, teams: dict[str, UUID], source: str) 
         new = change.owner[1]
         row.owner_id, row.owner_source = (teams.get(new), source) if new else (None, "")
     row.labels = change.labels
+    if change.attributes_set or change.attributes_removed:
+        row.attributes = change.derived
     if change.returned:
         row.state, row.gone_at = ResourceState.ACTIVE, None
 
@@ -257,6 +308,31 @@ def _write_relations(plan: Plan, now: datetime, new: Collection[UUID]) -> list[E
     return [_relation_entry("relation.added", each, source, names) for each in told] + [
         _relation_entry("relation.removed", each, source, names) for each in plan.relations_closed
     ]
+
+
+def derive(ids: Iterable[UUID], precedence: Mapping[str, int]) -> int:
+    """Derive Resource.attributes, what fills custom fields, and the index of addresses anew; return how many differed.
+
+    Four queries a chunk, two more where fields may be filled, and writes.
+    """
+    count = 0
+    for part in chunks(ids, 1000):
+        said: dict[UUID, dict[str, dict[str, Any]]] = {}
+        values = AttributeValue.objects.filter(resource_id__in=part)
+        for id_, name, source, value in values.values_list("resource_id", "name", "source", "value"):
+            said.setdefault(id_, {}).setdefault(name, {})[source] = value
+        changed = []
+        for row in Resource.objects.filter(pk__in=part).only("attributes"):
+            found = derived(said.get(row.pk, {}), precedence)
+            if found != row.attributes:
+                row.attributes = found
+                changed.append(row)
+        Resource.objects.bulk_update(changed, ["attributes"], batch_size=200)
+        entries, _notes = filling.fill(part, precedence)
+        ledger.record_many(actor=system("inventory"), entries=entries)
+        ip_index.index(part)
+        count += len(changed)
+    return count
 
 
 def _names(ids: Iterable[UUID]) -> dict[UUID, str]:

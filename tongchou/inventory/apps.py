@@ -1,11 +1,12 @@
 """Names the room for Django."""
 
-from django.apps import AppConfig
+from tongchou.core.apps import RoomConfig
 
 
-class InventoryConfig(AppConfig):
+class InventoryConfig(RoomConfig):
     """The application of the inventory room."""
 
+    default = True
     name = "tongchou.inventory"
     label = "inventory"
     default_auto_field = "django.db.models.BigAutoField"

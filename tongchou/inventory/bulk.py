@@ -1,20 +1,23 @@
-"""What many resources can be given at once."""
+"""What many resources can be given at once, and what is decided about many items of the work queues."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, time
 from typing import Any
 
+from django.utils.dateparse import parse_date
 from django.utils.translation import gettext_lazy as _
 
-from tongchou.core import nouns
+from tongchou.core import custom_fields, nouns
 from tongchou.core.access import Actor, team_names
 from tongchou.core.lists import custom
 from tongchou.core.lists.changes import Change, Input, register
 from tongchou.core.models import Team
 from tongchou.core.problems import Invalid, Text
-from tongchou.inventory import actions, checks
+from tongchou.inventory import actions, checks, kinds, reads, standard, work
 from tongchou.inventory.models import Resource
+from tongchou.inventory.models_queues import QueueItem, QueueName
 
 KIND = "inventory.resource"
 EDIT = "inventory.edit"
@@ -144,3 +147,194 @@ register(
     )
 )
 custom.offer(KIND, EDIT)
+
+
+# --- the work queues --------------------------------------------------------------------------------------------------
+ITEM = "inventory.queueitem"
+REASON = Input("reason", _("Reason"), required=True)
+
+
+def day(text: str) -> datetime:
+    """Read a day as the end of it, UTC; Invalid names the field."""
+    try:
+        found = parse_date(text.strip())
+    except ValueError:
+        found = None
+    if found is None:
+        raise Invalid(
+            "queue.until", _("A day is wanted."), field="until", value=text[:40], remedy=_("Write it like 2026-10-01.")
+        )
+    return datetime.combine(found, time.max, UTC)
+
+
+def _said(inputs: Iterable[Input], form: Mapping[str, str]) -> dict[str, str]:
+    found = {each.name: form.get(each.name, "").strip() for each in inputs}
+    missing = next((each for each in inputs if each.required and not found[each.name]), None)
+    if missing is not None:
+        raise Invalid(
+            "queue.missing",
+            _("%(field)s is missing.") % {"field": missing.title},
+            field=missing.name,
+            remedy=_("Fill it in."),
+        )
+    if found.get("until"):
+        day(found["until"])
+    return found
+
+
+def _decision(
+    name: str,
+    title: Text,
+    write: Callable[[Actor, QueueItem, Mapping[str, Any]], None],
+    *,
+    of: tuple[QueueName, ...] = (),
+    inputs: tuple[Input, ...] = (),
+    help_: Text = "",
+) -> None:
+    """Offer a decision for items of some queues (none named: of all)."""
+
+    def after(row: QueueItem, said: Any) -> dict[str, Any]:
+        if of:
+            work.must_be(row, *of)
+        return {"decision": name, **said}
+
+    register(
+        Change(
+            ITEM,
+            name,
+            title,
+            lambda row: {
+                "state": row.state,
+                "declared": row.facts.get("declared"),
+                "observed": row.facts.get("observed"),
+            },
+            after,
+            write,
+            work.may,
+            inputs,
+            lambda _actor, form: _said(inputs, form),
+            permission=EDIT,
+            help=help_,
+        )
+    )
+
+
+def _ignore(actor: Actor, row: QueueItem, said: Mapping[str, Any]) -> None:
+    work.ignore(actor=actor, row=row, reason=said["reason"], until=day(said["until"]))
+
+
+def _own(actor: Actor, row: QueueItem, said: Mapping[str, Any]) -> None:
+    team = team_named(said["owner"])
+    if team is None:
+        raise Invalid("inventory.owner", _("No team is named."), field="owner", remedy=_("Choose a team."))
+    work.own(actor=actor, row=row, team=team)
+
+
+_decision(
+    "accept_observed",
+    _("Accept what is observed"),
+    lambda actor, row, _said: work.accept_observed(actor=actor, row=row),
+    of=(QueueName.DIFFERS,),
+    help_=_("The observed value becomes the declared one, by your word."),
+)
+_decision(
+    "keep_declared",
+    _("Keep what is declared"),
+    lambda actor, row, said: work.keep_declared(actor=actor, row=row, reason=said["reason"]),
+    of=(QueueName.DIFFERS,),
+    inputs=(REASON,),
+    help_=_("The item comes back when something else is observed."),
+)
+_decision(
+    "accept",
+    _("Take into the inventory"),
+    lambda actor, row, said: work.accept(actor=actor, row=row, reason=said["reason"]),
+    of=(QueueName.UNRECORDED,),
+    inputs=(Input("reason", _("Reason")),),
+)
+_decision(
+    "confirm",
+    _("It is still there"),
+    lambda actor, row, _said: work.confirm(actor=actor, row=row),
+    of=(QueueName.UNSEEN,),
+    help_=_("Seen by you, now. Your word upholds it from now on, whatever its sources see."),
+)
+_decision(
+    "own",
+    _("Give an owner"),
+    _own,
+    of=(QueueName.UNOWNED,),
+    inputs=(Input("owner", _("Team"), "choice", True, choices=_teams),),
+)
+_decision(
+    "ignore",
+    _("Ignore until a day"),
+    _ignore,
+    inputs=(REASON, Input("until", _("Until"), "date", required=True)),
+    help_=_("The items are back on that day."),
+)
+_decision("reopen", _("Open again"), lambda actor, row, _said: work.reopen(actor=actor, row=row))
+_decision(
+    "retire",
+    _("Declare gone"),
+    lambda actor, row, said: work.retire(actor=actor, row=row, reason=said["reason"]),
+    inputs=(Input("reason", _("Reason")),),
+    help_=_("A source that sees one again brings it back."),
+)
+
+
+# --- a standard field -------------------------------------------------------------------------------------------------
+
+
+def _fields(actor: Actor) -> Iterable[tuple[str, Text]]:
+    """The standard fields of the kinds there are."""
+    found = {field.name: field for kind in reads.kinds_in_use(actor) for field in kinds.fields(kind)}
+    return sorted(((name, field.title) for name, field in found.items()), key=lambda pair: str(pair[1]))
+
+
+def _read_field(_actor: Actor, form: Mapping[str, str]) -> dict[str, Any]:
+    field = kinds.field_named(form.get("field", ""))
+    if field is None:
+        raise Invalid(
+            "inventory.field",
+            _("There is no such field."),
+            field="field",
+            value=form.get("field", "")[:60],
+            remedy=_("Choose one from the list."),
+        )
+    return {field.name: custom_fields.parse_cell(field, form.get("value", "").strip())}
+
+
+def _field_after(row: Resource, said: dict[str, Any]) -> dict[str, Any]:
+    known = {each.name for each in kinds.fields(row.kind)}
+    for name in said:
+        if name not in known:
+            raise Invalid("inventory.field", _("Things of this kind do not have the field."), field=name)
+    return {**row.attributes, **standard.stated(row.kind, said)}
+
+
+def _write_field(actor: Actor, row: Resource, wanted: Mapping[str, Any]) -> None:
+    changed = {
+        name: wanted.get(name) for name in {*row.attributes, *wanted} if wanted.get(name) != row.attributes.get(name)
+    }
+    actions.set_attributes(actor=actor, resource=row, values=changed)
+
+
+register(
+    Change(
+        KIND,
+        "attribute",
+        _("Field"),
+        lambda row: row.attributes,
+        _field_after,
+        _write_field,
+        nouns.check_change,
+        (
+            Input("field", _("Field"), "choice", required=True, choices=_fields),
+            Input("value", _("Value"), help=_("By your word, which outweighs every source; empty takes it back.")),
+        ),
+        _read_field,
+        reversible=True,
+        permission=EDIT,
+    )
+)

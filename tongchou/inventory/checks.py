@@ -1,6 +1,6 @@
 """Checks what people, callers and sources state before it is written; every refusal names the field.
 
-Pure.
+Pure, but for the relation types that people defined.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.core.problems import Invalid
-from tongchou.inventory.kinds import RELATION_TYPES
+from tongchou.inventory import kinds
 from tongchou.inventory.observation import MAX_KEY, MAX_KIND, MAX_LABEL_VALUE, MAX_NAME, Observation
 
 _KIND = re.compile(r"\A[a-z][a-z0-9_]{0,63}\Z")
@@ -116,13 +116,13 @@ def attributes(value: Mapping[str, Any], field: str = "attributes") -> dict[str,
 
 def relation_type(value: str, field: str = "type") -> str:
     """Return a relation type, or raise Invalid that lists the known ones."""
-    if value not in RELATION_TYPES:
+    if kinds.relation(value) is None:
         raise Invalid(
             "inventory.relation_type",
             _("There is no relation type of this name."),
             field=field,
             value=value,
-            remedy=_("Use one of: %(known)s.") % {"known": ", ".join(sorted(RELATION_TYPES))},
+            remedy=_("Use one of: %(known)s.") % {"known": ", ".join(sorted(each.name for each in kinds.relations()))},
         )
     return value
 

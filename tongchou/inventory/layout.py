@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 N = TypeVar("N", bound=Hashable)
 SWEEPS = 8
+MANY, FEW_SWEEPS = 20_000, 2  # of so many relations nobody sees each crossing, and a sweep takes its time
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def _untangle(columns: list[list[N]], pairs: Sequence[tuple[N, N]]) -> None:
         near[needed].append(dependant)
     place = {node: (row + 0.5) / len(column) for column in columns for row, node in enumerate(column)}
     tier = {node: number for number, column in enumerate(columns) for node in column}
-    for sweep in range(SWEEPS):
+    for sweep in range(SWEEPS if len(pairs) < MANY else FEW_SWEEPS):
         moved = False
         to_right = sweep % 2 == 0
         for column in columns if to_right else list(reversed(columns)):

@@ -14,14 +14,21 @@ from tongchou.core.models import Team
 
 
 class ResourceState(models.TextChoices):
-    """A tombstone is a resource nobody sees any more; seen again, it is active again, as the same resource."""
+    """A tombstone is a resource nobody sees any more; seen again, it is active again, as the same resource.
+
+    What is merged lives on in another resource (models_queues.Merge) and has no identity of its own until it is undone.
+    """
 
     ACTIVE = "active", _("Active")
     TOMBSTONE = "tombstone", _("Gone")
+    MERGED = "merged", _("Merged into another")
 
 
 class Resource(models.Model):
     """A thing the engineer answers for. `labels` are the effective ones, derived from ResourceLabel rows.
+
+    `attributes`, too, are derived: by name what the strongest source says (AttributeValue rows), but for values too
+    long to filter by (precedence.MAX_DERIVED).
 
     `source` and `owner_source` say whose word the name (with kind) and the owner are.
     """
@@ -37,6 +44,8 @@ class Resource(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     gone_at = models.DateTimeField(null=True, blank=True)
     custom = models.JSONField(default=dict, db_default={}, blank=True)  # values of custom fields, by name
+    custom_said = models.JSONField(default=dict, db_default={}, blank=True)  # those of them that sources put there
+    attributes = models.JSONField(default=dict, db_default={}, blank=True)
 
     class Meta:
         indexes: ClassVar = [
@@ -199,7 +208,10 @@ class Endpoint(models.Model):
 
 
 class SourceConfig(models.Model):
-    """A configured source. `missing_after` looks without a resource, and `grace_seconds` unseen, make it gone."""
+    """A configured source. `missing_after` looks without a resource, and `grace_seconds` unseen, make it gone.
+
+    `declares`: what it says is meant to be so (a discovery file, another ledger); else it tells what it observes.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=120, unique=True)
@@ -210,6 +222,7 @@ class SourceConfig(models.Model):
     precedence = models.PositiveIntegerField(default=100)
     missing_after = models.PositiveIntegerField(default=3)
     grace_seconds = models.FloatField(default=600.0)
+    declares = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(default=timezone.now)
     last_run_at = models.DateTimeField(null=True, blank=True)
     last_success_at = models.DateTimeField(null=True, blank=True)
@@ -224,15 +237,109 @@ class SourceConfig(models.Model):
         return self.name
 
 
+class KindDefinition(models.Model):
+    """A kind that people defined. `parent`: the name of the kind whose fields it inherits, "" for none.
+
+    Its own fields are custom fields (core.FieldDefinition) whose `subkinds` name it. `former`: names it had, so that
+    what sources report under one of them is the same kind.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=64, unique=True)
+    label = models.JSONField(default=dict)  # {"en": ..., "zh": ...}
+    description = models.JSONField(default=dict, blank=True)  # the same
+    icon = models.CharField(max_length=64, default="shapes")
+    tier = models.PositiveSmallIntegerField(default=3)
+    group = models.CharField(max_length=64, default="other")
+    parent = models.CharField(max_length=64, blank=True, default="")
+    former = models.JSONField(default=list, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+    updated_by_name = models.CharField(max_length=150)
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class NeededEnd(models.TextChoices):
+    """Which end of a relation the other one needs."""
+
+    FROM = "from", _("the first needs to work for the second")
+    TO = "to", _("the second needs to work for the first")
+    NONE = "none", _("neither needs the other")
+
+
+class RelationDefinition(models.Model):
+    """A relation type that people defined; see catalogue.shapes.RelationType for what its facts mean."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=64, unique=True)
+    label = models.JSONField(default=dict)  # {"en": ..., "zh": ...}
+    reverse_label = models.JSONField(default=dict)  # the same
+    needed = models.CharField(max_length=4, choices=NeededEnd.choices, default=NeededEnd.TO)
+    cardinality = models.CharField(max_length=20, default="many-to-many")
+    from_kinds = models.JSONField(default=list, blank=True)
+    to_kinds = models.JSONField(default=list, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+    updated_by_name = models.CharField(max_length=150)
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SourceRun(models.Model):
+    """A look of a source and what came of it; `looks` in a row without news, or with the same failure, are one.
+
+    `at` is the first and `last_at` the newest of them; `plan` what was changed, as plan_lines, cut to a stated number.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    source = models.ForeignKey(SourceConfig, on_delete=models.CASCADE, related_name="runs")
+    at = models.DateTimeField(default=timezone.now)
+    last_at = models.DateTimeField(default=timezone.now)
+    looks = models.PositiveIntegerField(default=1)
+    by = models.CharField(max_length=150)
+    failed = models.BooleanField(default=False)
+    error = models.TextField(blank=True, default="")
+    remedy = models.TextField(blank=True, default="")
+    counts = models.JSONField(default=dict)
+    notes = models.JSONField(default=list)
+    plan = models.JSONField(default=dict)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(fields=["source", "-id"], name="inventory_runs_of"),
+            models.Index(fields=["last_at"], name="inventory_runs_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S}"
+
+
 class Stamp(models.Model):
-    """A token that changes with every change of what its row stands for: the graph, or anything recorded.
+    """A token that changes with every change of what its row stands for.
+
+    That is: the graph, anything recorded, the queues, definitions of kinds, prefixes and addresses.
 
     By the first the graph cache knows that it is stale; by the second a sync knows that somebody wrote between its
-    comparison and its write. A token, not a count: rolled back, it is the old token again.
+    comparison and its write; by the others a process that its copy of what people defined, or of the addresses, is.
+    A token, not a count: rolled back, it is the old token again.
     """
 
     GRAPH = 1
     ANYTHING = 2
+    QUEUES = 3
+    KINDS = 4
+    ADDRESSES = 5
 
     id = models.PositiveSmallIntegerField(primary_key=True)
     token = models.UUIDField(default=uuid.uuid4)

@@ -17,6 +17,9 @@ TEXTS: dict[str, Any] = {
     "owner_unknown": _("%(name)s: no team is named %(owner)s; the owner is left open."),
     "identity": _("%(name)s: its identity keys also belong to %(others)s; nothing was merged."),
     "value": _("%(name)s: %(attribute)s is said to be both %(kept)s and %(other)s; the first is kept."),
+    "unfit": _("%(name)s: %(attribute)s is %(value)s. %(why)s"),
+    "relation_ends": _("%(name)s and %(other)s are of kinds that the relation %(type)s is not meant for."),
+    "relation_many": _("%(name)s and %(other)s: the relation %(type)s is meant to hold once, and holds several times."),
     "name": _("%(name)s is also called %(other)s in the same look; the first is kept."),
 }
 

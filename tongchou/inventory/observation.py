@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+
+from tongchou.inventory.connections import SeenUse
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 
@@ -24,7 +27,10 @@ def service_key(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ObservedResource:
-    """One thing. `attributes` must be facts that seldom change: a reading that moves is a metric, not an attribute."""
+    """One thing. `attributes` must be facts that seldom change: a reading that moves is a metric, not an attribute.
+
+    `seen_at`: when it was seen, where that is not now (a cache, an export): what is said of it is as old as that.
+    """
 
     kind: str
     name: str
@@ -32,6 +38,7 @@ class ObservedResource:
     attributes: Mapping[str, Json] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     owner: str | None = None
+    seen_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +65,14 @@ class ObservedEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One look. `complete` False: part of the world could not be seen, so what is absent proves nothing."""
+    """One look. `complete` False: part of the world could not be seen, so what is absent proves nothing.
+
+    `uses`: who was seen to use what; None where the source does not look at that.
+    """
 
     resources: tuple[ObservedResource, ...] = ()
     relations: tuple[ObservedRelation, ...] = ()
     endpoints: tuple[ObservedEndpoint, ...] = ()
     complete: bool = True
     warnings: tuple[str, ...] = ()
+    uses: tuple[SeenUse, ...] | None = None

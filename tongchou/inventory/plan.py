@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -43,6 +44,7 @@ class Changed:
     attributes_set: dict[str, Json] = field(default_factory=dict)
     attributes_removed: tuple[str, ...] = ()
     effective: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    derived: dict[str, Any] = field(default_factory=dict)  # Resource.attributes, afterwards
     returned: bool = False
 
     def __bool__(self) -> bool:
@@ -92,20 +94,24 @@ class Plan:
     sightings_missed: list[UUID] = field(default_factory=list)
     sightings_gone: list[UUID] = field(default_factory=list)  # this source gives them up
     seen: list[UUID] = field(default_factory=list)  # everything seen in this look, new ones included
+    seen_at: dict[UUID, datetime] = field(default_factory=dict)  # of those in `seen` that were not seen just now
     unseen: int = 0  # known to this source, not seen in this look
     deferred: list[str] = field(default_factory=list)  # relations whose other end does not exist yet
     conflicts: list[Note] = field(default_factory=list)  # said by the source, not taken as said
     warnings: list[Note] = field(default_factory=list)
+    collisions: list[tuple[UUID, ...]] = field(default_factory=list)  # resources that one thing seen has keys of
 
     def parts(self, size: int) -> Iterator[Plan]:
         """Cut the writing of a big plan into plans of at most `size` things, in an order in which each can be written.
 
         What is gone comes last, with the sightings. Stopped in between, the next sync finds the rest still to do.
+        What cannot be taken while a part is written is told with the whole.
         """
         for name in ("created", "changed", "relations_added", "relations_closed", "endpoints_removed", "endpoints_set"):
             things = getattr(self, name)
             for start in range(0, len(things), size):
-                yield Plan(self.source, **{name: things[start : start + size]})
+                part = {name: things[start : start + size]}
+                yield Plan(self.source, seen_at=self.seen_at, conflicts=self.conflicts, **part)
 
     @property
     def changes_something(self) -> bool:

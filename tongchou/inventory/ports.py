@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
+from tongchou.inventory.documents import Document
 from tongchou.inventory.observation import Observation
 
 
@@ -13,7 +14,8 @@ class Source(Protocol):
     """A way to look at a part of the world. Objects of it hold no state and may be used by several threads.
 
     `kind` names it in SourceConfig.kind; `settings_schema` is JSON Schema for its settings, shown by forms;
-    `precedence` is the default weight of its word against other sources (a person's is 1000).
+    `precedence` is the default weight of its word against other sources (a person's is 1000). A source whose word is
+    meant to be so (a discovery file, another ledger) has `declares = True`; all others tell what they observe.
     """
 
     kind: str
@@ -31,4 +33,13 @@ class Source(Protocol):
 
         Raises problems.Problem with a remedy when nothing can be said; then nothing known is touched.
         """
+        ...
+
+
+@runtime_checkable
+class DocumentSource(Source, Protocol):
+    """A source that reads a file: one that its settings name (documents.FILE_SETTINGS), or one handed over."""
+
+    def read(self, settings: Mapping[str, Any], document: Document, *, source: str) -> Observation:
+        """Return what a file says. Raises problems.Problem naming the place in the file; never quotes a secret."""
         ...

@@ -5,12 +5,15 @@ Pure.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 MANUAL = "manual"  # the source name of what people and API callers state
 MANUAL_PRECEDENCE = 1000
 UNKNOWN_PRECEDENCE = 0  # a source that was deleted: its last word stands until anyone else speaks
+
+MAX_DERIVED = 1000  # characters of JSON: a longer value is on the resource's page, not in lists and filters
 
 V = TypeVar("V")
 
@@ -36,3 +39,16 @@ def effective(values: Mapping[str, V], precedence: Mapping[str, int]) -> V | Non
     """Return the value of the strongest source in `values` (source -> value), None of none."""
     source = strongest(values, precedence)
     return None if source is None else values[source]
+
+
+def derived(values: Mapping[str, Mapping[str, Any]], precedence: Mapping[str, int]) -> dict[str, Any]:
+    """Return name -> effective value of name -> source -> value, as Resource.attributes keeps it.
+
+    Without what is null and what is too long to be filtered by.
+    """
+    found = {name: effective(by_source, precedence) for name, by_source in values.items() if by_source}
+    return {
+        name: value
+        for name, value in sorted(found.items())
+        if value is not None and len(json.dumps(value, ensure_ascii=False)) <= MAX_DERIVED
+    }

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from tongchou.core.access import Actor, allows, visible_teams
@@ -79,6 +79,18 @@ def resources_for_labels(labels: Mapping[str, str]) -> list[Resource]:
     return []
 
 
+def without_resource(targets: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return those of (job, instance) that are no endpoint of an active resource. One query for each 500."""
+    left = set(targets)
+    instances = sorted({instance for _job, instance in left})
+    for start in range(0, len(instances), 500):
+        known = Endpoint.objects.filter(
+            instance__in=instances[start : start + 500], resource__state=ResourceState.ACTIVE
+        )
+        left -= set(known.values_list("job", "instance"))
+    return left
+
+
 # --- lists ------------------------------------------------------------------------------------------------------------
 
 
@@ -103,12 +115,17 @@ def may_see(actor: Actor, owner_id: UUID | None) -> bool:
     return allows(actor, VIEW, team=owner_id)
 
 
+def seen_teams(actor: Actor) -> tuple[UUID, ...] | None:
+    """Return the teams of whose resources the actor may see, in order; None: all resources. No query."""
+    if allows(actor, VIEW):
+        return None
+    return tuple(sorted(team for team in visible_teams(actor) or () if allows(actor, VIEW, team=team)))
+
+
 def visible(actor: Actor) -> QuerySet[Resource]:
     """Return the resources the actor may see: all, or what their teams own."""
-    if allows(actor, VIEW):
-        return Resource.objects.all()
-    teams = [team for team in visible_teams(actor) or () if allows(actor, VIEW, team=team)]
-    return Resource.objects.filter(owner_id__in=teams)
+    teams = seen_teams(actor)
+    return Resource.objects.all() if teams is None else Resource.objects.filter(owner_id__in=teams)
 
 
 def having(rows: QuerySet[ResourceLabel] | QuerySet[Sighting]) -> Q | Exists:
@@ -158,6 +175,12 @@ def kinds_in_use(actor: Actor) -> list[str]:
     """Return the kinds of visible active resources. One query."""
     active = visible(actor).filter(state=ResourceState.ACTIVE)
     return list(active.order_by("kind").values_list("kind", flat=True).distinct())
+
+
+def counts_by_kind(actor: Actor) -> dict[str, int]:
+    """Return how many visible active resources there are of each kind. One query, over an index alone."""
+    active = visible(actor).filter(state=ResourceState.ACTIVE).order_by()
+    return dict(active.values_list("kind").annotate(n=Count("pk")).values_list("kind", "n"))
 
 
 # --- one resource -----------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from uuid import UUID
 from tongchou.inventory.notes import Note
 from tongchou.inventory.observation import Json, Observation, ObservedEndpoint, ObservedRelation, ObservedResource
 from tongchou.inventory.plan import Changed, Created, EndpointChange, Plan, RelationChange
-from tongchou.inventory.precedence import effective, may_overrule
+from tongchou.inventory.precedence import derived, effective, may_overrule
 
 NAME_PREFIX = "name:"
 
@@ -91,6 +91,8 @@ def reconcile(
         else:
             _compare(recorded.resources[id_], merged, recorded, observation.complete, plan)
         plan.seen.append(id_)
+        if merged.seen_at is not None:
+            plan.seen_at[id_] = min(merged.seen_at, now)
         for key in merged.keys:
             ids.setdefault(key, id_)
     seen = set(plan.seen)
@@ -163,7 +165,9 @@ def _merge(group: Sequence[ObservedResource], plan: Plan) -> ObservedResource:
             plan.conflicts.append(Note("name", {"name": first.name, "other": f"{each.kind} {each.name}"}))
     owner = next((each.owner for each in group if each.owner), None)
     keys = tuple(dict.fromkeys(key for _place, key in ranked))
-    return ObservedResource(first.kind, first.name, keys, attributes, labels, owner)
+    dated = [each.seen_at for each in group if each.seen_at is not None]
+    seen_at = max(dated) if len(dated) == len(group) else None
+    return ObservedResource(first.kind, first.name, keys, attributes, labels, owner, seen_at)
 
 
 def _differs(name: str, attribute: str, kept: Json, other: Json) -> Note:
@@ -178,6 +182,7 @@ def _match(merged: ObservedResource, recorded: Recorded, plan: Plan) -> UUID | N
             recorded.resources[each].name if each in recorded.resources else str(each) for each in found[1:]
         )
         plan.conflicts.append(Note("identity", {"name": merged.name, "others": others}))
+        plan.collisions.append(tuple(found))
     return found[0] if found else None
 
 
@@ -251,8 +256,9 @@ def _compare_attributes(
         for name, value in merged.attributes.items()
         if source not in known.attributes.get(name, {}) or canonical(known.attributes[name][source]) != canonical(value)
     }
+    after_all = {name: dict(by_source) for name, by_source in known.attributes.items()}
     for name in (*changed, *removed):
-        values = dict(known.attributes.get(name, {}))
+        values = after_all[name] = dict(known.attributes.get(name, {}))
         before = effective(values, precedence)
         if name in changed:
             values[source] = changed[name]
@@ -262,6 +268,8 @@ def _compare_attributes(
         if canonical(before) != canonical(after):
             change.effective[name] = (before, after)
     change.attributes_set, change.attributes_removed = changed, tuple(sorted(removed))
+    if changed or removed:
+        change.derived = derived(after_all, precedence)
 
 
 # --- relations, endpoints, absence ------------------------------------------------------------------------------------

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -19,14 +19,18 @@ from tongchou.core.access import Actor, check
 from tongchou.core.problems import Invalid, NotFound, Problem, Unavailable
 from tongchou.core.refs import ref
 from tongchou.core.registry import implementations
-from tongchou.inventory import checks, precedence
+from tongchou.inventory import checks, documents, kinds, precedence, standard
 from tongchou.inventory.apply import bump, current_stamp, take_turn, write, write_sightings
+from tongchou.inventory.documents import Document
 from tongchou.inventory.models import Endpoint, Relation, Sighting, SourceConfig
 from tongchou.inventory.observation import Observation
 from tongchou.inventory.plan import PART, Plan
-from tongchou.inventory.ports import Source
+from tongchou.inventory.ports import DocumentSource, Source
 from tongchou.inventory.reconcile import Policy, reconcile
 from tongchou.inventory.recorded import load_recorded
+from tongchou.inventory.refresh import report_collisions
+from tongchou.inventory.runs import note_failure, note_look
+from tongchou.inventory.uses import note_uses
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +38,7 @@ MANAGE = "inventory.manage_sources"
 LEAST_INTERVAL_SECONDS = 5.0
 MOST_INTERVAL_SECONDS = 7 * 86_400.0
 SYNC_JOB = "inventory.sync"
+DERIVE_JOB = "inventory.derive"
 TRIES = 3
 MAX_NOTES = 40
 # what the code of a source may raise on a world it did not expect; anything worse is the job's to show
@@ -86,6 +91,7 @@ class Wanted:
     precedence: int | None = None
     missing_after: int | None = None
     grace_seconds: float | None = None
+    declares: bool | None = None
 
 
 def configure_source(*, actor: Actor, name: str, wanted: Wanted) -> SourceConfig:
@@ -113,6 +119,7 @@ def configure_source(*, actor: Actor, name: str, wanted: Wanted) -> SourceConfig
             row = SourceConfig(
                 name=name, kind=source.kind, precedence=source.precedence, interval_seconds=source.interval_seconds
             )
+            row.declares = bool(getattr(source, "declares", False))
         elif row.kind != source.kind:
             raise Invalid(
                 "inventory.source_kind",
@@ -127,17 +134,27 @@ def configure_source(*, actor: Actor, name: str, wanted: Wanted) -> SourceConfig
             return row
         row.save()
         bump(graph=False)  # precedence may decide otherwise now
+        if before is not None and before[3] != row.precedence:
+            jobs.enqueue(DERIVE_JOB, {"source": name}, unique_key=f"{DERIVE_JOB}:{name}")
         payload = {"name": name, "kind": row.kind, "interval_seconds": row.interval_seconds, "enabled": row.enabled}
         ledger.record(
             actor=actor, verb="source.added" if created else "source.configured", subject=ref(row), payload=payload
         )
-        if row.enabled:
+        if row.enabled and not waits(row):
             jobs.enqueue(SYNC_JOB, {"source": name}, unique_key=f"{SYNC_JOB}:{name}")
     return row
 
 
 def _configuration(row: SourceConfig) -> tuple[object, ...]:
-    return (row.settings, row.interval_seconds, row.enabled, row.precedence, row.missing_after, row.grace_seconds)
+    return (
+        row.settings,
+        row.interval_seconds,
+        row.enabled,
+        row.precedence,
+        row.missing_after,
+        row.grace_seconds,
+        row.declares,
+    )
 
 
 def _take(row: SourceConfig, source: Source, wanted: Wanted) -> None:
@@ -149,6 +166,8 @@ def _take(row: SourceConfig, source: Source, wanted: Wanted) -> None:
     )
     if wanted.enabled is not None:
         row.enabled = wanted.enabled
+    if wanted.declares is not None:
+        row.declares = wanted.declares
     if wanted.precedence is not None:
         row.precedence = int(
             checks.seconds(wanted.precedence, field="precedence", least=1, most=precedence.MANUAL_PRECEDENCE - 1)
@@ -185,13 +204,40 @@ def delete_source(*, actor: Actor, source: SourceConfig) -> None:
         ledger.record(actor=actor, verb="source.removed", subject=ref(row), payload=payload)
         row.delete()
         bump()
+        jobs.enqueue(DERIVE_JOB, {"source": row.name}, unique_key=f"{DERIVE_JOB}:{row.name}")  # its weight is the least
+
+
+def waits(config: SourceConfig) -> bool:
+    """Tell whether a source has nothing to look at by itself: it waits for files to be handed over."""
+    return isinstance(source_kinds().get(config.kind), DocumentSource) and documents.waits(config.settings)
 
 
 def look(config: SourceConfig) -> Observation:
     """Fetch once and check all of it; raises Problem. Touches the world, so never call it inside a transaction."""
     source = source_of(config.kind)
+    return _seen(config, lambda settings: source.fetch(settings, source=config.name), source)
+
+
+def read_document(config: SourceConfig, document: Document) -> Observation:
+    """Return what a file handed to a source says, all of it checked; raises Problem. The file is not kept."""
+    source = source_of(config.kind)
+    if not isinstance(source, DocumentSource):
+        raise Invalid(
+            "source.no_documents",
+            _("This source reads no files."),
+            field="file",
+            value=config.kind,
+            remedy=_("Hand files to sources of one of these kinds: %(known)s.")
+            % {"known": ", ".join(sorted(k for k, each in source_kinds().items() if isinstance(each, DocumentSource)))},
+        )
+    if len(document.body) > documents.MAX_BYTES:
+        raise documents.too_large(documents.MAX_BYTES)
+    return _seen(config, lambda settings: source.read(settings, document, source=config.name), source)
+
+
+def _seen(config: SourceConfig, see: Callable[[dict[str, Any]], Observation], source: Source) -> Observation:
     try:
-        return checks.observation(source.fetch(source.validate(config.settings), source=config.name))
+        return _as_named_now(checks.observation(see(source.validate(config.settings))))
     except FAULTS as error:
         log.exception("source %s failed", config.name)
         raise Unavailable(
@@ -201,16 +247,27 @@ def look(config: SourceConfig) -> Observation:
         ) from error
 
 
-def dry_run(*, actor: Actor, source: SourceConfig) -> Plan:
-    """Return what a sync would do now, without doing it."""
+def _as_named_now(seen: Observation) -> Observation:
+    """The same with the names that renamed kinds have now: sources keep the words they were taught."""
+    renamed = {name: now for name in {each.kind for each in seen.resources} if (now := kinds.current(name)) != name}
+    if not renamed:
+        return seen
+    resources = (replace(each, kind=renamed.get(each.kind, each.kind)) for each in seen.resources)
+    return replace(seen, resources=tuple(resources))
+
+
+def dry_run(*, actor: Actor, source: SourceConfig, document: Document | None = None) -> Plan:
+    """Return what a sync would do now, without doing it; with `document`, what that file would do."""
     check(actor, MANAGE)
-    return _plan(source, look(source))
+    return _plan(source, look(source) if document is None else read_document(source, document))
 
 
 def _plan(config: SourceConfig, observation: Observation) -> Plan:
     policy = Policy(config.missing_after, config.grace_seconds)
     recorded = load_recorded(config.name, observation)
-    return reconcile(observation, recorded, now=timezone.now(), policy=policy, new_id=uuid4)
+    plan = reconcile(observation, recorded, now=timezone.now(), policy=policy, new_id=uuid4)
+    plan.conflicts += standard.notes(observation, recorded, plan)
+    return plan
 
 
 def apply_sync(*, actor: Actor, source: SourceConfig, observation: Observation) -> Plan:
@@ -221,6 +278,19 @@ def apply_sync(*, actor: Actor, source: SourceConfig, observation: Observation) 
     what a stop leaves is found by the next sync. Events per resource and relation, and source.synced at the end.
     """
     check(actor, MANAGE)
+    uses, observation = observation.uses, replace(observation, uses=None)
+    plan = _apply(actor, source, observation)
+    if uses is not None:
+        note_uses(actor=actor, source=seen_by(source.name), uses=uses, now=timezone.now())
+    return plan
+
+
+def seen_by(source: str) -> str:
+    """Return in whose name relations stand that a source saw in use: a sync closes its own, these fade instead."""
+    return f"{source[:110]}/seen"
+
+
+def _apply(actor: Actor, source: SourceConfig, observation: Observation) -> Plan:
     digest = hashlib.blake2b(repr(observation).encode(), digest_size=16).digest()
     for _try in range(TRIES - 1):
         try:
@@ -271,6 +341,8 @@ def _finish(actor: Actor, source: SourceConfig, plan: Plan, now: datetime) -> No
         payload = {"name": config.name, **plan.counts()}
         ledger.record(actor=actor, verb="source.synced", subject=ref(config), payload=payload)
     write_sightings(plan, now)
+    if plan.collisions or any(each.get("code") == "identity" for each in config.last_result.get("notes", ())):
+        report_collisions(config.name, plan.collisions, now)
     if config.last_error:
         ledger.record(actor=actor, verb="source.recovered", subject=ref(config), payload={"name": config.name})
     notes = [note.as_dict() for note in (*plan.warnings, *plan.conflicts)][:MAX_NOTES]
@@ -278,13 +350,17 @@ def _finish(actor: Actor, source: SourceConfig, plan: Plan, now: datetime) -> No
     SourceConfig.objects.filter(pk=config.pk).update(
         last_run_at=now, last_success_at=now, last_error="", last_remedy="", last_result=result
     )
+    note_look(actor=actor, source=config, plan=plan, notes=notes, now=now)
 
 
-def run_source(*, actor: Actor, source: SourceConfig) -> Plan:
-    """Look and apply. A failed look is written on the source (event source.failed on the transition) and raised."""
+def run_source(*, actor: Actor, source: SourceConfig, document: Document | None = None) -> Plan:
+    """Look, or read the file handed over, and apply.
+
+    A failed look is written on the source (event source.failed on the transition) and raised.
+    """
     check(actor, MANAGE)
     try:
-        observation = look(source)
+        observation = look(source) if document is None else read_document(source, document)
     except Problem as problem:
         _note_failure(actor, source, str(problem), str(problem.remedy or ""))
         raise
@@ -299,6 +375,7 @@ def _note_failure(actor: Actor, source: SourceConfig, error: str, remedy: str) -
         first = not row.last_error
         row.last_run_at, row.last_error, row.last_remedy = timezone.now(), error[:2000], remedy[:2000]
         row.save(update_fields=["last_run_at", "last_error", "last_remedy"])
+        note_failure(actor=actor, source=row, error=error, remedy=remedy, now=row.last_run_at)
         if first:
             payload = {"name": row.name, "error": row.last_error, "remedy": row.last_remedy}
             ledger.record(actor=actor, verb="source.failed", subject=ref(row), payload=payload)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from django.conf import settings
@@ -13,16 +14,38 @@ from django.utils.translation import gettext_lazy as _
 
 from tongchou.core import storage
 from tongchou.core.access import Actor, check
-from tongchou.core.problems import BadRequest, Problem, TooLarge, TooMany, Unavailable
-from tongchou.telemetry.admit import MAX_BODY_BYTES, MAX_SERIES_PER_REQUEST, SERIES_LIMIT, Refusals, canonical, shown
-from tongchou.telemetry.backend import Telemetry, backend
-from tongchou.telemetry.decode import Columns, decode_columns
+from tongchou.core.problems import BadRequest, Problem, Text, TooLarge, TooMany, Unavailable
+from tongchou.telemetry import sender_limits
+from tongchou.telemetry.admit import (
+    MAX_BODY_BYTES,
+    MAX_HELP_LENGTH,
+    MAX_LABEL_NAME_LENGTH,
+    MAX_LABEL_VALUE_LENGTH,
+    NATIVE_HISTOGRAMS,
+    SERIES_LIMIT,
+    SOURCE_RATE_LIMIT,
+    SOURCE_SERIES_LIMIT,
+    Refusals,
+    canonical,
+    shown,
+)
+from tongchou.telemetry.backend import backend
+from tongchou.telemetry.decode import Columns, columns_of
 from tongchou.telemetry.ingest import FUTURE_TOLERANCE_MS
-from tongchou.telemetry.series import SeriesBlock
+from tongchou.telemetry.series import Bools, Int64s, SeriesBlock
 from tongchou.telemetry.store.tables import MS_PER_DAY
+from tongchou.telemetry.target_health import note_metadata
+from tongchou.wire import remote_write_2
+from tongchou.wire.exposition import Meta
 from tongchou.wire.protobuf import MalformedError
+from tongchou.wire.remote_write import MAX_SERIES, TooManyError
 
 APPEND_TIMEOUT_SECONDS = 30.0
+DO_NOT_REPEAT = _("Do not send the refused samples again.")
+NATIVE_HISTOGRAMS_REMEDY = _(
+    "Native histograms are not kept. Let the sender scrape classic histograms (scrape_native_histograms: false, or "
+    "always_scrape_classic_histograms: true) and set send_native_histograms: false in its remote_write section."
+)
 
 
 @dataclass(slots=True)
@@ -32,6 +55,8 @@ class Taken:
     done: Future[None]
     samples: int
     refused: Refusals = field(default_factory=Refusals)
+    remedy: Text = DO_NOT_REPEAT
+    kept: Bools = field(default_factory=lambda: np.zeros(0, np.bool_))  # which samples were accepted, as given
 
     def wait(self, timeout_seconds: float = APPEND_TIMEOUT_SECONDS) -> None:
         """Block until the accepted samples are on disk. Raises the Problem that prevented it."""
@@ -43,26 +68,123 @@ class Taken:
             ) from None
 
 
+class _Sending:
+    """One write on its way: who sends, what was refused so far, how many more series the sender may make active."""
+
+    def __init__(self, actor: Actor) -> None:
+        self.telemetry = backend()
+        self.source = sender_limits.name_of(actor)
+        self.limits = sender_limits.of(actor)
+        self.refused = Refusals()
+        self.room = self.telemetry.sources.room(self.source, self.limits.series)
+        self.first_new_row = self.telemetry.index.row_count
+
+    def check_rate(self, samples: int) -> None:
+        """Raises TooMany when the sender must wait; the samples count as refused, though they may come again."""
+        if self.telemetry.sources.spend(self.source, samples, self.limits.samples_per_second):
+            return
+        self.refused.add(SOURCE_RATE_LIMIT, samples)
+        self.telemetry.reject(self.source, self.refused)
+        raise TooMany(
+            "telemetry.source_rate",
+            _("This sender may write %(limit)d samples a second, over a minute; nothing was written.")
+            % {"limit": self.limits.samples_per_second},
+            remedy=_("Send again later; or raise metrics.source_max_samples_per_second."),
+        )
+
+    def row(self, pairs: Sequence[tuple[str, str]], raw: bytes, samples: int) -> int:
+        """The row of a series, made when it is new; -1 when it is refused."""
+        labels = canonical(pairs)
+        if isinstance(labels, str):
+            self.refused.add(labels, samples, shown(pairs))
+            return -1
+        if self.telemetry.index.known(labels) < 0:
+            if self.room <= 0:
+                self.refused.add(SOURCE_SERIES_LIMIT, samples, shown(pairs))
+                return -1
+            self.room -= 1
+        try:
+            return self.telemetry.index.row(labels, raw)
+        except TooMany:
+            self.refused.add(SERIES_LIMIT, samples, shown(pairs))
+            return -1
+
+    def submit(self, columns: Columns) -> Taken:
+        """Queue what has a row and a time we take."""
+        telemetry, rows, ts = self.telemetry, columns.rows, columns.ts
+        now = telemetry.clock()
+        days = telemetry.tables.retention_days
+        keep = rows >= 0
+        self._refuse("timestamp over 10 minutes in the future", columns, keep & (ts > now + FUTURE_TOLERANCE_MS), keep)
+        old = keep & (ts < now - days * MS_PER_DAY)
+        self._refuse(f"older than the retention of {days} days", columns, old, keep)
+        if self.limits.series:
+            self._refuse(SOURCE_SERIES_LIMIT, columns, self._beyond_room(rows, keep), keep)
+        telemetry.reject(self.source, self.refused)
+        v = columns.v
+        if not keep.all():
+            rows, ts, v = rows[keep], ts[keep], v[keep]
+        done = telemetry.submit(rows, ts, v, source=self.source)
+        return Taken(done, len(rows), self.refused, kept=keep)
+
+    def _refuse(self, reason: str, columns: Columns, which: Bools, keep: Bools) -> None:
+        """Count samples as refused and take them out of `keep`."""
+        count = int(np.count_nonzero(which))
+        if count:
+            first = columns.rows[np.argmax(which)]
+            self.refused.add(reason, count, shown(self.telemetry.index.labels(np.array([first]))[0]))
+            keep &= ~which
+
+    def _beyond_room(self, rows: Int64s, keep: Bools) -> Bools:
+        """Samples of series that exist, would become active series of this sender, and find no room."""
+        candidates = keep & (rows < self.first_new_row)
+        candidates[candidates] = self.telemetry.sources.inactive(self.source, rows[candidates])
+        waking = np.unique(rows[candidates])
+        if len(waking) <= self.room:
+            return np.zeros(len(rows), np.bool_)
+        return candidates & np.isin(rows, waking[self.room :])
+
+
 def append(block: SeriesBlock, *, actor: Actor, wait: bool = True) -> Taken:
     """Write the samples of a block; returns when they are on disk (or at once with wait=False).
 
     Series with bad labels and samples with bad times are refused and counted in `Taken.refused`; the rest is written.
     """
     check(actor, "telemetry.write")
-    telemetry = backend()
-    refused = Refusals()
-    row_of_series = np.full(len(block), -1, np.int64)
-    for at, pairs in enumerate(block.labels):
-        row_of_series[at] = _row(telemetry, pairs, b"", int(block.offsets[at + 1] - block.offsets[at]), refused)
-    rows = np.repeat(row_of_series, np.diff(block.offsets))
-    taken = _submit(telemetry, Columns(rows, block.ts, block.v), refused)
+    taken = _append(_Sending(actor), block)
     if wait:
         taken.wait()
     return taken
 
 
-def write_request(body: bytes, *, actor: Actor) -> Taken:
-    """Take an uncompressed remote_write 1.0 message. Raises BadRequest or TooLarge before anything is taken."""
+def _append(sending: _Sending, block: SeriesBlock) -> Taken:
+    counts = np.diff(block.offsets)
+    rows = [sending.row(pairs, b"", count) for pairs, count in zip(block.labels, counts.tolist(), strict=True)]
+    return sending.submit(Columns(np.repeat(np.array(rows, np.int64), counts), block.ts, block.v))
+
+
+def write_series(block: SeriesBlock, *, metadata: dict[str, Meta], actor: Actor) -> Taken:
+    """Take the series of a sender's request; `Taken.wait` returns when they are on disk. Raises TooLarge."""
+    check(actor, "telemetry.write")
+    if len(block) > MAX_SERIES:
+        raise _too_many(TooManyError(f"{len(block)} series, more than {MAX_SERIES}"))
+    storage.check_room(settings.TELEMETRY_PATH)
+    _note_metadata(metadata)
+    sending = _Sending(actor)
+    sending.check_rate(len(block.ts))
+    return _append(sending, block)
+
+
+def _too_many(error: TooManyError) -> TooLarge:
+    return TooLarge(
+        "telemetry.too_much_in_request",
+        _("The message holds too much: %(error)s.") % {"error": error},
+        remedy=_("Send smaller batches (remote_write: lower max_samples_per_send)."),
+    )
+
+
+def write_request(body: bytes, *, actor: Actor, version: Literal["1.0", "2.0"] = "1.0") -> Taken:
+    """Take an uncompressed remote_write message. Raises BadRequest or TooLarge before anything is taken."""
     check(actor, "telemetry.write")
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge(
@@ -72,70 +194,60 @@ def write_request(body: bytes, *, actor: Actor) -> Taken:
             remedy=_("Lower max_samples_per_send of the sender."),
         )
     storage.check_room(settings.TELEMETRY_PATH)
-    telemetry = backend()
+    sending = _Sending(actor)
     try:
-        columns = decode_columns(body, telemetry.index.known_bytes)
+        telemetry, known = sending.telemetry, sending.telemetry.index.known_bytes
+        if version == "1.0":
+            columns = telemetry.repeats.decode(body, known)
+        else:
+            columns = columns_of(remote_write_2.decode(body), known)
+    except TooManyError as error:
+        raise _too_many(error) from None
     except MalformedError as error:
         raise BadRequest(
-            "telemetry.malformed", _("Not a remote_write 1.0 message: %(error)s") % {"error": error}
+            "telemetry.malformed",
+            _("Not a remote_write %(version)s message: %(error)s") % {"version": version, "error": error},
         ) from None
-    if columns.series > MAX_SERIES_PER_REQUEST:
-        raise TooLarge(
-            "telemetry.too_many_series_in_request",
-            _("The message has %(count)d series; the limit is %(limit)d.")
-            % {"count": columns.series, "limit": MAX_SERIES_PER_REQUEST},
-            remedy=_("Lower max_samples_per_send of the sender."),
-        )
-    refused = Refusals()
+    sending.check_rate(len(columns.ts))
+    _note_metadata(columns.metadata)
     if columns.histograms:
-        refused.add("native histograms are not supported", columns.histograms)
+        sending.refused.add(NATIVE_HISTOGRAMS, columns.histograms, shown(columns.histogram_series))
     if columns.unknown:
-        _name_unknown(telemetry, columns, refused)
-    return _submit(telemetry, columns, refused)
+        _name_unknown(sending, columns)
+    taken = sending.submit(columns)
+    if columns.histograms:
+        taken.remedy = NATIVE_HISTOGRAMS_REMEDY
+    return taken
 
 
-def _name_unknown(telemetry: Telemetry, columns: Columns, refused: Refusals) -> None:
+def _note_metadata(found: dict[str, Meta]) -> None:
+    if found:
+        note_metadata(
+            {
+                family: Meta(meta.type, meta.help[:MAX_HELP_LENGTH], meta.unit[:MAX_LABEL_NAME_LENGTH])
+                for family, meta in found.items()
+                if len(family) <= MAX_LABEL_VALUE_LENGTH
+            }
+        )
+
+
+def _name_unknown(sending: _Sending, columns: Columns) -> None:
     """Give the series the decoder did not know their rows; -1 stays where one is refused."""
     negative = columns.rows < 0
     which = -1 - columns.rows[negative]
     counts = np.bincount(which, minlength=len(columns.unknown)).tolist()
     rows = [
-        _row(telemetry, each.labels, each.label_bytes, count, refused)
+        sending.row(each.labels, each.label_bytes, count) if count else -1
         for each, count in zip(columns.unknown, counts, strict=True)
     ]
     columns.rows[negative] = np.array(rows, np.int64)[which]
 
 
-def _row(telemetry: Telemetry, pairs: Sequence[tuple[str, str]], raw: bytes, samples: int, refused: Refusals) -> int:
-    labels = canonical(pairs)
-    if isinstance(labels, str):
-        refused.add(labels, samples, shown(pairs))
-        return -1
-    try:
-        return telemetry.index.row(labels, raw)
-    except TooMany:
-        refused.add(SERIES_LIMIT, samples, shown(pairs))
-        return -1
-
-
-def _submit(telemetry: Telemetry, columns: Columns, refused: Refusals) -> Taken:
-    """Queue what has a row and a time we take."""
-    now = telemetry.clock()
-    keep = columns.rows >= 0
-    future = columns.ts > now + FUTURE_TOLERANCE_MS
-    old = columns.ts < now - telemetry.tables.retention_days * MS_PER_DAY
-    refused.add("timestamp over 10 minutes in the future", _count(future & keep))
-    refused.add(f"older than the retention of {telemetry.tables.retention_days} days", _count(old & keep))
-    keep &= ~(future | old)
-    telemetry.ingest.counts.refused_samples += refused.total
-    rows, ts, v = columns.rows, columns.ts, columns.v
-    if not keep.all():
-        rows, ts, v = rows[keep], ts[keep], v[keep]
-    return Taken(telemetry.submit(rows, ts, v), len(rows), refused)
-
-
-def _count(mask: np.typing.NDArray[np.bool_]) -> int:
-    return int(np.count_nonzero(mask))
+def reject(refused: Refusals, *, actor: Actor) -> None:
+    """Remember what was refused of a request before it became samples."""
+    check(actor, "telemetry.write")
+    if refused.total:
+        backend().reject(sender_limits.name_of(actor), refused)
 
 
 def refusal(taken: Taken) -> Problem | None:
@@ -146,5 +258,5 @@ def refusal(taken: Taken) -> Problem | None:
         "telemetry.samples_refused",
         _("%(taken)d samples were written, %(refused)d refused: %(reasons)s")
         % {"taken": taken.samples, "refused": taken.refused.total, "reasons": taken.refused},
-        remedy=_("Do not send the refused samples again."),
+        remedy=taken.remedy,
     )

@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 from tongchou.telemetry.series import METRIC_NAME, Labels, labels_of
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
-MAX_SERIES_PER_REQUEST = 100_000
 MAX_LABELS = 64
 MAX_LABEL_NAME_LENGTH = 256
 MAX_LABEL_VALUE_LENGTH = 4096
+MAX_HELP_LENGTH = 2000  # of a metric family; the rest is cut off
+NATIVE_HISTOGRAMS = "native histograms are not supported"
+SOURCE_SERIES_LIMIT = "the source has as many active series as it may (metrics.source_max_series)"
+SOURCE_RATE_LIMIT = "the source sends more samples a second than it may (metrics.source_max_samples_per_second)"
 SERIES_LIMIT = "the store holds as many series as it may"
 
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")

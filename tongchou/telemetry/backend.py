@@ -13,27 +13,39 @@ import re2
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from tongchou.core.problems import Invalid, Problem
+from tongchou.core.problems import Invalid
+from tongchou.telemetry.admit import Refusals
+from tongchou.telemetry.block_cache import BlockCache
+from tongchou.telemetry.buckets import FIVE_MINUTES_MS, HOUR_MS, Grid, RolledSeries
 from tongchou.telemetry.follow_feed import FeedFollower
 from tongchou.telemetry.index import LabelIndex
 from tongchou.telemetry.ingest import Ingest, now_ms
+from tongchou.telemetry.known_labels import KnownLabels
 from tongchou.telemetry.logs.log_store import LogStore
+from tongchou.telemetry.meters import REJECTED
 from tongchou.telemetry.numbering import Numbering, agreed_numbers
-from tongchou.telemetry.ports import Limits
-from tongchou.telemetry.series import Float64s, Int64s, Labels, Matcher, SeriesBlock
+from tongchou.telemetry.ports import Limits, ManyMatchers
+from tongchou.telemetry.promql.errors import limit_exceeded
+from tongchou.telemetry.repeats import Repeats
+from tongchou.telemetry.rollups import Rollups
+from tongchou.telemetry.select_each import select_each
+from tongchou.telemetry.series import Float64s, Int64s, Labels, Matcher, SeriesBlock, end_to_end
 from tongchou.telemetry.shared_ingest import SharedIngest
+from tongchou.telemetry.sources import Sources
 from tongchou.telemetry.store.embedded import Engine as EmbeddedEngine
 from tongchou.telemetry.store.feed import Feed
 from tongchou.telemetry.store.journal import Journal
+from tongchou.telemetry.store.rollup_tables import RollupTables
 from tongchou.telemetry.store.server import ServerEngine, address_of
 from tongchou.telemetry.store.tables import ROW_MASK, Engine, Tables, sid_condition
-from tongchou.telemetry.window import Window, in_order
+from tongchou.telemetry.stored import StoredReader
+from tongchou.telemetry.window import Window
 
 log = logging.getLogger(__name__)
 
 _REBUILD_SLICE_MS = 5 * 60 * 1000
 MatcherSets = Sequence[Sequence[Matcher]]
-Columns = tuple[Int64s, Int64s, Float64s]  # offsets, ts, v in compressed sparse rows
+Columns = tuple[Int64s, Int64s, Float64s]  # offsets (or a row for each sample), ts, v
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +56,15 @@ class Options:
     retention_days: int = 395
     window_seconds: int = 3600
     window_max_bytes: int = 512 * 1024 * 1024
+    cache_max_bytes: int = 256 * 1024 * 1024
     max_series: int = 2_000_000
     linger_seconds: float = 0.1
     flush_seconds: float = 1.0
     sync_journal: bool = False  # fsync every group: survives a power cut, not only a killed process
     log_retention_days: int = 180
     shared_linger_seconds: float = 0.2  # how long a write into a shared store waits for others to join it
+    rollup_5m_days: int = 120  # of a new database; later it is what was set at run time
+    rollup_1h_days: int = 1825
 
 
 class Telemetry:
@@ -71,8 +86,18 @@ class Telemetry:
         self.clock = clock
         self.tables = Tables(engine, options.database, retention_days=options.retention_days)
         self.tables.create()
+        widths = {FIVE_MINUTES_MS: options.rollup_5m_days, HOUR_MS: options.rollup_1h_days}
+        self.rollups = Rollups(self.tables, RollupTables(engine, options.database, retention_days=widths), clock)
+        self.rollups.open()
         self.index = LabelIndex(max_series=options.max_series, shared=engine.shared)
-        self.window = Window(length_seconds=options.window_seconds, max_bytes=options.window_max_bytes)
+        self.repeats = Repeats()
+        self._labels = KnownLabels()
+        self.sources = Sources(clock)
+        self.older = BlockCache(max_bytes=options.cache_max_bytes)
+        self.window = Window(
+            length_seconds=options.window_seconds, max_bytes=options.window_max_bytes, older=self.older
+        )
+        self._stored = StoredReader(self.tables, self.index, self.older, self._pending, clock)
         self.follower: FeedFollower | None = None
         self.ingest: Ingest | SharedIngest
         if isinstance(engine, EmbeddedEngine):
@@ -120,7 +145,8 @@ class Telemetry:
         return ingest
 
     def _rebuild(self) -> None:
-        """Read index and window anew; what is known already stays."""
+        """Read index and window anew; series that are known already stay, half hours that were read do not."""
+        self.older.clear()  # nobody told of late samples that others wrote meanwhile
         self.index.load(self.tables.load_series(), *self.tables.load_days())
         self._fill_window()
 
@@ -181,63 +207,111 @@ class Telemetry:
         """The row of canonical labels, made when it is new. Raises TooMany at the limit of series."""
         return self.index.row(labels)
 
-    def submit(self, rows: Int64s, ts: Int64s, v: Float64s) -> Future[None]:
-        """Queue samples of known rows; see `Ingest.submit`."""
-        return self.ingest.submit(rows, ts, v)
+    def submit(self, rows: Int64s, ts: Int64s, v: Float64s, *, source: str = "") -> Future[None]:
+        """Queue samples of known rows; see `Ingest.submit`. `source` names who sent them, when that is to be known."""
+        done = self.ingest.submit(rows, ts, v)
+        if source:
+            self.sources.seen(source, rows)
+        return done
+
+    def reject(self, source: str, refused: Refusals) -> None:
+        """Remember what was refused of a source's samples."""
+        if refused.total:
+            self.ingest.counts.refused_samples += refused.total
+            self.sources.reject(source, refused)
+            for reason, count in refused.counts.items():
+                REJECTED.add(source, reason, amount=count)
 
     def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, *, limits: Limits) -> SeriesBlock:
         """Samples of the closed interval; from memory where the newest window covers it, else from the store."""
         rows = self._rows(matchers, start_ms, end_ms)
         if len(rows) > limits.max_series:
-            raise _over(_("The query touches %(count)d series; the limit is %(limit)d."), len(rows), limits.max_series)
+            raise limit_exceeded("max_series", len(rows), limits.max_series, "TONGCHOU_TELEMETRY_MAX_QUERY_SERIES")
         if not len(rows):
             return SeriesBlock.empty()
-        offsets, ts, v = self._columns(rows, start_ms, end_ms, limits)
-        if len(ts) > limits.max_samples:
-            raise _over(_("The query reads more than %(limit)d samples."), len(ts), limits.max_samples)
-        filled = np.flatnonzero(np.diff(offsets))
+        block = self._block(rows, start_ms, end_ms, limits)
+        if block.sample_count > limits.max_samples:
+            raise limit_exceeded(
+                "max_samples", block.sample_count, limits.max_samples, "TONGCHOU_TELEMETRY_MAX_SAMPLES"
+            )
+        filled = np.flatnonzero(np.diff(block.offsets))
         if len(filled) < len(rows):
-            offsets = np.append(offsets[filled], offsets[-1])
+            block = block.take(filled)
             rows = rows[filled]
-        return SeriesBlock(self.index.labels(rows), offsets, ts, v)
+        block.labels = self._labels.of(matchers, rows, self.index)
+        return block
 
-    def _columns(self, rows: Int64s, start_ms: int, end_ms: int, limits: Limits) -> Columns:
+    def select_each(self, many: ManyMatchers, start_ms: int, end_ms: int, *, limits: Limits) -> SeriesBlock | None:
+        """See `ports.EachBackend`; only from memory."""
+        if self.follower is not None:
+            self.follower.check()
+        return select_each(self.index, self.window, many, (start_ms, end_ms), limits=limits)
+
+    def _block(self, rows: Int64s, start_ms: int, end_ms: int, limits: Limits) -> SeriesBlock:
+        """The samples of rows, without labels."""
         if self.follower is not None:
             self.follower.check()
         covered_from = self.window.covered_from_ms
-        if covered_from <= end_ms:
-            recent = self.window.select(rows, max(start_ms, covered_from), end_ms)
-            if recent is not None:
-                if start_ms >= covered_from:
-                    return recent
-                return _joined(self._stored(rows, start_ms, covered_from - 1, limits), recent)
-        return self._stored(rows, start_ms, end_ms, limits)
+        if covered_from > end_ms:
+            return self._stored.read(rows, start_ms, end_ms, limits)
+        recent = self.window.select_shared(rows, max(start_ms, covered_from), end_ms)
+        if recent is None:  # the window has moved on since
+            return self._stored.read(rows, start_ms, end_ms, limits)
+        offsets, clocks, v = recent
+        block = SeriesBlock([()] * len(rows), offsets, None, v, clocks=clocks)
+        if start_ms >= covered_from:
+            return block
+        return end_to_end([self._stored.read(rows, start_ms, covered_from - 1, limits), block])
 
-    def _stored(self, rows: Int64s, start_ms: int, end_ms: int, limits: Limits) -> Columns:
-        """Samples out of the tables, and out of the journal what they do not have yet."""
-        active = self.index.active(rows, start_ms, end_ms)
-        if not len(active):
-            return np.zeros(len(rows) + 1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float64)
-        pending = self.ingest.pending()
-        found = self.tables.read(
-            sid_condition(self.index.sids(active)),
-            start_ms,
-            end_ms,
-            max_samples=2 * limits.max_samples,
-            timeout_seconds=limits.timeout_seconds,
-            max_memory_bytes=limits.max_memory_bytes,
+    def _pending(self) -> list[Columns]:
+        return self.ingest.pending()
+
+    def _columns(self, rows: Int64s, start_ms: int, end_ms: int, limits: Limits) -> Columns:
+        block = self._block(rows, start_ms, end_ms, limits)
+        return block.offsets, block.ts, block.v
+
+    def rolled_from_ms(self, start_ms: int) -> list[tuple[int, int]]:
+        """See `ports.RolledBackend`."""
+        return self.rollups.widths_from(start_ms)
+
+    def raw_from_ms(self) -> int:
+        """Samples older than this are kept in buckets only."""
+        return self.rollups.raw_from_ms()
+
+    def sample_estimate(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> int:
+        """About how many samples `select` would read, by what is rolled."""
+        sids = self.index.sids(self._rows(matchers, start_ms, end_ms))
+        return self.rollups.samples_in(
+            sid_condition(sids), start_ms // HOUR_MS * HOUR_MS, -(-end_ms // HOUR_MS) * HOUR_MS
         )
-        place = np.full(self.index.row_count, -1, np.int64)
-        place[rows] = np.arange(len(rows))
-        parts = [_placed(place, self.index.rows_of(found.sid), found.ts, found.v)]
-        for some_rows, ts, v in pending:
-            inside = (ts >= start_ms) & (ts <= end_ms)
-            if inside.any():
-                parts.append(_placed(place, some_rows[inside], ts[inside], v[inside]))
-        if len(parts) == 1:
-            return in_order(*parts[0], len(rows))
-        series, ts, v = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return in_order(series, ts, v, len(rows))
+
+    def select_buckets(
+        self,
+        matchers: Sequence[Matcher],
+        width_ms: int,
+        grid: Grid,
+        fields: Sequence[str],
+        *,
+        edges: Sequence[int] = (),
+        limits: Limits,
+    ) -> RolledSeries | None:
+        """See `ports.RolledBackend`."""
+        rows = self._rows(matchers, grid.start_ms, grid.last_ms)
+        if len(rows) > limits.max_series:
+            raise limit_exceeded("max_series", len(rows), limits.max_series, "TONGCHOU_TELEMETRY_MAX_QUERY_SERIES")
+        position = np.full(self.index.row_count + 1, -1, np.int64)  # the last one is that of unknown ids
+        position[rows] = np.arange(len(rows))
+        found = self.rollups.read(
+            width_ms,
+            grid,
+            sid_condition(self.index.sids(rows)),
+            lambda sids: position[np.minimum(self.index.rows_of(sids), len(position) - 1)],
+            lambda start_ms, end_ms: self._columns(rows, start_ms, end_ms, limits),
+            fields=fields,
+            edges=edges,
+            limits=limits,
+        )
+        return None if found is None else RolledSeries(width_ms, self.index.labels(rows), found)
 
     def _rows(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int) -> Int64s:
         try:
@@ -251,7 +325,7 @@ class Telemetry:
         found = [self._rows(matchers, start_ms, end_ms) for matchers in (matcher_sets or [()])]
         rows = found[0] if len(found) == 1 else np.unique(np.concatenate(found))
         if len(rows) > limits.max_series:
-            raise _over(_("The query touches %(count)d series; the limit is %(limit)d."), len(rows), limits.max_series)
+            raise limit_exceeded("max_series", len(rows), limits.max_series, "TONGCHOU_TELEMETRY_MAX_QUERY_SERIES")
         return rows
 
     def series(self, matcher_sets: MatcherSets, start_ms: int, end_ms: int, *, limits: Limits) -> list[Labels]:
@@ -275,40 +349,6 @@ class Telemetry:
         return sorted({value for labels in self.index.labels(rows) for one, value in labels if one == name})
 
 
-def _placed(place: Int64s, rows: Int64s, ts: Int64s, v: Float64s) -> Columns:
-    """(position of the series, ts, v) of the samples whose series has a position."""
-    if len(rows) and rows.max() >= len(place):  # a series made after `place`
-        known = rows < len(place)
-        rows, ts, v = rows[known], ts[known], v[known]
-    series = place[rows]
-    wanted = (series >= 0) & (rows >= 0)
-    if wanted.all():
-        return series, ts, v
-    return series[wanted], ts[wanted], v[wanted]
-
-
-def _joined(older: Columns, newer: Columns) -> Columns:
-    """Two blocks of the same series, all of `older` before all of `newer`, as one."""
-    counts_old, counts_new = np.diff(older[0]), np.diff(newer[0])
-    offsets = np.zeros(len(older[0]), np.int64)
-    np.cumsum(counts_old + counts_new, out=offsets[1:])
-    ts = np.empty(int(offsets[-1]), np.int64)
-    v = np.empty(int(offsets[-1]), np.float64)
-    at_old = np.arange(len(older[1])) + np.repeat(offsets[:-1] - older[0][:-1], counts_old)
-    at_new = np.arange(len(newer[1])) + np.repeat(offsets[:-1] + counts_old - newer[0][:-1], counts_new)
-    ts[at_old], v[at_old] = older[1], older[2]
-    ts[at_new], v[at_new] = newer[1], newer[2]
-    return offsets, ts, v
-
-
-def _over(text: object, count: int, limit: int) -> Problem:
-    return Invalid(
-        "telemetry.limit_exceeded",
-        str(text) % {"count": count, "limit": limit},
-        remedy=_("Ask for a shorter range or fewer series."),
-    )
-
-
 _lock = threading.RLock()
 _current: list[Telemetry] = []
 
@@ -326,6 +366,7 @@ def backend() -> Telemetry:
                 retention_days=settings.TELEMETRY_RETENTION_DAYS,
                 window_seconds=settings.TELEMETRY_WINDOW_SECONDS,
                 window_max_bytes=settings.TELEMETRY_WINDOW_MAX_BYTES,
+                cache_max_bytes=settings.TELEMETRY_CACHE_MAX_BYTES,
                 max_series=settings.TELEMETRY_MAX_SERIES,
                 shared_linger_seconds=settings.CLICKHOUSE_LINGER_SECONDS,
             )

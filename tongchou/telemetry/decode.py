@@ -9,20 +9,30 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from tongchou.telemetry.series import Float64s, Int64s
+from tongchou.wire.exposition import Meta
 from tongchou.wire.protobuf import MalformedError
-from tongchou.wire.remote_write import DecodedSeries, decode, decode_label_bytes, decode_series, encode_labels_as_given
+from tongchou.wire.remote_write import (
+    MAX_SERIES,
+    DecodedRequest,
+    DecodedSeries,
+    TooManyError,
+    decode,
+    decode_label_bytes,
+    decode_series,
+    encode_labels_as_given,
+)
 
 Bytes = npt.NDArray[np.uint8]
 
 # tag 2, size, tag 1 (double), 8 bytes, tag 2 (varint), 6 bytes: timestamps of the years 1971 to 2109 take 6 bytes
-_FULL, _ZERO = 18, 9
+FULL, ZERO = 18, 9
 _FULL_HEAD = np.array([0x12, 0x10, 0x09], np.uint8)
 _ZERO_HEAD = np.array([0x12, 0x07, 0x10], np.uint8)
 _VARINT_SHIFTS = np.arange(0, 42, 7, dtype=np.int64)
@@ -43,13 +53,38 @@ class Columns:
     unknown: list[DecodedSeries] = field(default_factory=list)
     series: int = 0
     histograms: int = 0
+    histogram_series: list[tuple[str, str]] = field(default_factory=list)  # labels of the first that has some
+    exemplars: int = 0
+    metadata: dict[str, Meta] = field(default_factory=dict)  # by metric family
 
 
-def decode_columns(body: bytes, known: Mapping[bytes, int]) -> Columns:
-    """Columns of an uncompressed WriteRequest 1.0; `known` maps raw label bytes to rows. Raises MalformedError."""
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where things lie in a message of known series that is written as usual throughout.
+
+    By series: `starts` and `ends` of its labels and samples (without the tag and size before), `label_ends`, `rows`.
+    By sample, ascending: the series' place, where its field starts, whether it has a value.
+    """
+
+    starts: list[int]
+    ends: list[int]
+    label_ends: list[int]
+    rows: Int64s
+    block_series: Int64s
+    block_start: Int64s
+    block_full: npt.NDArray[np.bool_]
+
+
+def decode_columns(
+    body: bytes, known: Mapping[bytes, int], *, notice: Callable[[bytes, Layout], None] | None = None
+) -> Columns:
+    """Columns of an uncompressed WriteRequest 1.0; `known` maps raw label bytes to rows. Raises MalformedError.
+
+    `notice` is told how the message lies when nothing in it is new or unusual.
+    """
     bounds = _top_level(body)
     if bounds is None:
-        return _exact(decode(body).series, known)
+        return columns_of(decode(body), known)
     starts, ends = bounds
     if not len(starts):
         return _exact([], known)
@@ -57,7 +92,12 @@ def decode_columns(body: bytes, known: Mapping[bytes, int]) -> Columns:
     low = np.array(starts, np.int64)
     label_end, block_series, block_start, block_full = _samples_backward(raw, low, np.array(ends, np.int64))
     lookup = known.get
-    rows = np.array([lookup(body[a:b], -1) for a, b in zip(starts, label_end.tolist(), strict=True)], np.int64)
+    label_ends = label_end.tolist()
+    rows = np.array([lookup(body[a:b], -1) for a, b in zip(starts, label_ends, strict=True)], np.int64)
+    if notice is not None and rows.min() >= 0:
+        order = np.argsort(block_start)
+        blocks = (block_series[order], block_start[order], block_full[order])
+        notice(body, Layout(starts, ends, label_ends, rows, *blocks))
     unusual: list[DecodedSeries] = []
     new: list[DecodedSeries] = []
     for at in np.flatnonzero(rows < 0).tolist():
@@ -69,6 +109,13 @@ def decode_columns(body: bytes, known: Mapping[bytes, int]) -> Columns:
             new.append(found)
             rows[at] = -len(new)
     return _together(raw, rows, (block_series, block_start, block_full), new, _exact(unusual, known))
+
+
+def columns_of(request: DecodedRequest, known: Mapping[bytes, int]) -> Columns:
+    """Columns of a request that the exact walk has read (all of 2.0, of 1.0 what is unusual)."""
+    columns = _exact(request.series, known)
+    columns.metadata, columns.exemplars = request.metadata, request.exemplars
+    return columns
 
 
 def _new_series(label_bytes: bytes) -> DecodedSeries | None:
@@ -95,7 +142,7 @@ def _together(
         block_rows, block_start, block_full = block_rows[here], block_start[here], block_full[here]
     ts, v = _read_blocks(raw, block_start, block_full)
     if not len(rest.rows) and not rest.unknown:
-        return Columns(block_rows, ts, v, new, len(rows), rest.histograms)
+        return Columns(block_rows, ts, v, new, len(rows), rest.histograms, rest.histogram_series)
     rest.rows[rest.rows < 0] -= len(new)
     return Columns(
         np.concatenate([block_rows, rest.rows]),
@@ -104,16 +151,22 @@ def _together(
         [*new, *rest.unknown],
         len(rows),
         rest.histograms,
+        rest.histogram_series,
     )
 
 
 def _top_level(body: bytes) -> tuple[list[int], list[int]] | None:
-    """Where each TimeSeries starts and ends; None when the message holds anything but well-formed ones up to 2 MB."""
+    """Where each TimeSeries starts and ends; None when the message holds anything but well-formed ones up to 2 MB.
+
+    Raises TooManyError.
+    """
     starts: list[int] = []
     ends: list[int] = []
     at, size = 0, len(body)
     try:
-        while at < size:
+        for _series in range(MAX_SERIES + 1):
+            if at >= size:
+                break
             if body[at] != 0x0A:
                 return None
             length = body[at + 1]
@@ -133,6 +186,8 @@ def _top_level(body: bytes) -> tuple[list[int], list[int]] | None:
             ends.append(at)
     except IndexError:
         return None
+    if len(starts) > MAX_SERIES:
+        raise TooManyError(f"more than {MAX_SERIES} series")
     return (starts, ends) if at == size else None
 
 
@@ -150,14 +205,14 @@ def _samples_backward(raw: Bytes, low: Int64s, high: Int64s) -> tuple[Int64s, In
     for _step in range(_MAX_BACKWARD):
         at = end[alive]
         room = at - low[alive]
-        full = (room >= _FULL) & _ends_with(raw, at, _FULL, _FULL_HEAD)
+        full = (room >= FULL) & _ends_with(raw, at, FULL, _FULL_HEAD)
         full[full] &= raw[at[full] - 7] == 0x10
-        zero = ~full & (room >= _ZERO) & _ends_with(raw, at, _ZERO, _ZERO_HEAD)
+        zero = ~full & (room >= ZERO) & _ends_with(raw, at, ZERO, _ZERO_HEAD)
         peeled = (full | zero) & _six_byte_varint(raw, at)
         alive, full = alive[peeled], full[peeled]
         if not len(alive):
             break
-        at = end[alive] - np.where(full, _FULL, _ZERO)
+        at = end[alive] - np.where(full, FULL, ZERO)
         end[alive] = at
         series_parts.append(alive)
         start_parts.append(at)
@@ -191,7 +246,7 @@ def _six_byte_varint(raw: Bytes, at: Int64s) -> npt.NDArray[np.bool_]:
 
 
 def _read_blocks(raw: Bytes, start: Int64s, full: npt.NDArray[np.bool_]) -> tuple[Int64s, Float64s]:
-    time_at = start + np.where(full, _FULL, _ZERO) - 6
+    time_at = start + np.where(full, FULL, ZERO) - 6
     groups = raw[time_at[:, None] + np.arange(6)].astype(np.int64) & 0x7F
     ts = (groups << _VARINT_SHIFTS).sum(axis=1)
     v = np.zeros(len(start), np.float64)
@@ -206,8 +261,11 @@ def _exact(series: list[DecodedSeries], known: Mapping[bytes, int]) -> Columns:
     v: list[float] = []
     unknown: list[DecodedSeries] = []
     histograms = 0
+    histogram_series: list[tuple[str, str]] = []
     for each in series:
-        histograms += each.histograms
+        if each.histograms:
+            histograms += each.histograms
+            histogram_series = histogram_series or each.labels
         row = known.get(each.label_bytes)
         if row is None:
             unknown.append(each)
@@ -216,5 +274,11 @@ def _exact(series: list[DecodedSeries], known: Mapping[bytes, int]) -> Columns:
         ts.extend([sample[0] for sample in each.samples])
         v.extend([sample[1] for sample in each.samples])
     return Columns(
-        np.array(rows, np.int64), np.array(ts, np.int64), np.array(v, np.float64), unknown, len(series), histograms
+        np.array(rows, np.int64),
+        np.array(ts, np.int64),
+        np.array(v, np.float64),
+        unknown,
+        len(series),
+        histograms,
+        histogram_series,
     )

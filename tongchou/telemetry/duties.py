@@ -11,7 +11,7 @@ from django.db import DatabaseError, close_old_connections
 from tongchou.core import settings_store
 from tongchou.core.jobs import duty
 from tongchou.inventory.reads import EndpointRow, metric_endpoints
-from tongchou.telemetry import target_health, target_snapshot
+from tongchou.telemetry import sender_limits, target_health, target_snapshot
 from tongchou.telemetry.backend import backend
 from tongchou.telemetry.saved_searches import count_new
 from tongchou.telemetry.scrape_loop import ScrapeLoop
@@ -30,6 +30,7 @@ class _Endpoints:
         close_old_connections()
         try:
             self._last = metric_endpoints()
+            sender_limits.refreshed()
             if time.monotonic() - self._told_at >= target_snapshot.EVERY_SECONDS:
                 target_snapshot.save()
                 self._told_at = time.monotonic()

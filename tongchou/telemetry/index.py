@@ -12,6 +12,7 @@ import threading
 import zlib
 from array import array
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +50,9 @@ class _Posting:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+
+_ROWS = attrgetter("_rows")
 
 
 class LabelIndex:
@@ -132,6 +136,10 @@ class LabelIndex:
                 self._row_of_bytes[label_bytes] = row
             return row
 
+    def known(self, labels: Labels) -> int:
+        """The row of these (canonical) labels, -1 when there is none."""
+        return self._row_of.get(labels, -1)
+
     def _own_sid(self, name: str, row: int) -> int:
         number = self._metric_numbers.get(name)
         if number is None:
@@ -209,8 +217,11 @@ class LabelIndex:
 
     def sids(self, rows: Int64s) -> Int64s:
         """Store ids of rows."""
-        with self._lock:
-            return np.array(self._sids, dtype=np.int64)[rows]
+        if not len(rows):
+            return _NONE
+        with self._lock:  # nothing may be added while the buffer is looked at
+            found: Int64s = np.frombuffer(self._sids, dtype=np.int64)[rows]
+            return found
 
     def labels(self, rows: Int64s) -> list[Labels]:
         """Labels of rows, in the order given."""
@@ -264,28 +275,39 @@ class LabelIndex:
         with self._lock:
             return sorted(self._postings)
 
-    def largest(self, name: str, count: int) -> list[tuple[str, int]]:
-        """The values of a label that most series carry, with the number of series."""
+    def label_sizes(self) -> tuple[dict[str, list[str]], list[Int64s]]:
+        """(values by label name, for each name how many series carry each of its values)."""
         with self._lock:
-            sizes = [(value, len(posting)) for value, posting in self._postings.get(name, {}).items()]
-        return sorted(sizes, key=lambda each: (-each[1], each[0]))[:count]
+            values = {name: list(by_value) for name, by_value in self._postings.items()}
+            sizes = [
+                np.fromiter(map(len, map(_ROWS, by_value.values())), np.int64, len(by_value))
+                for by_value in self._postings.values()
+            ]
+        return values, sizes
 
-    def label_cardinality(self, count: int) -> list[tuple[str, int]]:
-        """The labels with the most values, with the number of values."""
+    def new_since(self, day: int) -> int:
+        """How many series have a sample on this day (since the epoch) or later, and none before."""
         with self._lock:
-            sizes = [(name, len(by_value)) for name, by_value in self._postings.items()]
-        return sorted(sizes, key=lambda each: (-each[1], each[0]))[:count]
+            size = max((len(bits) for bits in self._days.values()), default=0)
+            later, earlier = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
+            for each, bits in self._days.items():
+                side = later if each >= day else earlier
+                side[: len(bits)] |= bits
+        return int(np.bitwise_count(later & ~earlier).sum())
 
     def missing_days(self, rows: Int64s, ts_ms: Int64s) -> list[tuple[int, Int64s]]:
         """(day, rows) pairs among these samples that are not marked yet."""
-        days = ts_ms // MS_PER_DAY
+        if not len(rows):
+            return []
+        first, last = int(ts_ms.min()) // MS_PER_DAY, int(ts_ms.max()) // MS_PER_DAY
+        days = ts_ms // MS_PER_DAY if last > first else None
         missing = []
         with self._lock:
-            for day in np.unique(days).tolist():
-                candidates = rows[days == day]
-                fresh = np.unique(candidates[~self._has(day, candidates)])
+            for day in [first] if days is None else np.unique(days).tolist():
+                candidates = rows if days is None else rows[days == day]
+                fresh = candidates[~self._has(day, candidates)]
                 if len(fresh):
-                    missing.append((day, fresh))
+                    missing.append((day, np.unique(fresh)))
         return missing
 
     def mark_days(self, pairs: Iterable[tuple[int, Int64s]]) -> None:

@@ -254,7 +254,7 @@ class Ingest:
         if what.days:
             day = np.concatenate([np.full(len(rows), day, np.int64) for day, rows in what.days])
             self._tables.insert_days(day, self._index.sids(np.concatenate([rows for _day, rows in what.days])))
-            self._index.forget_days_before(self._clock() // MS_PER_DAY - self._tables.retention_days - 1)
+            self._index.forget_days_before(self._clock() // MS_PER_DAY - self._tables.label_days - 1)
         rows, ts, v = (np.concatenate(column) for column in zip(*what.samples, strict=True))
         sids = self._index.sids(rows)
         for first in range(0, len(rows), MAX_INSERT_SAMPLES):

@@ -110,6 +110,10 @@ def _size(table: str) -> tuple[int, int]:
     return sum(each.rows for each in found), sum(each.bytes for each in found)
 
 
+def _rollup_bytes() -> int:
+    return telemetry_backend.backend().rollups.tables.sizes()["bytes"] if telemetry_backend.is_open() else 0
+
+
 def _gone(table: str, before: datetime) -> list[Day]:
     """Days that lie wholly before a moment."""
     return [each for each in _days(table) if each.day < before.date()]
@@ -127,11 +131,11 @@ def _drop(table: str, days: list[Day]) -> None:
     if not days:
         return
     telemetry = telemetry_backend.backend()
+    if table == "samples":
+        telemetry.rollups.freeze([(each.day - date(1970, 1, 1)).days for each in days])
     for each in days:
         partitions.drop(telemetry.engine, telemetry.options.database, table, each.day)
-    left = _days(table)
-    if table == "samples" and left:
-        telemetry.index.forget_days_before((left[0].day - date(1970, 1, 1)).days)
+    telemetry.older.clear()
 
 
 def _prune(table: str) -> Callable[[datetime, int], int]:
@@ -176,4 +180,5 @@ for _name, _table, _title, _setting, _default in (
         )
     )
     storage.register(_name, _title, lambda table=_table: _size(table)[1])  # type: ignore[misc]  # the same
+storage.register("rollups", _("rollups of metrics"), _rollup_bytes)
 storage.register("journal", _("metrics on their way into the store"), lambda: storage.folder_bytes(_paths()[1]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -23,6 +23,10 @@ class MemoryBackend:
         self._starts.setdefault(labels, {}).update(starts or {})
         self._samples.setdefault(labels, {}).update(samples)
         self._sorted.pop(labels, None)
+
+    def everything(self) -> Iterator[tuple[Labels, dict[int, float]]]:
+        """Every series with its samples (time in ms -> value)."""
+        yield from self._samples.items()
 
     def clear(self) -> None:
         """Forget everything."""

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
+
 from tongchou.telemetry.backend import backend, default_limits, is_open
 from tongchou.telemetry.downsample import MAX_POINTS, downsample
-from tongchou.telemetry.promql.evaluate import instant, range_
-from tongchou.telemetry.series import Float64s, Int64s
+from tongchou.telemetry.metrics import metrics
+from tongchou.telemetry.promql.evaluate import Shared, instant, range_
+from tongchou.telemetry.promql.rolled import resolutions
+from tongchou.telemetry.promql.screen import Screen
+from tongchou.telemetry.series import Float64s, Int64s, Labels, Matcher
 from tongchou.telemetry.store.tables import MS_PER_DAY
+
+_END_OF_TIME = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +42,41 @@ def _ms(at: datetime | None) -> int:
     return backend().clock() if at is None else int(at.timestamp() * 1000)
 
 
-def instant_vector(query: str, at: datetime | None = None) -> list[Sample]:
+def instant_vector(query: str, at: datetime | None = None, *, shared: Shared | None = None) -> list[Sample]:
     """What a PromQL expression gives at `at` (None: now); a scalar is one sample without labels.
 
-    Raises QueryError for a bad expression or a passed limit.
+    `shared` is for several queries of the same time. Raises QueryError for a bad expression or a passed limit.
     """
-    result = instant(query, _ms(at), backend=backend(), limits=default_limits())
+    result = instant(query, _ms(at), backend=metrics(), limits=default_limits(), shared=shared)
     return [
         Sample(dict(labels), value, datetime.fromtimestamp(ms / 1000, UTC)) for labels, ms, value in result.samples()
     ]
+
+
+def quiet(screen: Screen, at: datetime, *, shared: Shared) -> Mapping[str, float]:
+    """The expressions of a screen that give nothing at `at`, with the seconds each took; `shared` as above."""
+    return screen.quiet(_ms(at), backend=metrics(), limits=default_limits(), shared=shared)
 
 
 def range_matrix(
     query: str, start: datetime, end: datetime, step_seconds: float, *, max_points: int | None = None
 ) -> list[Line]:
     """What a PromQL expression gives at every step from `start` to `end`; with `max_points` thinned for a chart."""
+    return range_noted(query, start, end, step_seconds, max_points=max_points)[0]
+
+
+def range_noted(
+    query: str, start: datetime, end: datetime, step_seconds: float, *, max_points: int | None = None
+) -> tuple[list[Line], list[str], list[str]]:
+    """As `range_matrix`; and the widths ("5m", "1h") of the rollups that were read, and the warnings."""
     result = range_(
-        query, _ms(start), _ms(end), max(1, round(step_seconds * 1000)), backend=backend(), limits=default_limits()
+        query, _ms(start), _ms(end), max(1, round(step_seconds * 1000)), backend=metrics(), limits=default_limits()
     )
     lines = []
     for labels, times, values in result.lines():
         thin = downsample(times, values, max_points=max_points) if max_points else (times, values)
         lines.append(Line(dict(labels), *thin))
-    return lines
+    return lines, resolutions(result.infos), result.warnings
 
 
 def chart(query: str, start: datetime, end: datetime, *, max_points: int = MAX_POINTS) -> list[Line]:
@@ -64,6 +84,19 @@ def chart(query: str, start: datetime, end: datetime, *, max_points: int = MAX_P
     span = max(1.0, (end - start) / timedelta(seconds=1))
     step = max(1.0, -(-span // (max_points - 1)))
     return range_matrix(query, start, end, step)
+
+
+def newest(matchers: Sequence[Matcher]) -> list[tuple[Labels, int, float]]:
+    """(labels, time in ms, value) of the newest sample in the window in memory, of every series that has one there."""
+    telemetry = backend()
+    rows = telemetry.index.find(matchers)
+    found = telemetry.window.select(rows, telemetry.window.covered_from_ms, _END_OF_TIME) if len(rows) else None
+    if found is None:
+        return []
+    offsets, ts, v = found
+    filled = np.flatnonzero(np.diff(offsets))
+    last = offsets[filled + 1] - 1
+    return list(zip(telemetry.index.labels(rows[filled]), ts[last].tolist(), v[last].tolist(), strict=True))
 
 
 def store_stats() -> dict[str, float]:
@@ -115,23 +148,8 @@ def ready() -> bool:
     return bool(backend().engine.fetch("SELECT 1 AS one", timeout_seconds=2.0).num_rows == 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Cardinality:
-    """What the series are made of: the greatest metric names by series, the labels with the most values."""
-
-    series: int
-    metrics: list[tuple[str, int]]
-    labels: list[tuple[str, int]]
-
-
-def cardinality(count: int = 20) -> Cardinality:
-    """The `count` greatest metric names and labels."""
-    index = backend().index
-    return Cardinality(len(index), index.largest("__name__", count), index.label_cardinality(count))
-
-
 def day_span() -> tuple[datetime, datetime] | None:
-    """The first and last UTC day with samples."""
+    """The first and last UTC day with samples, or with rollups of samples that are gone."""
     span = backend().index.day_span()
     if span is None:
         return None

@@ -8,7 +8,7 @@ that fails or goes; series with timestamps of their own are not tracked.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -92,6 +92,11 @@ class TargetSeries:
         self._rows: dict[str, int] = {}
         self._live: set[int] = set()
         self._reports = [row_of(labels_of({"__name__": name, **self.target_labels})) for name in _REPORTS]
+
+    @property
+    def known(self) -> Container[str]:
+        """Texts of series that earlier scrapes had."""
+        return self._rows
 
     def scraped(self, found: Exposition, at_ms: int, duration_seconds: float) -> Batch:
         """Samples of a scrape that succeeded. Raises ExpositionError when the target has too many series."""

@@ -190,7 +190,7 @@ class SharedIngest:
             self._tables.insert_samples(sids[part], ts[part], v[part], token=f"{token}-s{at}")
             self._feed.insert(number, sids[part], ts[part], v[part], token=f"{token}-f{at}")
         self._index.mark_days(days)
-        self._index.forget_days_before(self._clock() // MS_PER_DAY - self._tables.retention_days - 1)
+        self._index.forget_days_before(self._clock() // MS_PER_DAY - self._tables.label_days - 1)
         self._window.append(rows, ts, v, now_ms=self._clock())
         self.counts.samples += len(rows)
         self.counts.groups += 1

@@ -12,7 +12,8 @@ import numpy as np
 import re2
 
 from tongchou.core.problems import Problem
-from tongchou.telemetry.backend import backend, default_limits
+from tongchou.telemetry.backend import default_limits
+from tongchou.telemetry.metrics import metrics
 from tongchou.telemetry.ports import Limits
 from tongchou.telemetry.series import Float64s, Matcher, SeriesBlock
 from tongchou.telemetry.shifts import robust
@@ -146,7 +147,7 @@ class _Look:
         )
         self.report.reads += 1
         try:
-            block = backend().select(matchers, start_ms, end_ms, limits=limits)
+            block = metrics().select(matchers, start_ms, end_ms, limits=limits)
         except Problem as problem:
             if problem.code == "telemetry.limit_exceeded" and len(instances) > 1:
                 self.report.notes.append("series_capped")

@@ -45,11 +45,8 @@ def targets() -> list[TargetHealth]:
 
 
 def metadata() -> dict[str, Meta]:
-    """Type, help and unit by metric family, the same way."""
-    own = target_health.known_metadata()
-    if own:
-        return own
-    return {name: Meta(*each) for name, each in _newest("metadata", {}).items()}
+    """Type, help and unit by metric family: what was written down, and what this process scraped or was sent."""
+    return {name: Meta(*each) for name, each in _newest("metadata", {}).items()} | target_health.known_metadata()
 
 
 def _newest(column: str, none: Any) -> Any:

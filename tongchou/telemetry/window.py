@@ -9,23 +9,29 @@ Pure: no database, no clock (the caller says what time it is). Thread-safe.
 
 from __future__ import annotations
 
+import os
 import threading
 
 import numpy as np
 import numpy.typing as npt
 
-from tongchou.telemetry.series import Bools, Float64s, Int64s
+from tongchou.telemetry.block_cache import BlockCache
+from tongchou.telemetry.series import Bools, Clocks, Float64s, Int64s, mixed
 
 PAGE = 32
-_PAGE_BYTES = PAGE * 16 + 32
+_PAGE_BYTES = PAGE * 16 + 40
 _NEVER = np.iinfo(np.int64).min
 _GROWTH_PAGES = 256
+_SWEEPS = 256  # in the length of the window
+# Random, so that nobody can make timestamps that look alike; odd, so that no bit is lost.
+_KEYS = np.frombuffer(os.urandom(8 * 1024), np.uint64) | np.uint64(1)
 
 
 class Window:
     """Samples of the newest `length_seconds`, at most about `max_bytes` of them."""
 
-    def __init__(self, *, length_seconds: int, max_bytes: int) -> None:
+    def __init__(self, *, length_seconds: int, max_bytes: int, older: BlockCache | None = None) -> None:
+        self.older = older if older is not None else BlockCache(max_bytes=0)  # learns of late samples
         self.length_ms = length_seconds * 1000
         self.max_pages = max(16, max_bytes // _PAGE_BYTES)
         self.covered_from_ms: int = np.iinfo(np.int64).max
@@ -35,6 +41,7 @@ class Window:
         self._newer: Int64s = np.empty(0, np.int64)  # page -> the next page of its series, -1 at the end
         self._older: Int64s = np.empty(0, np.int64)
         self._newest_ts: Int64s = np.empty(0, np.int64)  # page -> greatest ts in it
+        self._times: npt.NDArray[np.uint64] = np.empty(0, np.uint64)  # page -> what stands for its timestamps
         self._free: list[int] = []
         self._head: Int64s = np.empty(0, np.int64)  # row -> newest page, -1 when the series has none
         self._tail: Int64s = np.empty(0, np.int64)
@@ -42,6 +49,7 @@ class Window:
         self._last: Int64s = np.empty(0, np.int64)  # row -> greatest ts appended
         self._disorder: Bools = np.empty(0, np.bool_)  # row -> samples are not ascending, or repeat a ts
         self._samples = 0
+        self._expires_ms: int = np.iinfo(np.int64).max  # no series' oldest page ends before
 
     def start(self, now_ms: int) -> None:
         """Begin to cover the last `length_seconds` before `now_ms`; the caller then appends what the store holds."""
@@ -54,6 +62,16 @@ class Window:
         return len(self._newer) * _PAGE_BYTES
 
     @property
+    def page_count(self) -> int:
+        """Pages that hold samples."""
+        return len(self._newer) - len(self._free)
+
+    def rows_since(self, from_ms: int) -> int:
+        """How many series have a sample at or after a time within the window."""
+        with self._lock:
+            return int(np.count_nonzero(self._last >= from_ms))
+
+    @property
     def sample_count(self) -> int:
         """Samples held, about: what expiry has not swept yet counts."""
         return self._samples
@@ -64,8 +82,10 @@ class Window:
 
     def append(self, rows: Int64s, ts: Int64s, v: Float64s, *, now_ms: int) -> None:
         """Add samples in any order. Older ones than the window are left to the store."""
+        self.older.forget(ts)
         with self._lock:
-            self._expire(now_ms - self.length_ms)
+            if now_ms - self.length_ms - self.covered_from_ms >= self.length_ms // _SWEEPS:
+                self._expire(now_ms - self.length_ms)  # a walk over all series, so not with every message
             recent = ts >= self.covered_from_ms
             if not recent.all():
                 rows, ts, v = rows[recent], ts[recent], v[recent]
@@ -74,8 +94,12 @@ class Window:
                 self._append(rows, ts, v)
 
     def _append(self, rows: Int64s, ts: Int64s, v: Float64s) -> None:
-        order = np.lexsort((ts, rows))
-        rows, ts, v = rows[order], ts[order], v[order]
+        if not (rows[1:] > rows[:-1]).all():
+            order = np.argsort(rows, kind="stable")
+            by_row, in_time = rows[order], ts[order]
+            if ((by_row[1:] == by_row[:-1]) & (in_time[1:] < in_time[:-1])).any():
+                order = np.lexsort((ts, rows))
+            rows, ts, v = rows[order], ts[order], v[order]
         first = np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])
         if len(first) == len(rows):
             self._append_one_each(rows, ts, v)
@@ -102,10 +126,12 @@ class Window:
             rows, ts, v = rows[recent], ts[recent], v[recent]
         if wanted:
             self._new_pages(rows[needs], wanted)
+        self._expires_ms = min(self._expires_ms, int(ts.min(initial=self._expires_ms)))
         self._disorder[rows] |= ts <= self._last[rows]
         page, at = self._head[rows], self._fill[rows]
         self._ts[page, at] = ts
         self._v[page, at] = v
+        self._times[page] += mixed(ts)
         self._fill[rows] = at + 1
         self._last[rows] = np.maximum(self._last[rows], ts)
         self._newest_ts[page] = np.maximum(self._newest_ts[page], ts)
@@ -115,6 +141,7 @@ class Window:
         pages = np.array(self._free[-count:], dtype=np.int64)
         del self._free[-count:]
         self._newest_ts[pages] = _NEVER
+        self._times[pages] = 0
         self._ts[pages] = _NEVER
         old = self._head[rows]
         self._newer[pages] = -1
@@ -142,9 +169,11 @@ class Window:
     def _expire(self, from_ms: int) -> None:
         """Stop covering what is older than `from_ms` and free the pages that hold nothing younger."""
         self.covered_from_ms = max(self.covered_from_ms, from_ms)
-        while True:
+        while self._expires_ms < self.covered_from_ms:  # else there is no need to look at every series
             rows = np.flatnonzero(self._tail >= 0)
-            rows = rows[self._newest_ts[self._tail[rows]] < self.covered_from_ms]
+            ends = self._newest_ts[self._tail[rows]]
+            self._expires_ms = int(ends.min(initial=np.iinfo(np.int64).max))
+            rows = rows[ends < self.covered_from_ms]
             if not len(rows):
                 return
             pages = self._tail[rows]
@@ -180,10 +209,22 @@ class Window:
         self._newer = np.r_[self._newer, np.full(extra, -1, np.int64)]
         self._older = np.r_[self._older, np.full(extra, -1, np.int64)]
         self._newest_ts = np.r_[self._newest_ts, np.full(extra, _NEVER, np.int64)]
+        self._times = np.r_[self._times, np.zeros(extra, np.uint64)]
         self._free.extend(range(count - 1, have - 1, -1))
 
     def select(self, rows: Int64s, start_ms: int, end_ms: int) -> tuple[Int64s, Int64s, Float64s] | None:
         """Samples of the closed interval for ascending rows, as (offsets, ts, v) in compressed sparse rows.
+
+        As `select_shared`, with a timestamp for every sample.
+        """
+        found = self.select_shared(rows, start_ms, end_ms)
+        if found is None:
+            return None
+        offsets, clocks, v = found
+        return offsets, clocks.every_ts(offsets), v
+
+    def select_shared(self, rows: Int64s, start_ms: int, end_ms: int) -> tuple[Int64s, Clocks, Float64s] | None:
+        """Samples of the closed interval for ascending rows: (offsets, timestamps that rows share, values).
 
         Timestamps ascend and are unique within a series. None when the window does not cover `start_ms` (it may have
         moved since `covers` was asked).
@@ -195,14 +236,16 @@ class Window:
             disordered = rows[:known][self._disorder[rows[:known]]]
             if len(disordered):
                 self._put_in_order(disordered)
-            counts, ts, v = self._gather(rows[:known], start_ms, end_ms)
+            counts, clocks, v = self._gather_shared(rows, known, start_ms, end_ms)
         offsets = np.zeros(len(rows) + 1, np.int64)
-        np.cumsum(counts, out=offsets[1 : known + 1])
-        offsets[known + 1 :] = offsets[known]
-        return offsets, ts, v
+        np.cumsum(counts, out=offsets[1:])
+        return offsets, clocks, v
 
-    def _gather(self, rows: Int64s, start_ms: int, end_ms: int) -> tuple[Int64s, Int64s, Float64s]:
-        """(samples per row, ts, v) of the interval in the order of arrival, which is that of time unless disordered."""
+    def _chains(self, rows: Int64s, start_ms: int) -> Int64s:
+        """The pages of these rows that may hold samples from `start_ms` on, [rows x pages], oldest first.
+
+        -1 stands where a chain is shorter.
+        """
         steps: list[Int64s] = []
         pages = self._head[rows]
         while (pages >= 0).any():
@@ -210,14 +253,51 @@ class Window:
             older = np.where(pages >= 0, self._older[np.maximum(pages, 0)], -1)
             pages = np.where((older >= 0) & (self._newest_ts[np.maximum(older, 0)] >= start_ms), older, -1)
         if not steps:
-            return np.zeros(len(rows), np.int64), np.zeros(0, np.int64), np.zeros(0, np.float64)
-        chain = np.stack(steps[::-1], axis=1)  # [series x pages], oldest first, -1 where a chain is shorter
+            return np.zeros((len(rows), 0), np.int64)
+        return np.stack(steps[::-1], axis=1)
+
+    def _gather(self, rows: Int64s, start_ms: int, end_ms: int) -> tuple[Int64s, Int64s, Float64s]:
+        """(samples per row, ts, v) of the interval in the order of arrival, which is that of time unless disordered."""
+        chain = self._chains(rows, start_ms)
         present = np.maximum(chain, 0)
         ts = self._ts[present]
-        inside = (ts >= start_ms) & (ts <= end_ms)
-        if (chain < 0).any():
-            inside &= (chain >= 0)[:, :, None]
+        inside = (ts >= start_ms) & (ts <= end_ms) & (chain >= 0)[:, :, None]
         return inside.sum(axis=(1, 2), dtype=np.int64), ts[inside], self._v[present][inside]
+
+    def _gather_shared(self, rows: Int64s, known: int, start_ms: int, end_ms: int) -> tuple[Int64s, Clocks, Float64s]:
+        """(samples per row, timestamps that rows share, v) of rows in order; from the row `known` on there are none."""
+        chain = self._chains(rows[:known], start_ms)
+        present = np.maximum(chain, 0)
+        # Rows whose pages hold the same timestamps, page by page, share a clock.
+        times = np.where(chain >= 0, self._times[present], np.uint64(0))
+        alike = (times * _KEYS[np.arange(chain.shape[1]) % len(_KEYS)]).sum(axis=1, dtype=np.uint64)
+        of = np.zeros(len(rows), np.int64)
+        if len(rows) == known and known and (alike == alike[0]).all():
+            chosen = np.zeros(1, np.int64)
+        else:
+            _alike, chosen, of[:known] = np.unique(alike, return_index=True, return_inverse=True)
+            of[known:] = len(chosen)  # an empty clock of their own
+        ts = self._ts[present[chosen]]
+        inside = (ts >= start_ms) & (ts <= end_ms) & (chain[chosen] >= 0)[:, :, None]
+        counts = inside.sum(axis=(1, 2), dtype=np.int64)
+        if known < len(rows):
+            counts = np.append(counts, 0)
+        clocks = Clocks(of, np.concatenate(([0], np.cumsum(counts))), ts[inside])
+        if len(chosen) == 1 and len(rows) == known:
+            return counts[of], clocks, self._matrix(present, inside[0])
+        return counts[of], clocks, self._v[present][inside[of[:known]]]
+
+    def _matrix(self, pages: Int64s, inside: Bools) -> Float64s:
+        """Values of rows of one clock, page by page of each: `inside` is [pages x PAGE]; flat, row after row."""
+        out = np.empty((len(pages), int(inside.sum())))
+        at = 0
+        for turn in range(pages.shape[1]):
+            columns = np.flatnonzero(inside[turn])
+            if len(columns):
+                first, last = int(columns[0]), int(columns[-1]) + 1  # in order of time, so without gaps
+                out[:, at : at + last - first] = self._v[pages[:, turn], first:last]
+                at += last - first
+        return out.ravel()
 
     def _put_in_order(self, rows: Int64s) -> None:
         """Rewrite the chains of these rows with ascending, unique timestamps (late or repeated samples came in)."""

@@ -254,9 +254,14 @@ def field_new(request: PageRequest, kind: str) -> HttpResponse:
     type_ = _type(request.GET.get("type", ""))
     if type_ is None:
         types = [{"value": each.value, "title": each.label, "icon": ICONS[each.value]} for each in FieldType]
-        return render(request, "fields/types.html", {"types": types, "kind": kind, "sort": nouns.noun(kind)})
+        return render(
+            request,
+            "fields/types.html",
+            {"types": types, "kind": kind, "sort": nouns.noun(kind), "subkinds": request.GET.get("subkinds", "")},
+        )
     if request.method != "POST":
         start = {"weight": 100, "filter_logic": "loose", "visible": "always", "editable": "yes"}
+        start["subkinds"] = request.GET.get("subkinds", "")[:200]
         return _form(request, kind, type_, start)
     post = request.POST
     try:

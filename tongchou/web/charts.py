@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from tongchou.core.access import Actor, check
 from tongchou.core.models import Event
 from tongchou.core.problems import Invalid
 from tongchou.core.refs import is_ref
+from tongchou.telemetry.dashboards import frames
 from tongchou.web import telemetry_reads, units
 from tongchou.web.gate import PageRequest, page
 from tongchou.web.review import entries
@@ -22,6 +23,7 @@ from tongchou.web.visibility import readable
 MAX_SPAN = timedelta(days=400)
 MAX_POINTS = 1000
 MOST_LINES = 100
+MOST_BUCKETS = 400  # series of a heatmap: buckets that are left out are counted in the band above them
 MOST_MARKS = 60
 CHANGE_VERBS = ("deployment.finished", "run.started", "incident.opened")
 
@@ -85,25 +87,38 @@ def marks_of(events: Iterable[Event]) -> list[dict[str, Any]]:
 def panel_query(request: PageRequest) -> HttpResponse:
     """GET ?query=&start=&end=&points=&legend=&about=&limit=&offset=: a chart's columns; 4xx as problem+json.
 
-    `offset` (seconds) compares with that much earlier. The answer tells the unit its names suggest.
+    `offset` (seconds) compares with that much earlier. The answer tells the unit its names suggest. With heat=1 it
+    has the cells of a heatmap instead of series.
     """
     check(request.actor, "telemetry.view")  # metrics have no owner: a team's role does not open them
     query = request.GET.get("query", "").strip()
     if not query:
         raise Invalid("query.empty", _("Write a PromQL expression."), field="query")
     start, end = span(request)
+    wants_heat = request.GET.get("heat") == "1"
+    limit = bounded(request.GET.get("limit"), 1, MOST_LINES, telemetry_reads.MAX_LINES)
     found = telemetry_reads.columns(
         query,
         start,
         end,
         points=bounded(request.GET.get("points"), 10, MAX_POINTS, 600),
         legend=request.GET.get("legend", "")[:200],
-        limit=bounded(request.GET.get("limit"), 1, MOST_LINES, telemetry_reads.MAX_LINES),
+        limit=MOST_BUCKETS if wants_heat else limit,
         offset=timedelta(seconds=bounded(request.GET.get("offset"), 0, round(MAX_SPAN.total_seconds()), 0)),
     )
     about = request.GET.get("about", "")
-    more = {"marks": marks(request.actor, start, end, about) if is_ref(about) else [], "unit": units.guess(query)}
+    found_marks = marks(request.actor, start, end, about) if is_ref(about) else []
+    more: dict[str, Any] = {"marks": found_marks, "unit": units.guess(query)}
+    if wants_heat:
+        more |= {"count": len(found.series), **heat_of([query], found.series)}
     return JsonResponse(found.as_json() | more, headers={"Cache-Control": "no-store"})
+
+
+def heat_of(queries: Sequence[str], series: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the cells of a heatmap in place of the series of these queries, with the unit of its bounds."""
+    cells = frames.heat([(line["labels"], line["values"]) for line in series])
+    unit = units.of_bounds(queries[0]) if queries else ""
+    return {"series": [], "heat": frames.heat_as_json(cells) | {"unit": unit}}
 
 
 @page("ledger.view")

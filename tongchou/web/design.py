@@ -1,34 +1,28 @@
-"""Design: the service map, tiered: callers left, stores right; drawn on the server as SVG."""
+"""The service map in small: what is chosen, and how it is drawn: tiered, callers left, stores right; SVG."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import cast
 from uuid import UUID
-from weakref import WeakKeyDictionary
 
-from django.http import HttpResponse
-from django.shortcuts import render
 from django.urls import reverse
 from django.utils.functional import Promise
 
 from tongchou.core.access import Actor, allows
 from tongchou.inventory import kinds
-from tongchou.inventory.graph import Edge, Graph, Node, load_graph
+from tongchou.inventory.graph import Edge, Graph, Kept, Node, load_graph
 from tongchou.inventory.health import FAILING, ORDER, Status
 from tongchou.inventory.kinds import dependency
 from tongchou.inventory.layout import lay_out
 from tongchou.inventory.reads import VIEW, may_see
 from tongchou.web import health
-from tongchou.web.gate import PageRequest, page
 
 SERVICE_KINDS = frozenset({"load_balancer", "service", "database", "cache", "queue"})
 SERVICE_RELATIONS = frozenset({"calls", "stores_in"})
-ALL_RELATIONS = frozenset(kinds.RELATION_TYPES)
 BOX_WIDTH, BOX_HEIGHT = 168, 46
 COLUMN_WIDTH, ROW_HEIGHT, MARGIN = 244, 68, 24
-MAX_NODES = 400
 MAX_SMALL = 60
 MAX_PIPS = 5
 # the shape drawn for each status inside a 14 x 14 box: never colour alone
@@ -88,17 +82,18 @@ class Line:
 
 @dataclass(frozen=True)
 class Drawing:
-    """The whole map with its size; `hidden` nodes did not fit the limit."""
+    """The whole map with its size."""
 
     boxes: list[Box]
     lines: list[Line]
     width: float
     height: float
-    hidden: int = 0
 
 
 # what was chosen of a graph, as long as the graph is kept: it never changes, and of very many it takes its time
-_chosen: WeakKeyDictionary[Graph, dict[tuple[bool, int], tuple[list[Node], int]]] = WeakKeyDictionary()
+_small: Kept[list[Node]] = Kept(1)
+# what the teams of an actor see of it, by the owners they see
+_seen: Kept[Graph] = Kept(8)
 
 
 def choose(graph: Graph, *, everything: bool, most: int) -> tuple[list[Node], int]:
@@ -107,16 +102,16 @@ def choose(graph: Graph, *, everything: bool, most: int) -> tuple[list[Node], in
     Services and stores, and whatever else takes part in their calls; parts (instances) stand for their service. With
     `everything`, all that has a relation.
     """
-    parts = {edge.from_id for edge in graph.edges if edge.type == "part_of"}
-    related: set[UUID] = set()
-    for edge in graph.edges:
-        if everything or edge.type in SERVICE_RELATIONS:
-            related |= {edge.from_id, edge.to_id}
-    alone = [
-        node
-        for node in graph.nodes.values()
-        if not everything and node.kind in SERVICE_KINDS and node.id not in parts and node.id not in related
-    ]
+    alone: list[Node] = []
+    if everything:
+        related = set(graph.related())
+    else:
+        related = {
+            end for type_ in SERVICE_RELATIONS for edge in graph.typed(type_) for end in (edge.from_id, edge.to_id)
+        }
+        services = [node for node in graph.nodes.values() if node.kind in SERVICE_KINDS]
+        parts = {edge.from_id for edge in graph.typed("part_of")}
+        alone = [node for node in services if node.id not in parts and node.id not in related]
 
     def order(node: Node) -> tuple[int, str]:
         return kinds.kind(node.kind).tier, node.name
@@ -131,7 +126,7 @@ def draw(graph: Graph, statuses: Mapping[UUID, Status], nodes: Collection[Node],
     """Place nodes in tiers and bend the edges between them. Pure."""
     shown = list(nodes)
     ids = {node.id for node in shown}
-    edges = [e for e in graph.edges if e.type in types and e.from_id in ids and e.to_id in ids]
+    edges = [edge for edge in graph.edges_among(ids) if edge.type in types]
     pairs = [(edge, *_needs(edge)) for edge in edges]
     places = lay_out(
         [node.id for node in shown],
@@ -145,14 +140,14 @@ def draw(graph: Graph, statuses: Mapping[UUID, Status], nodes: Collection[Node],
         place.node: (MARGIN + place.tier * COLUMN_WIDTH, MARGIN + place.y * (height - 2 * MARGIN) - BOX_HEIGHT / 2)
         for place in places
     }
-    pips = {} if everything_drawn(types) else parts_of(graph, statuses)
+    pips = {} if everything_drawn(types) else parts_of(graph, statuses, ids)
     boxes = [_box(node, statuses.get(node.id, "unknown"), *at[node.id], pips.get(node.id, ())) for node in shown]
     lines = [
         Line(
-            _curve(at[dependant], at[needed]),
+            curve(at[dependant], at[needed]),
             edge.type,
             statuses.get(needed, "unknown") in FAILING,
-            f"{graph.nodes[edge.from_id].name} {_verb(edge.type)} {graph.nodes[edge.to_id].name}",
+            f"{graph.nodes[edge.from_id].name} {kinds.relation_words(edge.type)} {graph.nodes[edge.to_id].name}",
         )
         for edge, dependant, needed in pairs
     ]
@@ -161,9 +156,9 @@ def draw(graph: Graph, statuses: Mapping[UUID, Status], nodes: Collection[Node],
     return Drawing(boxes, lines, width, height)
 
 
-def _verb(type_: str) -> str:
-    known = kinds.RELATION_TYPES.get(type_)
-    return str(known.title) if known else type_
+def all_relations() -> frozenset[str]:
+    """Return every relation type, for a map of everything."""
+    return frozenset(each.name for each in kinds.relations())
 
 
 def _needs(edge: Edge) -> tuple[UUID, UUID]:
@@ -175,14 +170,14 @@ def everything_drawn(types: Collection[str]) -> bool:
     return "part_of" in types
 
 
-def parts_of(graph: Graph, statuses: Mapping[UUID, Status]) -> dict[UUID, tuple[Pip, ...]]:
-    """Return the parts of every whole, worst first; more than MAX_PIPS are left out. Pure."""
-    found: dict[UUID, list[UUID]] = {}
-    for edge in graph.edges:
-        if edge.type == "part_of":
-            found.setdefault(edge.to_id, []).append(edge.from_id)
+def parts_of(graph: Graph, statuses: Mapping[UUID, Status], wholes: Iterable[UUID]) -> dict[UUID, tuple[Pip, ...]]:
+    """Return the parts of each whole, worst first; more than MAX_PIPS are left out. Pure."""
+    found = graph.parts()
     result = {}
-    for whole, parts in found.items():
+    for whole in wholes:
+        parts = found.get(whole)
+        if not parts:
+            continue
         rows = sorted(parts, key=lambda part: (ORDER.index(statuses.get(part, "unknown")), graph.nodes[part].name))[
             :MAX_PIPS
         ]
@@ -205,7 +200,7 @@ def _box(node: Node, status: Status, x: float, y: float, pips: tuple[Pip, ...]) 
     return Box(node.id, node.name, title, status, tone, GLYPHS[tone], round(x, 1), round(y, 1), url, pips)
 
 
-def _curve(a: tuple[float, float], b: tuple[float, float]) -> str:
+def curve(a: tuple[float, float], b: tuple[float, float]) -> str:
     """Bend from the right side of a to the left side of b; between boxes of one column, around their right sides."""
     (ax, ay), (bx, by) = a, b
     ay, by = ay + BOX_HEIGHT / 2, by + BOX_HEIGHT / 2
@@ -222,26 +217,23 @@ def seen_by(actor: Actor, graph: Graph) -> Graph:
     """Return what the actor may see of a graph: their teams' resources and the relations between them."""
     if allows(actor, VIEW):
         return graph
-    return Graph((node for node in graph.nodes.values() if may_see(actor, node.owner_id)), graph.edges)
-
-
-def _drawing(actor: Actor, *, everything: bool, most: int) -> Drawing:
-    whole = load_graph()
-    graph = seen_by(actor, whole)
-    kept = _chosen.setdefault(graph, {})
-    if (everything, most) not in kept:
-        kept[everything, most] = choose(graph, everything=everything, most=most)
-    nodes, hidden = kept[everything, most]
-    ids = {node.id for node in nodes}
-    parts = [edge.from_id for edge in graph.edges if edge.type == "part_of" and edge.to_id in ids]
-    statuses = health.of_graph(whole, only=[*ids, *parts])  # of the whole: what fails elsewhere affects these too
-    types = ALL_RELATIONS if everything else SERVICE_RELATIONS
-    return replace(draw(graph, statuses, nodes, types), hidden=hidden)
+    owners = frozenset(each for each in {node.owner_id for node in graph.nodes.values()} if may_see(actor, each))
+    return _seen.of(
+        graph,
+        owners,
+        lambda: Graph((node for node in graph.nodes.values() if node.owner_id in owners), graph.edges),
+    )
 
 
 def small_map(actor: Actor) -> Drawing:
     """Return the services alone, for the cockpit."""
-    return _drawing(actor, everything=False, most=MAX_SMALL)
+    whole = load_graph()
+    graph = seen_by(actor, whole)
+    nodes = _small.of(graph, None, lambda: choose(graph, everything=False, most=MAX_SMALL)[0])
+    ids = {node.id for node in nodes}
+    parts = [part for id_ in ids for part in graph.parts().get(id_, ())]
+    statuses = health.of_graph(whole, only=[*ids, *parts])  # of the whole: what fails elsewhere affects these too
+    return draw(graph, statuses, nodes, SERVICE_RELATIONS)
 
 
 def neighbourhood(actor: Actor, ids: Collection[UUID], *, most: int = MAX_SMALL) -> Drawing:
@@ -251,39 +243,18 @@ def neighbourhood(actor: Actor, ids: Collection[UUID], *, most: int = MAX_SMALL)
     """
     whole = load_graph()
     graph = seen_by(actor, whole)
-    parts = {edge.from_id: edge.to_id for edge in graph.edges if edge.type == "part_of"}
+    parts = {edge.from_id: edge.to_id for edge in graph.typed("part_of")}
     near = {parts.get(each, each) for each in ids if each in graph}
     types: Collection[str] = SERVICE_RELATIONS
-    if not any(edge.type in types and near & {edge.from_id, edge.to_id} for edge in graph.edges):
-        near, types = {each for each in ids if each in graph}, ALL_RELATIONS
+    if not any(edge.type in types for edge in graph.touching(near)):
+        near, types = {each for each in ids if each in graph}, all_relations()
     shown = set(near)
-    for edge in graph.edges:
-        if edge.type in types and near & {edge.from_id, edge.to_id}:
+    for edge in graph.touching(near):
+        if edge.type in types:
             shown |= {edge.from_id, edge.to_id}
     nodes = sorted(
         (graph.nodes[each] for each in shown), key=lambda n: (n.id not in near, kinds.kind(n.kind).tier, n.name)
     )
     drawn = [*{node.id for node in nodes[:most]}, *(part for part, of in parts.items() if of in shown)]
     statuses = health.of_graph(whole, only=drawn)
-    return replace(draw(graph, statuses, nodes[:most], types), hidden=max(0, len(nodes) - most))
-
-
-@page("inventory.view")
-def service_map(request: PageRequest) -> HttpResponse:
-    """Who calls whom, and how each one is."""
-    everything = request.GET.get("show") == "all"
-    drawing = _drawing(request.actor, everything=everything, most=MAX_NODES)
-    counts: dict[str, int] = {}
-    for box in drawing.boxes:
-        counts[box.status] = counts.get(box.status, 0) + 1
-    failing = [box for box in drawing.boxes if box.tone in ("critical", "warning")]
-    order = {"critical": 0, "warning": 1}
-    context: dict[str, Any] = {
-        "map": drawing,
-        "everything": everything,
-        "counts": sorted(counts.items()),
-        "failing": sorted(failing, key=lambda box: (order[box.tone], box.name)),
-    }
-    if request.GET.get("part") == "live":
-        return render(request, "design/map_live.html", context)
-    return render(request, "design/map.html", context)
+    return draw(graph, statuses, nodes[:most], types)

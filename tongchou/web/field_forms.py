@@ -1,7 +1,11 @@
-"""Custom fields in forms: what is drawn for each, and what a posted form says. Names of inputs begin with "cf-"."""
+"""Fields in forms: what is drawn for each, and what a posted form says.
+
+Names of inputs begin with "cf-" for custom fields, with "at-" for the standard fields of resources (attributes).
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as attribute
@@ -30,7 +34,17 @@ from tongchou.core.problems import Problem
 from tongchou.web.links import Link, resolve
 
 PREFIX = "cf-"
-THERE = "cf-there"  # names the fields a form offered: a box that is not ticked sends nothing
+PREFIXES = {"custom": PREFIX, "attributes": "at-"}  # by the column that holds the values
+
+
+def prefix_of(field: FieldDef) -> str:
+    """Return what the name of a field's input begins with."""
+    return PREFIXES[field.column]
+
+
+def there_of(field: FieldDef) -> str:
+    """Return the name of the inputs that name the fields a form offered."""
+    return f"{prefix_of(field)}there"
 
 
 @dataclass
@@ -65,7 +79,12 @@ class Drawn:
     @property
     def name(self) -> str:
         """The name of its input."""
-        return PREFIX + self.field.name
+        return prefix_of(self.field) + self.field.name
+
+    @property
+    def there(self) -> str:
+        """The name of what says that a form offered it: a box that is not ticked sends nothing."""
+        return there_of(self.field)
 
 
 _WIDGETS = {
@@ -92,7 +111,7 @@ def panel(actor: Actor, fields: Sequence[FieldDef], values: Mapping[str, Any]) -
     groups: dict[str, list[Shown]] = {}
     for each in seen:
         value = values.get(each.name)
-        shown = Shown(each, display(each, value), trouble=wrong.get(each.name))
+        shown = Shown(each, _text(each, value), trouble=wrong.get(each.name))
         if each.type in OBJECTS:
             shown.links = [links.get(ref) or Link(ref, gone(actor), "", "circle-dashed", "") for ref in listed(value)]
         elif each.choices:
@@ -102,6 +121,14 @@ def panel(actor: Actor, fields: Sequence[FieldDef], values: Mapping[str, Any]) -
             shown.url = str(value)
         groups.setdefault(each.heading, []).append(shown)
     return sorted(groups.items(), key=lambda pair: bool(pair[0]))
+
+
+def _text(field: FieldDef, value: Any) -> str:
+    """A value as people read it; one that a source said and that is not of the field's type as it came."""
+    try:
+        return display(field, value)
+    except (TypeError, ValueError):
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def listed(value: Any) -> list[Any]:
@@ -138,14 +165,14 @@ def form(
 def draw(each: FieldDef, value: Any, *, post: QueryDict | None = None) -> Drawn:
     """Return one field as a form draws it."""
     drawn = Drawn(each, _WIDGETS.get(each.type, "input"))
-    if post is not None and each.name in post.getlist(THERE):
+    if post is not None and each.name in post.getlist(drawn.there):
         drawn.chosen = [text for text in post.getlist(drawn.name) if text]
         drawn.text = drawn.chosen[0] if drawn.chosen else ""
     else:
         drawn.chosen = [str(item) for item in value] if isinstance(value, list) and each.type in SEVERAL else []
         drawn.text = write(each, value)
         if each.type is FieldType.DATE_TIME and value:
-            drawn.text = f"{timezone.localtime(datetime.fromisoformat(str(value))):%Y-%m-%dT%H:%M:%S}"
+            drawn.text = _local(value)
         elif each.type not in SEVERAL and value is not None:
             drawn.chosen = [drawn.text]
     if each.choices:
@@ -155,18 +182,45 @@ def draw(each: FieldDef, value: Any, *, post: QueryDict | None = None) -> Drawn:
     return drawn
 
 
+def _local(value: Any) -> str:
+    """A moment in the reader's time zone as the browser's input takes it; what is none as it came."""
+    try:
+        return f"{timezone.localtime(datetime.fromisoformat(str(value))):%Y-%m-%dT%H:%M:%S}"
+    except ValueError:
+        return str(value)
+
+
 def posted(fields: Iterable[FieldDef], post: QueryDict) -> dict[str, Any]:
     """Return what a form says about the fields it offered; Invalid names the field that cannot be read."""
-    offered, found = set(post.getlist(THERE)), {}
+    found = {}
     for each in editable(fields):
-        if each.name not in offered:
+        if each.name not in post.getlist(there_of(each)):
             continue
-        texts = [text for text in post.getlist(PREFIX + each.name) if text]
+        texts = texts_of(each, post)
         if each.type in SEVERAL:
             found[each.name] = texts or None
         else:
             found[each.name] = parse_cell(each, texts[0]) if texts else None
     return found
+
+
+def texts_of(field: FieldDef, post: QueryDict) -> list[str]:
+    """Return what a form says about a field, as it was typed."""
+    return [text for text in post.getlist(prefix_of(field) + field.name) if text]
+
+
+def changed(fields: Iterable[FieldDef], values: Mapping[str, Any], post: QueryDict) -> dict[str, Any]:
+    """Return what a form says otherwise than it was drawn with `values`; Invalid names the field.
+
+    What nobody touched is not read: a value that does not fit its field stays, and is nobody's new word.
+    """
+    touched = []
+    for each in editable(fields):
+        drawn = draw(each, values.get(each.name))
+        before = drawn.chosen if each.type in SEVERAL else [drawn.text] if drawn.text else []
+        if sorted(texts_of(each, post)) != sorted(text.replace("\r\n", "\n") for text in before):
+            touched.append(each)
+    return posted(touched, post)
 
 
 def of_new(actor: Actor, kind: str, *, post: QueryDict | None = None, problem: Problem | None = None) -> Any:

@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
 from tongchou.alerting.models import AlertResource, AlertStateChoice
+from tongchou.core.problems import Problem
 from tongchou.incidents import severity
 from tongchou.inventory import health
 from tongchou.inventory.graph import Graph
 from tongchou.inventory.health import Status
 from tongchou.inventory.models import Endpoint, Relation
 from tongchou.inventory.reads import active_holds, held_resources
-from tongchou.telemetry.promql.errors import QueryError
 from tongchou.web.telemetry_reads import instant
 
 FROM_SEVERITY: dict[str, Status] = {"critical": "critical", "major": "critical", "warning": "warning"}
@@ -23,7 +23,7 @@ def _answering() -> dict[tuple[str, str], bool]:
     """Return whether each (job, instance) answered its last scrape."""
     try:
         return {(s.labels.get("job", ""), s.labels.get("instance", "")): s.value > 0 for s in instant("up")}
-    except QueryError:
+    except Problem:  # a page of resources is worth showing without it
         return {}
 
 
@@ -57,7 +57,7 @@ def own_statuses(only: Collection[UUID] | None = None) -> dict[UUID, Status]:
 def of_graph(graph: Graph, only: Collection[UUID] | None = None) -> dict[UUID, Status]:
     """Return the status of each resource (of `only` these): who needs a failing one is affected, parts make a whole."""
     own = own_statuses()
-    pairs = [(edge.from_id, edge.to_id) for edge in graph.edges if edge.type == "part_of"]
+    pairs = [(edge.from_id, edge.to_id) for edge in graph.typed("part_of")]
     wholes = lift_parts(pairs, own)
     return health.statuses(graph, own=wholes, held=held_resources(), only=only)
 

@@ -19,6 +19,7 @@ from tongchou.incidents.timeline import scope_facts
 from tongchou.inventory import kinds
 from tongchou.inventory.models import Resource, SourceConfig
 from tongchou.runbooks.models import Procedure, Run
+from tongchou.telemetry.models import Dashboard
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,14 @@ def _objectives(ids: list[str]) -> Found:
     ]
 
 
+def _dashboards(ids: list[str]) -> Found:
+    rows = Dashboard.objects.filter(pk__in=ids, deleted_at__isnull=True).values_list("pk", "name", "title")
+    return [
+        (str(pk), Link("", title, reverse("web:dashboard", args=[name]), "layout-dashboard", "dashboard"))
+        for pk, name, title in rows
+    ]
+
+
 def _procedures(ids: list[str]) -> Found:
     rows = Procedure.objects.filter(pk__in=ids).only("pk", "name", "title")
     return [
@@ -232,6 +241,7 @@ RESOLVERS: dict[tuple[str, str], Resolver] = {
     ("alerting", "alert"): _alerts,
     ("alerting", "rulefile"): _files,
     ("alerting", "objective"): _objectives,
+    ("telemetry", "dashboard"): _dashboards,
     ("runbooks", "procedure"): _procedures,
     ("runbooks", "run"): _runs,
     ("core", "approval"): _approvals,

@@ -15,13 +15,12 @@ from tongchou.alerting import reads as alerting_reads
 from tongchou.alerting.models import AlertStateChoice
 from tongchou.core import approvals, ledger, settings_store
 from tongchou.core.access import Actor, allows, check
-from tongchou.core.problems import Invalid
+from tongchou.core.problems import Invalid, Problem
 from tongchou.incidents import reads as incident_reads
 from tongchou.incidents import severity
 from tongchou.incidents.models import IncidentState
 from tongchou.inventory.models import ResourceState
 from tongchou.inventory.reads import visible
-from tongchou.telemetry.promql.errors import QueryError
 from tongchou.web import panels, telemetry_reads
 from tongchou.web.design import small_map
 from tongchou.web.gate import PageRequest, page
@@ -42,7 +41,7 @@ def _figures(actor: Actor) -> dict[str, Any]:
     incidents = Counter(unresolved.values_list("state", flat=True))
     try:
         up = telemetry_reads.instant("up") if allows(actor, "telemetry.view") else []
-    except QueryError:
+    except Problem:  # the panels tell why
         up = []
     return {
         "incidents": incidents.total(),

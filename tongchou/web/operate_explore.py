@@ -29,6 +29,14 @@ MOST_QUERIES = 10
 NAMES_SHOWN = 1000
 FAMILY_TAILS = ("_bucket", "_count", "_sum", "_total")
 COMPARISONS = (("3600", _("an hour ago")), ("86400", _("a day ago")), ("604800", _("a week ago")))
+UNIT_WORDS = {
+    "percent": _("percent"),
+    "ratio": _("ratio"),
+    "bytes": _("bytes"),
+    "bytes_per_second": _("bytes per second"),
+    "seconds": _("seconds"),
+    "per_second": _("per second"),
+}
 LEGEND_COLUMNS = (
     ("name", _("Series")),
     ("last", _("Last")),
@@ -47,7 +55,7 @@ def explore(request: PageRequest) -> HttpResponse:
     context = {
         "names": names[:NAMES_SHOWN],
         "name_count": len(names),
-        "units": panels.UNITS[1:],
+        "units": [(unit, UNIT_WORDS[unit]) for unit in panels.UNITS[1:]],
         "comparisons": COMPARISONS,
         "most_queries": MOST_QUERIES,
         "person": str(request.user.pk),

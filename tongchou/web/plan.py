@@ -19,21 +19,27 @@ from django.views.decorators.http import require_POST
 
 from tongchou.alerting.reads import alerts_of_resource
 from tongchou.core import ledger
-from tongchou.core.access import allows
+from tongchou.core.access import allows, allows_anywhere
 from tongchou.core.lists.tables import Column
+from tongchou.core.models import Event, EventAbout
 from tongchou.core.problems import NotFound
 from tongchou.core.refs import ref
-from tongchou.inventory import actions, kinds, reads
+from tongchou.inventory import actions, kinds, merge, reads
+from tongchou.inventory.apply import resource_ref
 from tongchou.inventory.graph import load_graph
 from tongchou.inventory.models import Resource
+from tongchou.inventory.words import words_of
 from tongchou.web import health, panels, telemetry_reads
 from tongchou.web.design import seen_by
 from tongchou.web.gate import PageRequest, page
+from tongchou.web.plan_kinds import list_address, of_address, relation_choices, standard_lines
 from tongchou.web.review import entries
 from tongchou.web.tables.listing import show
 from tongchou.web.tables.look import Look, register
 from tongchou.web.templatetags.ui import chip, icon
 from tongchou.web.visibility import readable
+
+MOST_FORMER = 10  # merged resources whose history is shown on a page
 
 
 def _about(rows: Sequence[Resource]) -> dict[str, Any]:
@@ -62,8 +68,9 @@ LOOK = register(
         empty=gettext_lazy("The inventory is empty"),
         hint=gettext_lazy(
             "Add a source: this host is looked at by itself; http_sd reads your service discovery; everything else can"
-            " be stated by the API."
+            " be stated by hand, by an import or by the API."
         ),
+        varied=of_address,
     )
 )
 
@@ -71,10 +78,17 @@ LOOK = register(
 @page("inventory.view")
 def resources(request: PageRequest) -> HttpResponseBase:
     """The list of resources."""
-    return show(request, LOOK, "plan/resources.html", {"may_source": allows(request.actor, "inventory.manage_sources")})
+    name = LOOK.at(request.GET.dict()).subkind
+    context = {
+        "may_source": allows(request.actor, "inventory.manage_sources"),
+        "may_edit": allows_anywhere(request.actor, "inventory.edit"),
+        "kind": kinds.kind(name) if name else None,
+    }
+    return show(request, LOOK, "plan/resources.html", context)
 
 
-def _get(request: PageRequest, resource_id: UUID) -> Resource:
+def resource_of(request: PageRequest, resource_id: UUID) -> Resource:
+    """Return the resource of an address to one who may see it; NotFound."""
     row = reads.visible(request.actor).select_related("owner").filter(pk=resource_id).first()
     if row is None:
         raise NotFound(
@@ -83,6 +97,22 @@ def _get(request: PageRequest, resource_id: UUID) -> Resource:
             remedy=_("Search for it with Ctrl-K."),
         )
     return row
+
+
+def posted_id(request: PageRequest, field: str, code: str, detail: str = "") -> UUID:
+    """Return the id that a form posts in a field; NotFound with this code (and detail) when it is none."""
+    try:
+        return UUID(request.POST.get(field, ""))
+    except ValueError:
+        raise NotFound(code, detail or _("This is no id."), field=field, remedy=_("Reload the page.")) from None
+
+
+def _events(refs: Sequence[str]) -> list[Event]:
+    """The newest events about a resource, and about what was merged into it."""
+    if len(refs) == 1:
+        return list(ledger.events(about=refs[0], limit=30))
+    newest = EventAbout.objects.filter(ref__in=refs).order_by("-event_id").values_list("event_id", flat=True)[:60]
+    return list(Event.objects.filter(pk__in=list(newest)).order_by("-at", "-pk")[:30])
 
 
 def _charts(detail: reads.Detail) -> list[panels.Panel]:
@@ -114,7 +144,11 @@ def escaped(text: str) -> str:
 @page("inventory.view")
 def resource(request: PageRequest, resource_id: UUID) -> HttpResponse:
     """One resource: what is said about it and by whom, what it needs and who needs it, how it is."""
-    row = _get(request, resource_id)
+    row = resource_of(request, resource_id)
+    other = merge.successor(row)
+    if other.pk != row.pk and reads.may_see(request.actor, other.owner_id):
+        messages.info(request, _("%(name)s was merged into this resource.") % {"name": row.name})
+        return redirect("web:resource", resource_id=other.pk)
     detail = reads.detail(row)
     graph = load_graph()
     statuses = health.of_graph(graph) if row.pk in graph else health.of_page([row.pk])
@@ -124,8 +158,7 @@ def resource(request: PageRequest, resource_id: UUID) -> HttpResponse:
         other = each.to_resource if out else each.from_resource
         if not reads.may_see(request.actor, other.owner_id):
             continue
-        known = kinds.RELATION_TYPES.get(each.type)
-        words = (known.title if out else known.reverse_title) if known else each.type
+        words = kinds.relation_words(each.type, out=out)
         relations.append(
             {
                 "row": each,
@@ -136,19 +169,26 @@ def resource(request: PageRequest, resource_id: UUID) -> HttpResponse:
             }
         )
     seen = seen_by(request.actor, graph)
+    lived_as = merge.absorbed_by(row.pk)[:MOST_FORMER]
+    lines, others = standard_lines(request.actor, row.kind, words_of(detail, timezone.now()))
     context = {
         "row": row,
         "ref": ref(row),
         "kind": kinds.kind(row.kind),
         "detail": detail,
+        "lines": lines,
+        "others": others,
         "status": "tombstone" if row.gone_at else statuses.get(row.pk, "unknown"),
         "relations": relations,
         "needs": len(seen.downstream(row.pk)),
         "needed_by": len(seen.upstream(row.pk)),
-        "alerts": alerts_of_resource(row.pk, limit=20),
-        "entries": entries(readable(request.actor, ledger.events(about=ref(row), limit=30))),
+        "alerts": alerts_of_resource(row.pk, *lived_as, limit=20),
+        "former": len(lived_as),
+        "entries": entries(readable(request.actor, _events([ref(row), *map(resource_ref, lived_as)]))),
         "panels": _charts(detail) if allows(request.actor, "telemetry.view") else [],
         "may_edit": allows(request.actor, "inventory.edit", team=row.owner_id),
+        "relation_choices": relation_choices(row.kind),
+        "list_url": list_address(row.kind),
     }
     return render(request, "plan/resource.html", context)
 
@@ -157,7 +197,7 @@ def resource(request: PageRequest, resource_id: UUID) -> HttpResponse:
 @require_POST
 def hold(request: PageRequest, resource_id: UUID) -> HttpResponse:
     """Place a hold, or lift one (`lift` = its id)."""
-    row = _get(request, resource_id)
+    row = resource_of(request, resource_id)
     lift = request.POST.get("lift", "")
     if lift:
         found = next((each for each in reads.active_holds([row.pk]) if str(each.pk) == lift), None)
@@ -183,7 +223,7 @@ def hold(request: PageRequest, resource_id: UUID) -> HttpResponse:
 @require_POST
 def retire(request: PageRequest, resource_id: UUID) -> HttpResponse:
     """Declare a resource gone, or bring it back."""
-    row = _get(request, resource_id)
+    row = resource_of(request, resource_id)
     if row.gone_at:
         actions.restore_resource(actor=request.actor, resource=row)
         messages.success(request, _("It is active again."))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpResponse, JsonResponse
 from django.urls import reverse
@@ -17,6 +18,7 @@ from tongchou.core import search as index
 from tongchou.core.access import Actor, allows, allows_anywhere
 from tongchou.core.lists.views import views_for
 from tongchou.core.nouns import noun
+from tongchou.inventory import ip_plan, ip_reads
 from tongchou.web.gate import ANY_PERSON, PageRequest, page
 from tongchou.web.links import resolve
 from tongchou.web.shell import menu
@@ -29,6 +31,7 @@ Item = dict[str, str]
 Group = dict[str, Any]
 # what may be done from anywhere: its words, the page where it is done, who may
 ACTS: tuple[tuple[str | Promise, str, str], ...] = (
+    (gettext_lazy("New resource"), "web:resource-new", "inventory.edit"),
     (gettext_lazy("New silence"), "web:silences", "alerting.respond"),
     (gettext_lazy("New rule file"), "web:alert-file-new", "alerting.edit"),
     (gettext_lazy("New notification channel"), "web:alert-channel-new", "alerting.edit"),
@@ -41,6 +44,7 @@ ACTS: tuple[tuple[str | Promise, str, str], ...] = (
     (gettext_lazy("Review who can do what"), "web:people-review", "access.view"),
     (gettext_lazy("New service account"), "web:people-services", "access.manage"),
     (gettext_lazy("Define custom fields"), "web:fields", "settings.edit"),
+    (gettext_lazy("Define a kind"), "web:kind-new", "inventory.manage_kinds"),
     (gettext_lazy("Check the health of the platform"), "web:doctor", "platform.view"),
     (gettext_lazy("Change language, time zone, password"), "web:account", ""),
 )
@@ -76,6 +80,21 @@ def _things(actor: Actor, word: str) -> list[Group]:
         if link.url:
             groups.setdefault(hit.kind, []).append({"title": link.title, "url": link.url, "hint": link.kind})
     return [{"title": str(noun(kind).plural), "items": items} for kind, items in groups.items()]
+
+
+def _addresses(actor: Actor, word: str) -> list[Item]:
+    """An address or prefix in any notation: whose it is, and the narrowest prefix around it."""
+    if ip_plan.parse(word) is None:
+        return []
+    items = []
+    for each in ip_reads.locate(actor, ip_reads.load_plan(), word) or ():
+        for entry in each.entries[:EACH]:
+            url = reverse("web:ip-prefix" if entry.use == "prefix" else "web:resource", args=[entry.resource_id])
+            items.append({"title": f"{each.net} {entry.resource.name}", "url": url, "hint": each.vrf})
+        if each.chain and each.chain[-1].row is not None and each.chain[-1].net != each.net:
+            url = f"{reverse('web:ip-find')}?{urlencode({'q': word})}"
+            items.append({"title": f"{each.net} ⊂ {each.chain[-1].cidr}", "url": url, "hint": each.vrf})
+    return items[:EACH]
 
 
 def _acts(actor: Actor, word: str) -> list[Item]:
@@ -114,6 +133,7 @@ def search(request: PageRequest) -> HttpResponse:
     word = request.GET.get("q", "").strip()[:100]
     sources: list[tuple[str, str, Callable[[Actor, str], list[Item]]]] = [
         (_("Pages"), "", _pages),
+        (_("IP plan"), "inventory.view", _addresses),
         (_("Actions"), "", _acts),
         (_("Views"), "", _views),
         (_("Alert rules"), "alerting.view", _rules),

@@ -54,6 +54,8 @@ STAGES: tuple[Stage, ...] = (
         _("Plan"),
         (
             Entry("resources", _("Resources"), "server", "inventory.view", "r"),
+            Entry("ip", _("IP plan"), "network", "inventory.view", "1"),
+            Entry("racks", _("Racks"), "layout-grid", "inventory.view", "2"),
             Entry("calendars", _("Calendars"), "calendar-days", "calendars.view", "y"),
         ),
     ),
@@ -74,6 +76,7 @@ STAGES: tuple[Stage, ...] = (
             Entry("incidents", _("Incidents"), "siren", "incidents.view", "i", "incidents"),
             Entry("alerts", _("Alerts"), "bell", "alerting.view", "a", "alerts"),
             Entry("slos", _("Objectives"), "target", "alerting.view", "b"),
+            Entry("dashboards", _("Dashboards"), "layout-dashboard", "telemetry.view", "q"),
             Entry("explore", _("Metrics"), "chart-line", "telemetry.view", "x"),
             Entry("logs", _("Logs"), "logs", "telemetry.view", "l"),
             Entry("procedures", _("Procedures"), "book-open-check", "runbooks.view", "p"),
@@ -96,8 +99,10 @@ ADMIN = Stage(
     (
         Entry("people", _("People and tokens"), "users", "access.view", "o"),
         Entry("jobs", _("Jobs"), "list-checks", "jobs.view", "j"),
+        Entry("kinds", _("Kinds and relations"), "shapes", "inventory.manage_kinds", "1"),
         Entry("fields", _("Custom fields"), "text-cursor-input", "fields.manage", "f"),
         Entry("storage", _("Storage"), "hard-drive", "storage.view", "z"),
+        Entry("cardinality", _("Cardinality"), "chart-bar-big", "telemetry.view", "0"),
         Entry("settings", _("Settings"), "settings", "settings.view", "s"),
         Entry("modules", _("Modules"), "puzzle", "platform.view", "y"),
         Entry("platform", _("Platform"), "activity", "platform.view", "w"),
@@ -109,8 +114,8 @@ ADMIN = Stage(
 # pages of what no team owns: they want a global role
 UNOWNED = frozenset(
     {
-        *("storage", "approvals", "jobs", "explore", "logs", "events", "settings"),
-        *("doctor", "platform", "nodes", "modules"),
+        *("storage", "approvals", "jobs", "dashboards", "explore", "logs", "events", "settings"),
+        *("doctor", "platform", "nodes", "modules", "cardinality", "kinds"),
     }
 )
 
@@ -167,6 +172,7 @@ STRINGS: dict[str, str | Promise] = {
     "live_off": _("Paused"),
     "chart_empty": _("No samples in this time range."),
     "chart_failed": _("The chart could not be loaded."),
+    "chart_resolution": _("from the %r rollup"),
     "chart_more": _("%n more series are not drawn; narrow the query."),
     "chart_summary": _("Chart with %n series."),
     "absolute_range": _("Custom range"),
@@ -180,6 +186,7 @@ STRINGS: dict[str, str | Promise] = {
     "compared": _("%name (%ago)"),
     "link_copied": _("The link is copied. Whoever opens it sees the same queries and the same time."),
     "history_empty": _("Queries you run are kept here, in this browser."),
+    "heat_none": _("No buckets: a heatmap is of sum by (le) (rate(name_bucket[5m])) or the like."),
     "queries_most": _("No more than %n queries at once."),
     "offer_metric": _("metric"),
     "offer_function": _("function"),
@@ -198,6 +205,19 @@ STRINGS: dict[str, str | Promise] = {
     "mention_offers": _("People and teams"),
     "offer_team": _("team"),
     "part_slow": _("no answer within %n seconds"),
+    "yes": _("yes"),
+    "no": _("no"),
+    "every": _("All"),
+    "none_chosen": _("None"),
+    "chosen": _("%n chosen"),
+    "filter": _("Filter"),
+    "clear": _("Clear"),
+    "rows_more": _("%n more rows are not shown; narrow the query."),
+    "panel_empty": _("No value in this time range."),
+    "preview": _("Preview"),
+    "preview_empty": _("Write a query to see it here."),
+    "kiosk_leave": _("Press Esc to leave the full view."),
+    "options_more": _("%n more options: type a part of the name."),
 }
 
 

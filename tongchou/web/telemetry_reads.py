@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -16,7 +17,11 @@ from django.utils.translation import gettext_lazy as _
 from tongchou.core.problems import Invalid, Unavailable
 from tongchou.telemetry import reads
 from tongchou.telemetry.backend import backend, default_limits, is_open
+from tongchou.telemetry.metrics import metrics
+from tongchou.telemetry.ports import Backend
 from tongchou.telemetry.series import Matcher
+
+log = logging.getLogger(__name__)
 
 MAX_LINES = 24
 NAMES_EVERY_SECONDS = 5.0
@@ -48,10 +53,19 @@ class Columns:
     series: list[dict[str, Any]]
     dropped: int
     step_seconds: float
+    resolutions: Sequence[str] = ()  # of the rollups that were read, "5m" or "1h"
+    warnings: Sequence[str] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return what charts.js reads."""
-        return {"times": self.times, "series": self.series, "dropped": self.dropped, "step": self.step_seconds}
+        return {
+            "times": self.times,
+            "series": self.series,
+            "dropped": self.dropped,
+            "step": self.step_seconds,
+            "resolution": ", ".join(self.resolutions),
+            "warnings": list(self.warnings),
+        }
 
 
 def require_store() -> None:
@@ -93,7 +107,7 @@ def columns(
     require_store()
     step = step_for((end - start).total_seconds(), points)
     first = datetime.fromtimestamp(start.timestamp() // step * step, UTC)
-    lines = reads.range_matrix(query, first - offset, end - offset, step)
+    lines, resolutions, warnings = reads.range_noted(query, first - offset, end - offset, step)
     kept = sorted(lines, key=_weight, reverse=True)[:limit] if len(lines) > limit else lines
     offset_ms = round(offset.total_seconds() * 1000)
     step_ms, first_ms = round(step * 1000), round(first.timestamp() * 1000)
@@ -112,7 +126,7 @@ def columns(
                 column[place] = value
         series.append({"name": name, "labels": line.labels, "values": column})
     times = [first_ms + i * step_ms for i in range(count)] if series else []
-    return Columns(times, series, len(lines) - len(kept), step)
+    return Columns(times, series, len(lines) - len(kept), step, resolutions, warnings)
 
 
 def _weight(line: reads.Line) -> float:
@@ -145,6 +159,15 @@ def full_name(labels: Mapping[str, str]) -> str:
     return f"{name}{{{inside}}}" if inside else name or NAMELESS
 
 
+def _found(read: Callable[[Backend], list[str]]) -> list[str]:
+    """Names that both stores know; of the own one alone while the other does not answer: charts then tell why."""
+    try:
+        return read(metrics())
+    except Unavailable as problem:
+        log.warning("names of metrics are those of the own store: %s", problem)
+        return read(backend())
+
+
 def metric_names() -> list[str]:
     """Return the names of metrics with samples in the last hour; remembered for a few seconds. [] without a store."""
     return _metric_names(int(monotonic() / NAMES_EVERY_SECONDS)) if is_open() else []
@@ -161,7 +184,9 @@ def metric_names_of(label: str, values: Sequence[str]) -> list[str]:
         return []
     now = datetime.now(UTC)
     sets = [[Matcher(label, "=", value)] for value in values]
-    return backend().label_values("__name__", sets, _ms(now - LOOK_BACK), _ms(now), limits=default_limits())
+    return _found(
+        lambda store: store.label_values("__name__", sets, _ms(now - LOOK_BACK), _ms(now), limits=default_limits())
+    )
 
 
 def label_names(metric: str) -> list[str]:
@@ -177,7 +202,7 @@ def label_names_of(sets: Sequence[Sequence[Matcher]]) -> list[str]:
     if not is_open():
         return []
     now = datetime.now(UTC)
-    return backend().label_names(sets, _ms(now - LOOK_BACK), _ms(now), limits=default_limits())
+    return _found(lambda store: store.label_names(sets, _ms(now - LOOK_BACK), _ms(now), limits=default_limits()))
 
 
 def label_values_of(label: str, matchers: Sequence[Matcher]) -> list[str]:
@@ -186,13 +211,15 @@ def label_values_of(label: str, matchers: Sequence[Matcher]) -> list[str]:
         return []
     now = datetime.now(UTC)
     sets = [list(matchers)] if matchers else []
-    return backend().label_values(label, sets, _ms(now - LOOK_BACK), _ms(now), limits=default_limits())
+    return _found(
+        lambda store: store.label_values(label, sets, _ms(now - LOOK_BACK), _ms(now), limits=default_limits())
+    )
 
 
 def _values(name: str, metric: str) -> list[str]:
     now = datetime.now(UTC)
     sets = [[Matcher("__name__", "=", metric)]] if metric else []
-    return backend().label_values(name, sets, _ms(now - LOOK_BACK), _ms(now), limits=default_limits())
+    return _found(lambda store: store.label_values(name, sets, _ms(now - LOOK_BACK), _ms(now), limits=default_limits()))
 
 
 def _ms(moment: datetime) -> int:

@@ -66,6 +66,16 @@ def guess(query: str) -> str:
     return _of(tree).unit()
 
 
+def of_bounds(query: str) -> str:
+    """Return the unit of the upper ends (`le`) of the classic buckets a query reads; "" when the names do not say."""
+    try:
+        names = {_name(each) for each in selectors(parse(query))}
+    except Problem:
+        return ""
+    found = {of_name(name.removesuffix("_bucket")).unit() for name in names if name.endswith("_bucket")}
+    return found.pop() if len(found) == 1 else ""
+
+
 def of_name(name: str) -> Dimension:
     """Return what the name of a metric says about its values."""
     if name.endswith(("_bucket", "_count")):

@@ -10,7 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.incidents.timeline import LINES, Entry, Tone
-from tongchou.inventory.kinds import RELATION_TYPES
+from tongchou.inventory import kinds
 
 # verb -> (icon, tone, sentence with facts of the payload, sentence without)
 MORE: dict[str, tuple[str, Tone, str | Promise, str | Promise]] = {
@@ -132,6 +132,42 @@ MORE: dict[str, tuple[str, Tone, str | Promise, str | Promise]] = {
     "token.created": ("key-round", "neutral", _("Token %(name)s was made."), _("A token was made.")),
     "token.revoked": ("key-round", "warning", _("Token %(name)s was revoked."), _("A token was revoked.")),
     "setting.changed": ("settings", "accent", _("Setting %(key)s was changed."), _("A setting was changed.")),
+    "kind.created": ("shapes", "neutral", _("Kind %(name)s was defined."), _("A kind was defined.")),
+    "kind.changed": ("shapes", "neutral", _("Kind %(name)s was changed."), _("A kind was changed.")),
+    "kind.renamed": ("shapes", "neutral", _("Kind %(old)s is now called %(new)s."), _("A kind was renamed.")),
+    "kind.retired": ("shapes", "neutral", _("Kind %(name)s is offered no more."), _("A kind was retired.")),
+    "kind.restored": ("shapes", "neutral", _("Kind %(name)s is offered again."), _("A kind was brought back.")),
+    "kind.deleted": ("shapes", "warning", _("Kind %(name)s was deleted."), _("A kind was deleted.")),
+    "relation_type.created": (
+        "waypoints",
+        "neutral",
+        _("Relation type %(name)s was defined."),
+        _("A relation type was defined."),
+    ),
+    "relation_type.changed": (
+        "waypoints",
+        "neutral",
+        _("Relation type %(name)s was changed."),
+        _("A relation type was changed."),
+    ),
+    "relation_type.retired": (
+        "waypoints",
+        "neutral",
+        _("Relation type %(name)s was retired."),
+        _("A relation type was retired."),
+    ),
+    "relation_type.restored": (
+        "waypoints",
+        "neutral",
+        _("Relation type %(name)s was brought back."),
+        _("A relation type was brought back."),
+    ),
+    "relation_type.deleted": (
+        "waypoints",
+        "neutral",
+        _("Relation type %(name)s was deleted."),
+        _("A relation type was deleted."),
+    ),
     "custom_fields.changed": (
         "text-cursor-input",
         "neutral",
@@ -229,6 +265,51 @@ MORE: dict[str, tuple[str, Tone, str | Promise, str | Promise]] = {
     "resource.created": ("plus", "neutral", _("%(name)s was found."), _("A resource was found.")),
     "resource.returned": ("undo-2", "neutral", _("%(name)s is back."), _("A resource is back.")),
     "resource.gone": ("circle-x", "warning", _("%(name)s is gone."), _("A resource is gone.")),
+    "resource.recorded": ("check", "ok", _("%(name)s is recorded now."), _("A resource is recorded now.")),
+    "resource.confirmed": ("eye", "ok", _("%(name)s was seen by a person."), _("A resource was seen by a person.")),
+    "resource.merged": (
+        "merge",
+        "accent",
+        _("%(absorbed)s was merged into %(name)s."),
+        _("Two resources were made one."),
+    ),
+    "resource.split": ("split", "accent", _("%(new)s was split off %(name)s."), _("A resource was split.")),
+    "resource.unmerged": (
+        "undo-2",
+        "neutral",
+        _("%(absorbed)s was taken out of %(name)s again."),
+        _("A merge was undone."),
+    ),
+    "resource.expiring": (
+        "calendar-clock",
+        "warning",
+        _("%(what)s of %(name)s ends on %(due)s."),
+        _("Something of a resource ends."),
+    ),
+    "drift.accepted": (
+        "check",
+        "ok",
+        _("%(key)s of %(name)s is %(observed)s now, as observed."),
+        _("What is observed was accepted."),
+    ),
+    "drift.kept": (
+        "pin",
+        "neutral",
+        _("%(key)s of %(name)s stays %(declared)s: %(reason)s"),
+        _("What is declared was kept."),
+    ),
+    "queue_item.ignored": (
+        "bell-off",
+        "neutral",
+        _("%(name)s is ignored in its queue until %(until)s: %(reason)s"),
+        _("An item was ignored for a time."),
+    ),
+    "queue_item.reopened": (
+        "undo-2",
+        "neutral",
+        _("%(name)s is open in its queue again."),
+        _("An item is open again."),
+    ),
     "relation.added": ("link", "neutral", _("%(from)s now %(type)s %(to)s."), _("A relation was added.")),
     "relation.removed": ("unlink", "neutral", _("%(from)s no longer %(type)s %(to)s."), _("A relation ended.")),
     "hold.placed": ("wrench", "warning", _("Put on hold: %(reason)s"), _("Put on hold.")),
@@ -342,6 +423,31 @@ MORE: dict[str, tuple[str, Tone, str | Promise, str | Promise]] = {
     "view.changed": ("bookmark", "neutral", _("View %(name)s of a list was changed."), _("A view was changed.")),
     "view.deleted": ("bookmark", "neutral", _("View %(name)s of a list was deleted."), _("A view was deleted.")),
     "view.restored": ("bookmark", "neutral", _("View %(name)s of a list is back."), _("A view is back.")),
+    "dashboard.created": (
+        "layout-dashboard",
+        "accent",
+        _("Dashboard %(title)s was made: %(panels)s panels."),
+        _("A dashboard was made."),
+    ),
+    "dashboard.changed": (
+        "layout-dashboard",
+        "neutral",
+        _("Dashboard %(title)s was changed: version %(version)s."),
+        _("A dashboard was changed."),
+    ),
+    "dashboard.restored": (
+        "undo-2",
+        "neutral",
+        _("Dashboard %(title)s is again as in version %(restored)s."),
+        _("A dashboard is as it was."),
+    ),
+    "dashboard.deleted": (
+        "layout-dashboard",
+        "warning",
+        _("Dashboard %(title)s was deleted."),
+        _("A dashboard was deleted."),
+    ),
+    "dashboard.undeleted": ("undo-2", "neutral", _("Dashboard %(title)s is back."), _("A dashboard is back.")),
     "procedure.changed": ("book-open-check", "accent", _("Procedure %(name)s was saved."), _("A procedure was saved.")),
     "procedure.retired": (
         "book-open-check",
@@ -423,8 +529,8 @@ def spoken(entry: Entry, payload: object) -> Entry:
     icon, tone, full, bare = MORE[entry.verb]
     facts: Mapping[str, Any] = payload if isinstance(payload, Mapping) else {}
     known = {key: value for key, value in facts.items() if value not in (None, "")}
-    if entry.verb.startswith("relation.") and str(known.get("type")) in RELATION_TYPES:
-        known["type"] = RELATION_TYPES[str(known["type"])].title
+    if entry.verb.startswith("relation.") and "type" in known:
+        known["type"] = kinds.relation_words(str(known["type"]))
     try:
         text = str(full) % known
     except (KeyError, ValueError, TypeError):

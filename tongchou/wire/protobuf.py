@@ -96,6 +96,18 @@ def text_pair(data: bytes, start: int, end: int, what: str) -> tuple[str, str]:
     return name, value
 
 
+def packed_varints(data: bytes, start: int, end: int) -> list[int]:
+    """The unsigned numbers of a packed repeated field. Raises MalformedError."""
+    plain = data[start:end]
+    if plain.isascii():  # all of one byte, as nearly always
+        return list(plain)
+    found = []
+    while start < end:
+        value, start = read_varint(data, start, end)
+        found.append(value)
+    return found
+
+
 def varint(value: int) -> bytes:
     """An unsigned (or two's complement 64-bit) number as a varint."""
     if 0 <= value <= 0x7F:

@@ -2,7 +2,8 @@
 
 The bytes here are the uncompressed message; the snappy block around it belongs to whoever owns the connection.
 Message (field numbers): WriteRequest{1 timeseries, 3 metadata}; TimeSeries{1 labels, 2 samples, 3 exemplars,
-4 histograms}; Label{1 name, 2 value}; Sample{1 value double, 2 timestamp int64 ms}. Source: prometheus/prompb.
+4 histograms}; Label{1 name, 2 value}; Sample{1 value double, 2 timestamp int64 ms}; MetricMetadata{1 type,
+2 family name, 4 help, 5 unit}. Source: prometheus/prompb.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from tongchou.wire.exposition import Meta
 from tongchou.wire.protobuf import (
     BYTES,
     FIXED64,
@@ -20,6 +22,7 @@ from tongchou.wire.protobuf import (
     fields,
     message,
     signed,
+    text,
     text_pair,
     varint,
 )
@@ -28,7 +31,15 @@ Label = tuple[str, str]
 Sample = tuple[int, float]
 Series = tuple[Sequence[Label], Sequence[Sample]]
 
+MAX_SERIES = 100_000  # of one message: two bytes on the wire are a series, and some hundred in memory
+
 _DOUBLE = struct.Struct("<d")
+# MetricMetadata.MetricType by number; the names are those of the exposition formats
+METRIC_TYPES = ("unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset")
+
+
+class TooManyError(MalformedError):
+    """The message may be well-formed, and holds more than is read at once."""
 
 
 @dataclass(slots=True)
@@ -43,10 +54,11 @@ class DecodedSeries:
 
 @dataclass(slots=True)
 class DecodedRequest:
-    """A whole WriteRequest. Exemplars are left out; native histograms and metadata entries are only counted."""
+    """A whole request. Exemplars are left out (2.0: counted); native histograms are only counted, per series."""
 
     series: list[DecodedSeries] = field(default_factory=list)
-    metadata: int = 0
+    metadata: dict[str, Meta] = field(default_factory=dict)  # by metric family
+    exemplars: int = 0
 
 
 def encode_labels(labels: Iterable[Label]) -> bytes:
@@ -113,7 +125,8 @@ def decode_label_bytes(label_bytes: bytes) -> list[Label]:
     return labels
 
 
-def _sample(data: bytes, start: int, end: int) -> Sample:
+def sample(data: bytes, start: int, end: int) -> Sample:
+    """One Sample between two byte positions; 1.0 and 2.0 write it alike. Raises MalformedError."""
     value, ts_ms = 0.0, 0
     for number, kind, low, _high in fields(data, start, end):
         if number == 1:
@@ -136,21 +149,45 @@ def decode_series(data: bytes, start: int, end: int) -> DecodedSeries:
             series.labels.append(text_pair(data, low, high, "label"))
             label_parts.append(message(1, data[low:high]))
         elif number == 2:
-            series.samples.append(_sample(data, low, high))
+            series.samples.append(sample(data, low, high))
         elif number == 4:
             series.histograms += 1
     series.label_bytes = b"".join(label_parts)
     return series
 
 
+def metric_type(number: int) -> str:
+    """The name of a metric type; what a newer sender may know counts as unknown."""
+    return METRIC_TYPES[number] if number < len(METRIC_TYPES) else METRIC_TYPES[0]
+
+
+def _metadata(data: bytes, start: int, end: int) -> tuple[str, Meta]:
+    kind, texts = 0, {2: "", 4: "", 5: ""}
+    for number, wire_type, low, high in fields(data, start, end):
+        if number == 1:
+            expect(wire_type, VARINT, "metric type", start)
+            kind = low
+        elif number in texts:
+            expect(wire_type, BYTES, "metadata field", start)
+            texts[number] = text(data, low, high, "metadata")
+    return texts[2], Meta(metric_type(kind), texts[4], texts[5])
+
+
 def decode(data: bytes) -> DecodedRequest:
-    """Walk a WriteRequest byte by byte: exact, slow, the reference for faster decoders. Raises MalformedError."""
+    """Walk a WriteRequest byte by byte: exact, slow, the reference for faster decoders.
+
+    Raises MalformedError, TooManyError.
+    """
     request = DecodedRequest()
     for number, kind, low, high in fields(data, 0, len(data)):
         if number == 1:
             expect(kind, BYTES, "time series", 0)
+            if len(request.series) == MAX_SERIES:
+                raise TooManyError(f"more than {MAX_SERIES} series")
             request.series.append(decode_series(data, low, high))
         elif number == 3:
             expect(kind, BYTES, "metadata", 0)
-            request.metadata += 1
+            family, meta = _metadata(data, low, high)
+            if family:
+                request.metadata[family] = meta
     return request

@@ -37,7 +37,7 @@ def test_this_very_machine_is_seen() -> None:
     json.dumps([dict(each.attributes) for each in seen.resources])
 
 
-def test_a_listening_port_is_seen_with_its_process() -> None:
+def test_alistening_port_is_seen_with_its_process() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()

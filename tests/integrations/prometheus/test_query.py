@@ -91,6 +91,9 @@ def test_times_may_be_rfc3339_and_steps_durations(api, now):
         ("series", {}, 400, "bad_data"),
         ("series", {"match[]": "rate(up[5m])"}, 400, "bad_data"),
         ("labels", {"limit": "x"}, 400, "bad_data"),
+        ("labels", {"limit": "\u00b2"}, 400, "bad_data"),
+        ("labels", {"limit": "9" * 5000}, 400, "bad_data"),
+        ("query_range", {"query": "up", "start": 0, "end": 1, "step": "9" * 5000 + "s"}, 400, "bad_data"),
     ],
 )
 def test_bad_requests_are_told_in_the_envelope(api, now, path, parameters, status, kind):

@@ -18,9 +18,9 @@ from tests.alerting.receiver import receiving
 from tongchou.alerting.ports import AlertMessage, Channel, Message
 from tongchou.core.problems import Invalid
 from tongchou.core.registry import implementations
+from tongchou.core.webhook_signature import signature
 from tongchou.integrations.webhook.body import encode
 from tongchou.integrations.webhook.channel import CHANNEL
-from tongchou.integrations.webhook.sign import signature
 
 AT = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 from hypothesis import strategies as st
 
 from tongchou.telemetry.memory import MemoryBackend
-from tongchou.telemetry.series import STALE_NAN, Labels, labels_of
+from tongchou.telemetry.ports import Limits
+from tongchou.telemetry.series import STALE_NAN, Clocks, LabelList, Labels, Matcher, SeriesBlock, labels_of
 
 Samples = list[tuple[int, float]]
 
@@ -16,6 +20,31 @@ def backend_of(series: dict[Labels, Samples]) -> MemoryBackend:
         if samples:
             backend.add(labels, dict(samples))
     return backend
+
+
+class SharingBackend(MemoryBackend):
+    """A backend that tells which series share their timestamps, and hands out label lists that remember."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lists: dict[tuple[Labels, ...], LabelList] = {}
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, *, limits: Limits) -> SeriesBlock:
+        block = super().select(matchers, start_ms, end_ms, limits=limits)
+        known: dict[tuple[int, ...], int] = {}
+        of = [known.setdefault(tuple(block.samples(row)[0].tolist()), len(known)) for row in range(len(block))]
+        offsets = np.concatenate(([0], np.cumsum([len(each) for each in known]))).astype(np.int64)
+        ts = np.array([time for each in known for time in each], np.int64)
+        labels = self._lists.setdefault(tuple(block.labels), LabelList(block.labels))
+        return SeriesBlock(labels, block.offsets, None, block.v, clocks=Clocks(np.array(of, np.int64), offsets, ts))
+
+
+def sharing(backend: MemoryBackend) -> SharingBackend:
+    """The same samples in a backend that shares timestamps."""
+    made = SharingBackend()
+    for labels, samples in backend.everything():
+        made.add(labels, samples)
+    return made
 
 
 def metric(name: str, **labels: str) -> Labels:
@@ -50,5 +79,12 @@ def counters(draw: st.DrawFn, stale: bool = True) -> Samples:
 
 @st.composite
 def sets_of_counters(draw: st.DrawFn) -> dict[Labels, Samples]:
+    """Up to four counters; half of the sets were scraped together, so that they share their timestamps."""
     found = draw(st.lists(counters(), min_size=1, max_size=4))
+    if draw(st.booleans()):
+        clock = [time for time, _value in max(found, key=len)]
+        found = [
+            [(time, samples[at % len(samples)][1] if samples else 1.0) for at, time in enumerate(clock)]
+            for samples in found
+        ]
     return {metric("requests_total", instance=str(k)): samples for k, samples in enumerate(found)}

@@ -14,7 +14,7 @@ import tongchou.settings
 from tests.telemetry.promql.data import backend_of, line, metric
 from tongchou.telemetry.ports import Backend, Limits
 from tongchou.telemetry.promql.errors import QueryError
-from tongchou.telemetry.promql.evaluate import instant, range_
+from tongchou.telemetry.promql.evaluate import Shared, instant, range_
 from tongchou.telemetry.promql.grid import Result
 
 BACKEND = backend_of(
@@ -110,7 +110,7 @@ SETTINGS = {
 @pytest.mark.parametrize(
     ("query", "limits", "limit"),
     [
-        ("http_total", Limits(max_steps=60), "max_steps"),
+        ("http_total", Limits(max_steps=59), "max_steps"),
         ("http_total", Limits(max_series=2), "max_series"),
         ("http_total", Limits(max_samples=10), "max_samples"),
         ("sum_over_time(http_total[1m:1ms])", Limits(max_samples=10_000), "max_samples"),
@@ -218,7 +218,81 @@ def test_any_expression_answers_or_says_why_not(query: str) -> None:
     assert len(set(result.labels)) == len(result.labels)
 
 
+def test_what_queries_share_tells_zero_from_minus_zero() -> None:
+    shared = Shared()
+    for query in ("1 / vector(0)", "1 / vector(-0)", "vector(0 / 0)"):
+        assert told(query, shared) == told(query, None)
+
+
+def told(query: str, shared: Shared | None) -> object:
+    try:
+        found = instant(query, 60_000, backend=BACKEND, shared=shared)
+    except QueryError as error:
+        return error.code
+    return found.kind, [(labels, time, repr(value)) for labels, time, value in found.samples()]
+
+
+@given(st.lists(EXPRESSIONS, min_size=2, max_size=5))
+def test_queries_of_one_moment_may_share_what_they_have_in_common(queries: list[str]) -> None:
+    shared = Shared()
+    shared.MAX_SAMPLES = 3  # type: ignore[misc]  # so that it lets go in the middle, too
+    for query in [*queries, f"sum({queries[0]}) + sum({queries[1]})", *queries]:
+        assert told(query, shared) == told(query, None)
+
+
 def test_arithmetic_is_ieee_754() -> None:
     assert values("owner / 0")["path=/a,team=red"] == math.inf
     assert math.isnan(values("0 * owner / 0")["path=/a,team=red"])
     assert values("-7 % vector(3)")[""] == -1.0
+
+
+CORNERS = backend_of(
+    {
+        metric("m", job="a"): [(1000, 1.0)],
+        metric("m", job="b"): [(1000, 1.0)],
+        metric("zero", job="a"): [(1000, 0.0)],
+        metric("zero", job="b"): [(1000, -0.0)],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ('count_values without (job) ("job", m)', {(): 2.0}),
+        ('count_values without (x) ("job", m)', {(("job", "1"),): 2.0}),
+        ('count_values("v", zero)', {(("v", "0"),): 1.0, (("v", "-0"),): 1.0}),
+        ("clamp(vector(NaN), Inf, NaN)", {(): math.inf}),
+        ("clamp_max(vector(NaN), -Inf)", {(): -math.inf}),
+        ('absent(n{a=~"x.*", a="x"})', {(("a", "x"),): 1.0}),
+        ('absent(n{a="x", a="y"})', {(): 1.0}),
+        ("topk(-Inf, m)", {}),
+    ],
+)
+def test_corners_are_those_of_prometheus(query, expected):
+    """Each was found by asking a real one the same."""
+    found = instant(query, 2000, backend=CORNERS)
+    assert {labels: value for labels, _at, value in found.samples()} == expected
+
+
+def test_a_number_of_series_beyond_an_integer_is_refused():
+    with pytest.raises(QueryError, match="Inf overflows int64"):
+        instant("topk(Inf, m)", 2000, backend=CORNERS)
+    with pytest.raises(QueryError, match="underflows int64"):
+        range_("topk((time() - 2.5) * 1e30, m)", 1000, 3000, 1000, backend=CORNERS)
+
+
+def test_fill_left_stands_for_the_many_side_also_under_group_right():
+    backend = backend_of(
+        {
+            metric("cpu", node="a", n="0"): [(1000, 1.0)],
+            metric("cpu", node="b", n="0"): [(1000, 1.0)],
+            metric("meta", node="a"): [(1000, 100.0)],
+            metric("meta", node="c"): [(1000, 300.0)],
+        }
+    )
+    both, only_c = {(("n", "0"), ("node", "a")): 100.0}, {(("node", "c"),): 300.0}
+    found = instant("meta * on (node) group_right fill_left (1) cpu", 2000, backend=backend)
+    assert {labels: value for labels, _at, value in found.samples()} == both | only_c
+    found = instant("meta * on (node) group_right fill_right (5) cpu", 2000, backend=backend)
+    assert {labels: value for labels, _at, value in found.samples()} == both | {(("n", "0"), ("node", "b")): 5.0}

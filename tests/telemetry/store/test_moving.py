@@ -6,8 +6,10 @@ import numpy as np
 
 from tests.telemetry_fixtures import Numbers
 from tongchou.telemetry.backend import Options, Telemetry
+from tongchou.telemetry.buckets import HOUR_MS
 from tongchou.telemetry.logs.log_store import Query
 from tongchou.telemetry.ports import Limits
+from tongchou.telemetry.promql.evaluate import range_
 from tongchou.telemetry.series import Matcher, labels_of
 from tongchou.telemetry.store import export
 from tongchou.telemetry.store.log_tables import NS, Cost
@@ -53,6 +55,31 @@ def test_samples_series_and_lines_come_over_and_new_series_get_numbers_of_their_
         now = moved.logs.clock_ns()
         found = moved.logs.search(Query(now - 3600 * NS, now + NS), limit=10, cost=Cost()).lines
         assert [(line.body, line.fields) for line in found] == [("one line", {"k": "v"})]
+    finally:
+        moved.close()
+        moved.tables.drop()
+
+
+def test_rollups_come_over_and_serve_without_their_samples(telemetry_db, server_engine, tmp_path):
+    end = (telemetry_db.clock() // HOUR_MS - 1) * HOUR_MS
+    ts = np.arange(end - 30 * HOUR_MS, end + 1, 60_000)
+    telemetry_db.submit(np.full(len(ts), telemetry_db.row(label(1))), ts, np.arange(len(ts)) * 2.0).result(30)
+    telemetry_db.flush()
+    telemetry_db.rollups.lag_seconds = 0.0
+    assert telemetry_db.rollups.roll_due() >= 30
+    options = Options(database=f"{telemetry_db.options.database}_rolled", shared_linger_seconds=0.0)
+    Telemetry(server_engine, options, numbering=Numbers()).close()
+    for table in export.table_names(telemetry_db.engine, telemetry_db.options.database):
+        if table != "samples":
+            for path, rows in export.export(telemetry_db.engine, telemetry_db.options.database, table, tmp_path):
+                assert export.load(server_engine, options.database, table, path) == rows
+    moved = Telemetry(server_engine, options, numbering=Numbers())
+    try:
+        span = ("increase(m[1h])", end - 28 * HOUR_MS, end, HOUR_MS)
+        there, here = (range_(*span, backend=each) for each in (moved, telemetry_db))
+        assert there.labels == here.labels
+        assert there.values.tolist() == here.values.tolist()
+        assert there.values.shape == (1, 29)
     finally:
         moved.close()
         moved.tables.drop()

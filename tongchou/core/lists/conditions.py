@@ -15,7 +15,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.core.access import Actor
-from tongchou.core.lists.tables import Column, Queue, Table
+from tongchou.core.lists.tables import OWN_PREFIX, Column, Queue, Table
 from tongchou.core.problems import Invalid, Problem, Text
 
 # type -> its operators, the first is meant where an address names none
@@ -104,6 +104,8 @@ def read(
         text = ",".join(each.strip() for each in values if each.strip())[:MAX_VALUE]
         found = None if key == table.queue_word and table.queues else _condition(table, key)
         try:
+            if found is None and text and key.startswith(OWN_PREFIX) and key not in beside and not strict:
+                raise _lost_field(key, text)
             if found is None and strict and key not in own | beside:
                 raise _unknown_key(table, key)
             if found is not None and text:
@@ -157,6 +159,17 @@ def _sort(table: Table, text: str, *, strict: bool) -> str:
             remedy=_("Use one of: %(names)s; with - in front it is turned round.") % {"names": names},
         )
     return table.sort
+
+
+def _lost_field(key: str, value: str) -> Invalid:
+    """A view that asks for a custom field that was deleted shows more than it means: whoever opens it is told."""
+    return Invalid(
+        "table.field_gone",
+        _("This custom field is not defined here any more; the filter narrows nothing."),
+        field=key[:80],
+        value=value[:80],
+        remedy=_("Take the filter away and update the view, or have an administrator put the field back."),
+    )
 
 
 def _unknown_key(table: Table, key: str) -> Invalid:

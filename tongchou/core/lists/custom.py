@@ -1,4 +1,4 @@
-"""Custom fields as columns of a table, as a change of many rows, and in an import."""
+"""Fields as columns of a table, as a change of many rows, and in an import: custom ones, and others kept likewise."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tongchou.core.field_filters import operators
 from tongchou.core.field_types import FieldDef
 from tongchou.core.lists.changes import Change, Input, register
 from tongchou.core.lists.importers import ImportField
-from tongchou.core.lists.tables import Column
+from tongchou.core.lists.tables import OWN_PREFIX, Column
 from tongchou.core.models_fields import FieldType, FieldVisible
 from tongchou.core.problems import Invalid, Text
 
-PREFIX = "cf."
+PREFIX = OWN_PREFIX
 # what the table layer calls an operator -> what custom fields call it
 _OPERATORS = {
     "contains": "contains",
@@ -33,26 +33,32 @@ _OPERATORS = {
 
 def columns(kind: str) -> Callable[[], Sequence[Column]]:
     """Return what gives a table its custom columns: read anew each time, because people define them while it runs."""
-    return lambda: [_column(each) for each in custom_fields.fields_of(kind) if each.visible != FieldVisible.HIDDEN]
+    return lambda: [column_of(each) for each in custom_fields.fields_of(kind) if each.visible != FieldVisible.HIDDEN]
 
 
-def _column(field: FieldDef) -> Column:
+def column_of(field: FieldDef, prefix: str = PREFIX, *, shown: bool = False) -> Column:
+    """Return the column of a field; the column of the noun that holds its value is `field.column`."""
     selects = field.type == FieldType.SELECT
     number = field.type in (FieldType.INTEGER, FieldType.DECIMAL)
     return Column(
-        f"{PREFIX}{field.name}",
+        f"{prefix}{field.name}",
         field.title,
         "choice" if selects else "number" if number else "text",
-        value=lambda row: _value(field, row.custom.get(field.name)),
+        value=lambda row: _value(field, getattr(row, field.column).get(field.name)),
         narrow=_narrow(field),
         choices=(lambda _actor: [(each.value, each.title) for each in field.choices]) if selects else None,
-        shown=False,
+        shown=shown,
+        unit=field.unit,
     )
 
 
 def _value(field: FieldDef, value: Any) -> Any:
-    """What a cell holds: numbers, texts and choices as they are, the rest as an import reads it back."""
-    plain = value is None or field.type in (FieldType.INTEGER, FieldType.DECIMAL)
+    """What a cell holds: numbers, texts and choices as they are, the rest as an import reads it back.
+
+    What a source said may be of any type.
+    """
+    number = field.type in (FieldType.INTEGER, FieldType.DECIMAL)
+    plain = value is None or (number and isinstance(value, int | float))
     return value if plain else custom_fields.cell(field, value)
 
 
@@ -137,13 +143,23 @@ def read_cells(kind: str, record: Mapping[str, str], subkind: str | None = None)
 
     A cell of a field that rows of this `subkind` do not have must be empty.
     """
+    fields = custom_fields.fields_of(kind)
+    having = fields if subkind is None else custom_fields.fields_of(kind, subkind)
+    return read_fields(fields, having, record)
+
+
+def read_fields(
+    fields: Iterable[FieldDef], having: Iterable[FieldDef], record: Mapping[str, str], prefix: str = PREFIX
+) -> dict[str, Any]:
+    """Return the values a record has, by column; Invalid names the column. A cell must be empty but for `having`."""
+    known = {each.name: each for each in having}
     found: dict[str, Any] = {}
-    for field in custom_fields.fields_of(kind):
-        column = f"{PREFIX}{field.name}"
+    for name in dict.fromkeys(each.name for each in fields):
+        column = f"{prefix}{name}"
         if column not in record:
             continue
-        if subkind is None or not field.subkinds or subkind in field.subkinds:
-            found[column] = custom_fields.parse_cell(field, record[column])
+        if name in known:
+            found[column] = custom_fields.parse_cell(known[name], record[column])
         elif record[column]:
             raise Invalid(
                 "custom_field.elsewhere",
@@ -159,9 +175,9 @@ def cells_of(row: Any) -> dict[str, Any]:
     return {f"{PREFIX}{name}": value for name, value in row.custom.items()}
 
 
-def without_prefix(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return only the custom fields of an import's values, by their own names."""
-    return {name.removeprefix(PREFIX): value for name, value in values.items() if name.startswith(PREFIX)}
+def without_prefix(values: Mapping[str, Any], prefix: str = PREFIX) -> dict[str, Any]:
+    """Return only the fields of this prefix among an import's values, by their own names."""
+    return {name.removeprefix(prefix): value for name, value in values.items() if name.startswith(prefix)}
 
 
 def write_cells(actor: Actor, row: Any, values: Mapping[str, Any]) -> None:

@@ -35,6 +35,9 @@ class Importer:
     (the way back of a creation) go through the room's actions. Without `retire` a creation stays, and `no_way_back`
     says why; without `change` a row that is there stays as it is.
 
+    `subkind`: the field that says which sort among the rows one is; `of_subkinds(names)`: the columns that such rows
+    have besides `fields`; `beyond()`: every column that is known besides `fields`, though not offered to all.
+
     `same_as`: what tells new rows of one file apart, when their label does not; two alike are refused.
     `whole`: all of a file is written, in one transaction, or nothing; else each row by itself, and refused ones are
     left out. `unowned`: the rows belong to no team, so a role in a team does not let one import. `never`: words in
@@ -59,10 +62,21 @@ class Importer:
     never: frozenset[str] = frozenset()
     why_never: Text = ""
     same_as: Callable[[Values], object] | None = None
+    subkind: str = ""
+    of_subkinds: Callable[[Sequence[str]], Sequence[ImportField]] | None = None
+    beyond: Callable[[], Sequence[ImportField]] | None = None
 
     def allowed(self, actor: Actor) -> bool:
         """Whether the actor may import at all; each row is looked at, too."""
         return (allows if self.unowned else allows_anywhere)(actor, self.permission)
+
+    def offered(self, subkinds: Sequence[str] = ()) -> list[ImportField]:
+        """Return the columns that rows of these subkinds may have; of none named, those that all have."""
+        return [*self.fields(), *(self.of_subkinds(subkinds) if self.of_subkinds is not None and subkinds else ())]
+
+    def known(self) -> list[ImportField]:
+        """Return every column a file may have."""
+        return [*self.fields(), *(self.beyond() if self.beyond is not None else ())]
 
     @property
     def reversible(self) -> bool:

@@ -19,8 +19,8 @@ _CHUNK = 200
 
 def guess(of: Importer, sheet: Sheet) -> dict[str, str]:
     """Return which column fills which field by their names: the field's own, or its title in the language of now."""
-    fields = of.fields()
-    words = {str(each.title).strip().lower(): each.name for each in fields} | {
+    fields = of.known()
+    words = {str(each.title).strip().lower(): each.name for each in reversed(fields)} | {
         each.name.lower(): each.name for each in fields
     }
     found: dict[str, str] = {}
@@ -52,9 +52,18 @@ def _refuse_never(of: Importer, sheet: Sheet) -> None:
         raise Invalid("import.never", of.why_never, field=found[0], remedy=_("Take the column out of the file."))
 
 
-def template(of: Importer) -> bytes:
+def subkinds_in(of: Importer, sheet: Sheet, columns: Mapping[str, str]) -> list[str]:
+    """Return the subkinds that the rows of a file name, in its order."""
+    named = [columns.get(column) if of.subkind else None for column in sheet.columns]
+    place = named.index(of.subkind) if of.subkind in named else None
+    if place is None:
+        return []
+    return list(dict.fromkeys(cells[place] for _number, cells in sheet.rows if place < len(cells) and cells[place]))
+
+
+def template(of: Importer, subkinds: Sequence[str] = ()) -> bytes:
     """Return an empty CSV with the columns a file may have, required ones first, as Excel reads it."""
-    fields = sorted(of.fields(), key=lambda each: not each.required)
+    fields = sorted(of.offered(subkinds), key=lambda each: not each.required)
     return ("\ufeff" + ",".join(each.name for each in fields) + "\r\n").encode()
 
 
@@ -63,7 +72,7 @@ def matched(of: Importer, sheet: Sheet, asked: Mapping[str, str] | None = None) 
 
     Invalid when a field that every row needs has no column.
     """
-    fields = of.fields()
+    fields = of.known()
     names = {each.name for each in fields}
     found: dict[str, str] = {}
     for column, field in (guess(of, sheet) if asked is None else asked).items():

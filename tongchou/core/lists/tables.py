@@ -70,6 +70,7 @@ class Table:
     `load(ids)`: the rows of one page with all that its columns read, so that the number of queries does not grow with
     the rows; without it the rows are read as `rows` gives them. `sort`: the column (with "-" turned round) it begins
     with. `search`: the ORM paths of the search box. `defaults`: conditions that hold until the reader says otherwise.
+    `more`: columns that people define. `beyond(name)`: a column that is there for who names it, but not offered.
     `unowned`: its rows belong to no team, so a role in a team does not open it.
     """
 
@@ -86,6 +87,7 @@ class Table:
     queue_word: str = "queue"
     unowned: bool = False
     more: Callable[[], Sequence[Column]] | None = None
+    beyond: Callable[[str], Column | None] | None = None
 
     def all_columns(self) -> tuple[Column, ...]:
         """Return the declared columns and those people defined."""
@@ -96,6 +98,8 @@ class Table:
         found = next((each for each in self.columns if each.name == name), None)
         if found is None and self.more is not None and name.startswith(OWN_PREFIX):
             return next((each for each in self.more() if each.name == name), None)
+        if found is None and self.beyond is not None:
+            return self.beyond(name)
         return found
 
     def check(self, actor: Actor) -> None:

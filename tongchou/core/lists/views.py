@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -200,6 +201,47 @@ def change(
     return row
 
 
+def of_subkind(kind: str, name: str) -> str:
+    """Return what a person's choice of columns is kept under for the rows of one subkind in a list."""
+    return f"{kind}/{name}"[:80]
+
+
+def followed(query: str, key: str, renamed: Mapping[str, str]) -> str:
+    """Return the address of a view in which the values of a filter have their new names; unchanged where none does."""
+    pairs = parse_qsl(query, keep_blank_values=True)
+    found = [
+        (name, ",".join(renamed.get(each.strip(), each) for each in value.split(",")))
+        if name == key or name.startswith(f"{key}.")
+        else (name, value)
+        for name, value in pairs
+    ]
+    return query if found == pairs else urlencode(found)
+
+
+def follow(*, actor: Actor, kinds: Collection[str], key: str, renamed: Mapping[str, str]) -> int:
+    """Let the views of these lists, deleted ones too, follow values that have other names now; return how many did.
+
+    Part of the action that renames, and allowed with it: a view that asks for what is not there shows nothing, and
+    nobody is told. Event view.changed for each.
+    """
+    count = 0
+    for row in SavedView.objects.select_for_update().filter(kind__in=kinds).order_by("pk"):
+        query = followed(row.query, key, renamed)
+        if query != row.query and len(query) <= MAX_QUERY:
+            old, row.query = row.query, query
+            row.save(update_fields=["query"])
+            _tell(actor, "view.changed", row, old={"query": old}, followed=dict(renamed))
+            count += 1
+    return count
+
+
+def follow_subkind(*, kind: str, old: str, new: str) -> None:
+    """Let the choices of columns that people made for a subkind follow its new name."""
+    names = (of_subkind(kind, old), of_subkind(kind, new))
+    ListPreference.objects.filter(kind=names[1]).delete()  # of a kind that had the name before
+    ListPreference.objects.filter(kind=names[0]).update(kind=names[1])
+
+
 def copy(*, actor: Actor, view: SavedView) -> SavedView:
     """Make the actor's own private copy of a visible view, under a name that is free."""
     base, number = view.name[: MAX_NAME - 5], 2
@@ -253,13 +295,14 @@ def prefer(
     columns: Sequence[str] | None = None,
     rows: int | None = None,
     beside: Collection[str] = (),
+    memory: str = "",
 ) -> ListPreference:
     """Keep columns (in their order; none: as the list comes) and rows a page. What is one's own needs no role.
 
-    `beside` names columns that only the page has.
+    `beside` names columns that only the page has. `memory`: what it is kept under, where one table is several lists.
     """
     check_own(actor, MANAGE)
-    row = preference(actor, wanted.kind)
+    row = preference(actor, memory or wanted.kind)
     if columns is not None:
         row.columns = [each for each in dict.fromkeys(columns) if each in beside or wanted.column(each)]
     if rows is not None:

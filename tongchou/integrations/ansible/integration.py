@@ -1,4 +1,4 @@
-"""Declares the Runner of ansible steps."""
+"""Declares the Runner of ansible steps, and facts that Ansible gathered as a source of the inventory."""
 
 from __future__ import annotations
 
@@ -8,5 +8,8 @@ INTEGRATION = Integration(
     name="ansible",
     title="Ansible",
     app="tongchou.integrations.ansible",
-    ports=("tongchou.integrations.ansible.runner:ANSIBLE_STEP",),
+    ports=(
+        "tongchou.integrations.ansible.runner:ANSIBLE_STEP",
+        "tongchou.integrations.ansible.facts_source:SOURCE",
+    ),
 )

@@ -1,4 +1,4 @@
-"""Declares the Runner of haproxy steps."""
+"""Declares the Runner of haproxy steps, and a load balancer as a source of the inventory."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ INTEGRATION = Integration(
     name="haproxy",
     title="HAProxy",
     app="tongchou.integrations.haproxy",
-    ports=("tongchou.integrations.haproxy.runner:HAPROXY_STEP",),
+    ports=("tongchou.integrations.haproxy.runner:HAPROXY_STEP", "tongchou.integrations.haproxy.source:SOURCE"),
 )

@@ -5,19 +5,22 @@ from __future__ import annotations
 import platform
 import re
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from tongchou.inventory import identity
 from tongchou.inventory.observation import ObservedResource
 
 # what the operating system answers when it does not tell
 REFUSED = (psutil.Error, OSError, NotImplementedError, RuntimeError)
 MAX_LISTENERS = 1000
 SECTOR_BYTES = 512  # of /sys/block/*/size, whatever the disk's own sector size
-_VIRTUAL_DISK = re.compile(r"\A(loop|ram|zram|fd|sr|dm-|md|nbd)\d*")
-_VIRTUAL_INTERFACE = re.compile(r"\A(lo|veth|ifb|docker|br-|virbr|cali|flannel|tap|tun|dummy)\d*")
+CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv", "/run/systemd/container")
+VIRTUAL_DISK = re.compile(r"\A(loop|ram|zram|fd|sr|dm-|md|nbd)\d*")
+VIRTUAL_INTERFACE = re.compile(r"\A(lo|veth|ifb|docker|br-|virbr|cali|flannel|tap|tun|dummy)\d*")
 
 
 def _read(path: str) -> str:
@@ -39,11 +42,22 @@ def _os_name() -> str:
         return f"{platform.system()} {platform.release()}"
 
 
+def machine_id() -> str:
+    """Return what /etc/machine-id of this machine says; "" when it has none."""
+    return _read("/etc/machine-id")
+
+
 def host() -> ObservedResource:
     """Return this machine. Known by its machine id where it has one, else by its name."""
     name = socket.gethostname() or "localhost"
-    machine_id = _read("/etc/machine-id")
-    keys = (f"machine-id:{machine_id}", f"hostname:{name}") if machine_id else (f"hostname:{name}",)
+    own = not any(Path(each).exists() for each in CONTAINER_MARKS)  # a container reads the numbers of what is below it
+    serial = _read("/sys/class/dmi/id/product_serial")
+    keys = identity.keys(
+        identity.machine_id_key(machine_id()),
+        identity.uuid_key(_read("/sys/class/dmi/id/product_uuid")) if own else None,
+        identity.serial_key(serial) if own else None,
+        f"hostname:{name}",
+    )
     model = _read("/proc/cpuinfo")
     found = re.search(r"^model name\s*:\s*(.+)$", model, re.MULTILINE)
     facts = _told(
@@ -56,7 +70,7 @@ def host() -> ObservedResource:
         swap_bytes=psutil.swap_memory().total,
         product=_read("/sys/class/dmi/id/product_name"),
         vendor=_read("/sys/class/dmi/id/sys_vendor"),
-        serial=_read("/sys/class/dmi/id/product_serial"),
+        serial=serial,
     )
     return ObservedResource("host", name, keys, facts)
 
@@ -67,7 +81,7 @@ def disks(machine: str, host_name: str) -> list[ObservedResource]:
     root = Path("/sys/block")
     for path in sorted(root.iterdir()) if root.is_dir() else []:
         sectors = _read(f"{path}/size")
-        if _VIRTUAL_DISK.match(path.name) or not sectors.isdigit() or sectors == "0":
+        if VIRTUAL_DISK.match(path.name) or not sectors.isdigit() or sectors == "0":
             continue
         rotational = _read(f"{path}/queue/rotational")
         facts = _told(
@@ -101,7 +115,7 @@ def interfaces(machine: str, host_name: str) -> list[ObservedResource]:
     states = psutil.net_if_stats()
     found = []
     for name, addresses in sorted(psutil.net_if_addrs().items()):
-        if _VIRTUAL_INTERFACE.match(name):
+        if VIRTUAL_INTERFACE.match(name):
             continue
         mac = next((each.address for each in addresses if each.family == psutil.AF_LINK), "")
         ips = sorted(
@@ -146,3 +160,16 @@ def _processes(pids: set[int]) -> tuple[list[str], list[str]]:
         except psutil.Error:
             continue
     return sorted(names), sorted(users)
+
+
+def processes(pids: Iterable[int]) -> dict[int, tuple[str, str]]:
+    """Return (name, path of the program) of processes; one that ended, or is not ours to see, is left out."""
+    found = {}
+    for pid in pids:
+        try:
+            process = psutil.Process(pid)
+            words = process.cmdline()  # the link to the program itself is root's alone to read
+            found[pid] = (process.name(), words[0] if words else "")
+        except psutil.Error:
+            continue
+    return found

@@ -6,5 +6,5 @@ INTEGRATION = Integration(
     name="host",
     title="This host",
     app="tongchou.integrations.host",
-    ports=("tongchou.integrations.host.source:SOURCE",),
+    ports=("tongchou.integrations.host.source:SOURCE", "tongchou.integrations.host.storage:SOURCE"),
 )

@@ -5,16 +5,22 @@ Facts that seldom change only: sizes and names, never readings such as free spac
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.core.problems import Invalid
-from tongchou.integrations.host import facts
+from tongchou.integrations.host import conntrack, facts, sockets
+from tongchou.integrations.host.programs import NoAnswerError
+from tongchou.inventory.connections import SeenUse, merged
 from tongchou.inventory.observation import Observation, ObservedRelation, ObservedResource
 
+log = logging.getLogger(__name__)
 PARTS = ("disks", "filesystems", "interfaces", "listeners")
+CONNECTIONS, TRACKED = "connections", "conntrack"
+SWITCHES = (*PARTS, CONNECTIONS, TRACKED)
 
 
 class HostSource:
@@ -27,21 +33,22 @@ class HostSource:
     settings_schema: ClassVar[dict[str, Any]] = {
         "type": "object",
         "additionalProperties": False,
-        "properties": {part: {"type": "boolean", "default": True} for part in PARTS},
+        "properties": {part: {"type": "boolean", "default": True} for part in SWITCHES},
     }
 
     def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Fill in defaults; raises Invalid naming the field."""
         for name, value in settings.items():
-            if name not in PARTS or not isinstance(value, bool):
+            if name not in SWITCHES or not isinstance(value, bool):
                 raise Invalid(
                     "host.settings",
-                    _("The settings of this source are %(known)s, each true or false.") % {"known": ", ".join(PARTS)},
+                    _("The settings of this source are %(known)s, each true or false.")
+                    % {"known": ", ".join(SWITCHES)},
                     field=f"settings.{name}",
                     value=value,
                     remedy=_("Remove it or correct it."),
                 )
-        return {part: settings.get(part, True) for part in PARTS}
+        return {part: settings.get(part, True) for part in SWITCHES}
 
     def fetch(self, settings: Mapping[str, Any], *, source: str) -> Observation:
         """Look once. What the kernel refuses to tell makes the look incomplete, so that nothing is taken for gone."""
@@ -67,10 +74,31 @@ class HostSource:
             found += things
             type_ = "runs_on" if part == "listeners" else "part_of"
             relations += [ObservedRelation(type_, ((thing.keys[0], key),), origin="observed") for thing in things]
-        return Observation(_unique(found), tuple(relations), complete=not warnings, warnings=tuple(warnings))
+        uses, notes = None, []
+        if settings.get(CONNECTIONS, True):
+            tracked = []
+            if settings.get(TRACKED, True):
+                try:
+                    tracked = conntrack.flows(conntrack.read() or "")
+                except NoAnswerError as error:  # a note and no more: the sockets are there all the same
+                    notes.append(f"{TRACKED}: {error}")
+            try:
+                uses = _uses(key, tracked)
+            except facts.REFUSED as error:  # what is not seen fades by itself: the rest of the look stays whole
+                log.info("connections of this host: %s: %s", type(error).__name__, error)
+        told = (*warnings, *notes)
+        return Observation(_unique(found), tuple(relations), complete=not warnings, warnings=told, uses=uses)
 
 
 SOURCE = HostSource()
+
+
+def _uses(machine: str, tracked: list[conntrack.Flow]) -> tuple[SeenUse, ...]:
+    listeners, established = sockets.own_sockets()
+    addresses, ephemeral = sockets.own_addresses(), sockets.ephemeral_from()
+    held = sockets.summarise(machine, addresses, listeners, established, ephemeral=ephemeral)
+    passed = conntrack.summarise(machine, addresses, listeners, established, tracked, ephemeral=ephemeral)
+    return tuple(merged([*held, *passed]))
 
 
 def _unique(found: list[ObservedResource]) -> tuple[ObservedResource, ...]:

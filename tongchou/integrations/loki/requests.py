@@ -22,7 +22,7 @@ def writer(request: HttpRequest) -> Actor:
     if actor.kind != "token":
         raise NotSignedIn(
             "telemetry.token_needed",
-            _("Sending logs needs an API token."),
+            _("Sending logs or metrics needs an API token."),
             remedy=_("Send Authorization: Bearer tc_..., or basic_auth with the token as password."),
         )
     check(actor, "telemetry.write")

@@ -1,4 +1,4 @@
-"""OpenTelemetry's OTLP over HTTP: logs in.
+"""OpenTelemetry's OTLP over HTTP: logs and metrics in.
 
-Knows HTTP requests and the names of OpenTelemetry's attributes; must not decide anything about lines itself.
+Knows HTTP requests and the names of OpenTelemetry; must not decide anything about lines or samples itself.
 """

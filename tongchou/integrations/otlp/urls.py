@@ -2,6 +2,10 @@
 
 from django.urls import path
 
-from tongchou.integrations.otlp import logs
+from tongchou.integrations.otlp import logs, metrics, traces
 
-urlpatterns = [path("logs", logs.export, name="otlp-logs")]
+urlpatterns = [
+    path("logs", logs.export, name="otlp-logs"),
+    path("metrics", metrics.export, name="otlp-metrics"),
+    path("traces", traces.export, name="otlp-traces"),
+]

@@ -7,21 +7,24 @@ keeps a large answer from costing more than its query.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import add
 
 import msgspec
 import numpy as np
 
 from tongchou.core.problems import Problem
 from tongchou.telemetry.promql.grid import Result
-from tongchou.telemetry.series import Float64s, Int64s, Labels
+from tongchou.telemetry.promql.statistics import Statistics
+from tongchou.telemetry.promql.windows import chunks
+from tongchou.telemetry.series import Float64s, Labels, remembered
 
 _encode = msgspec.json.encode
+_WHOLE = 2.0**53
 _ERROR_TYPES = {
     400: "bad_data",
     401: "unauthorized",
     403: "forbidden",
     404: "not_found",
+    499: "canceled",
     503: "timeout",
     500: "internal",
 }
@@ -41,7 +44,27 @@ def failure(problem: Problem) -> tuple[int, bytes]:
     """(status, body) that tells a Prometheus client of a refusal."""
     kind = _ERROR_TYPES.get(problem.status, "execution")
     status = problem.status if problem.status in _ERROR_TYPES or problem.status == 422 else 422
-    return status, _encode({"status": "error", "errorType": kind, "error": str(problem.detail), "code": problem.code})
+    text = f"{problem.detail} {problem.remedy}" if problem.remedy else str(problem.detail)
+    return status, _encode({"status": "error", "errorType": kind, "error": text, "code": problem.code})
+
+
+def stats(found: Statistics, *, per_step: bool) -> bytes:
+    """What a query cost, as Prometheus tells it under `stats`; with the samples of every step for stats=all."""
+    total = found.total_seconds
+    inside = max(0.0, total - found.queue_seconds)
+    samples: dict[str, object] = {"totalQueryableSamples": found.samples, "peakSamples": found.peak_samples}
+    if per_step:
+        steps = [[ms / 1000 if ms % 1000 else ms // 1000, count] for ms, count in sorted(found.per_step.items())]
+        samples = {"totalQueryableSamplesPerStep": steps, **samples}
+    timings = {
+        "evalTotalTime": inside,
+        "resultSortTime": found.sort_seconds,
+        "queryPreparationTime": found.prepare_seconds,
+        "innerEvalTime": max(0.0, inside - found.prepare_seconds - found.sort_seconds),
+        "execQueueTime": found.queue_seconds,
+        "execTotalTime": total,
+    }
+    return _encode({"timings": timings, "samples": samples})
 
 
 def seconds(ms: int) -> bytes:
@@ -54,6 +77,11 @@ def formatted(values: Float64s) -> list[bytes]:
     """Floats as the shortest text that reads back the same; NaN, +Inf and -Inf by name."""
     if not len(values):
         return []
+    with np.errstate(invalid="ignore"):
+        whole = values.astype(np.int64)
+    # Whole numbers, as counters and bytes are, are written twice as fast; -0 is not one of them.
+    if (np.abs(values) < _WHOLE).all() and (whole == values).all() and not np.signbit(values[values == 0]).any():
+        return _encode(whole.tolist())[1:-1].split(b",")
     texts: list[bytes] = (_encode(values.tolist())[1:-1] + b",").replace(b".0,", b",")[:-1].split(b",")
     for at in np.flatnonzero(~np.isfinite(values)).tolist():
         value = values[at]
@@ -61,45 +89,53 @@ def formatted(values: Float64s) -> list[bytes]:
     return texts
 
 
-def _points(times: list[bytes], values: Float64s) -> bytes:
-    return b'"],'.join(map(add, times, formatted(values))) + b'"]'
-
-
-def _openings(times_ms: Int64s) -> list[bytes]:
-    return [b"[" + seconds(ms) + b',"' for ms in times_ms.tolist()]
-
-
 def _metric(labels: Labels) -> bytes:
     return _encode(dict(labels))
 
 
+def _metrics(labels: Sequence[Labels]) -> list[bytes]:
+    """The labels of every series in JSON."""
+    return remembered(labels, "json", lambda found: [_metric(each) for each in found])
+
+
 def vector(result: Result) -> bytes:
     """Data of an instant query that gave a vector."""
-    values = formatted(result.values[:, 0]) if len(result.labels) else []
-    opening = b',"value":[' + (seconds(int(result.times_ms[0])) if len(result.times_ms) else b"0") + b',"'
+    if not len(result.labels):
+        return b'{"resultType":"vector","result":[]}'
+    values = formatted(result.values[:, 0])
+    opening = b',"value":[' + seconds(int(result.times_ms[0])) + b',"'
     items = [
-        b'{"metric":' + _metric(labels) + opening + text + b'"]}'
-        for labels, text, present in zip(result.labels, values, result.present[:, 0].tolist(), strict=True)
+        b'{"metric":' + metric + opening + text + b'"]}'
+        for metric, text, present in zip(_metrics(result.labels), values, result.present[:, 0].tolist(), strict=True)
         if present
     ]
     return b'{"resultType":"vector","result":[' + b",".join(items) + b"]}"
 
 
 def matrix(result: Result) -> bytes:
-    """Data of a range query, or of an instant query that gave a range vector."""
-    openings = _openings(result.times_ms)
-    items = []
-    for row, labels in enumerate(result.labels):
-        present = result.present[row]
-        if present.all():
-            points = _points(openings, result.values[row])
-        elif present.any():
-            chosen = np.flatnonzero(present)
-            points = _points([openings[at] for at in chosen.tolist()], result.values[row][chosen])
-        else:
-            continue
-        items.append(b'{"metric":' + _metric(labels) + b',"values":[' + points + b"]}")
-    return b'{"resultType":"matrix","result":[' + b",".join(items) + b"]}"
+    """Data of a range query, or of an instant query that gave a range vector.
+
+    Many series are written in one go: the text ahead of each value, which ends the value before, and the value.
+    """
+    metrics, times = _metrics(result.labels), [seconds(ms) for ms in result.times_ms.tolist()]
+    following = [b'"],[' + each + b',"' for each in times]
+    pieces: list[bytes] = []
+    for part in chunks(len(metrics), max(len(times), 1)):
+        present, values = result.present[part], result.values[part]
+        complete = bool(present.all())
+        texts = formatted(values.ravel() if complete else values[present])
+        ahead: list[bytes] = []
+        for row, metric in enumerate(metrics[part]):
+            columns = range(len(times)) if complete else np.flatnonzero(present[row]).tolist()
+            if len(columns):
+                opening = b'"]]},{"metric":' if pieces or ahead else b'{"metric":'
+                ahead.append(opening + metric + b',"values":[[' + times[columns[0]] + b',"')
+                ahead += following[1:] if complete else [following[column] for column in columns[1:]]
+        both = [b""] * (2 * len(texts))
+        both[0::2], both[1::2] = ahead, texts
+        pieces.append(b"".join(both))
+    body = b"".join(pieces)
+    return b'{"resultType":"matrix","result":[' + body + (b'"]]}' if body else b"") + b"]}"
 
 
 def scalar(result: Result) -> bytes:

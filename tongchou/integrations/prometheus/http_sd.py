@@ -19,8 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from tongchou.core import http, secrets
 from tongchou.core.problems import Invalid, Unavailable
-from tongchou.inventory import checks
-from tongchou.inventory.kinds import RELATION_TYPES
+from tongchou.inventory import checks, kinds
 from tongchou.inventory.observation import (
     Observation,
     ObservedEndpoint,
@@ -52,6 +51,7 @@ class HttpSdSource:
     kind: str = "http_sd"
     title: Any = _("Prometheus HTTP service discovery")
     precedence: int = 200
+    declares: bool = True  # a discovery document is written by those who run the targets
     interval_seconds: float = 30.0
     settings_schema: ClassVar[dict[str, Any]] = {
         "type": "object",
@@ -59,10 +59,10 @@ class HttpSdSource:
         "additionalProperties": False,
         "properties": {
             "url": {"type": "string", "title": "URL", "format": "uri"},
-            "job": {"type": "string", "title": "job", "description": "the job label where a target brings none"},
+            "job": {"type": "string", "title": "job", "description": _("the job label where a target brings none")},
             "scrape_interval_seconds": {"type": "number", "minimum": LEAST_SCRAPE_SECONDS},
             "timeout_seconds": {"type": "number", "minimum": 0.1, "maximum": 60},
-            "bearer_secret": {"type": "string", "description": "name of the secret sent as Authorization: Bearer"},
+            "bearer_secret": {"type": "string", "description": _("name of the secret sent as Authorization: Bearer")},
         },
     }
 
@@ -294,12 +294,12 @@ class _Target:
         field = self._field(f"{META}relations")
         for part in filter(None, (each.strip() for each in self._meta("relations").split(","))):
             type_, colon, to = part.partition(":")
-            if not colon or not to.strip() or type_ not in RELATION_TYPES:
+            if not colon or not to.strip() or kinds.relation(type_) is None:
                 raise _invalid(
                     _("A relation is type:name, with one of the known types."),
                     field,
                     part,
-                    _("Use one of: %(known)s.") % {"known": ", ".join(sorted(RELATION_TYPES))},
+                    _("Use one of: %(known)s.") % {"known": ", ".join(sorted(each.name for each in kinds.relations()))},
                 )
             found.append(ObservedRelation(type_, self._ends(type_, to.strip())))
         return found

@@ -5,6 +5,6 @@ from tongchou.core.registry import Integration
 INTEGRATION = Integration(
     name="prometheus",
     title="Prometheus",
-    urls=("prometheus/api/v1/", "tongchou.integrations.prometheus.urls"),
-    ports=("tongchou.integrations.prometheus.http_sd:SOURCE",),
+    urls=("prometheus/", "tongchou.integrations.prometheus.urls"),
+    ports=("tongchou.integrations.prometheus.http_sd:SOURCE", "tongchou.integrations.prometheus.targets:SOURCE"),
 )

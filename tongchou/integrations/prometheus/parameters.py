@@ -14,13 +14,17 @@ _UNIT_MS = (365 * 86_400_000, 7 * 86_400_000, 86_400_000, 3_600_000, 60_000, 100
 _LIMIT_MS = 1 << 53
 
 
-def _bad(name: str, value: str) -> BadRequest:
-    return BadRequest(
-        "telemetry.bad_parameter",
-        _("invalid parameter %(name)r: cannot parse %(value)r") % {"name": name, "value": value[:100]},
-        field=name,
-        value=value,
-    )
+def bad(name: str, detail: str, value: str = "") -> BadRequest:
+    """A parameter that cannot be used, in Prometheus's words."""
+    return BadRequest("telemetry.bad_parameter", f'invalid parameter "{name}": {detail}', field=name, value=value)
+
+
+def _bad_time(name: str, value: str) -> BadRequest:
+    return bad(name, _('cannot parse "%(value)s" to a valid timestamp') % {"value": value[:100]}, value)
+
+
+def _bad_duration(name: str, value: str) -> BadRequest:
+    return bad(name, _('cannot parse "%(value)s" to a valid duration') % {"value": value[:100]}, value)
 
 
 def time_ms(name: str, text: str) -> int:
@@ -31,12 +35,12 @@ def time_ms(name: str, text: str) -> int:
         try:
             at = datetime.fromisoformat(text)
         except ValueError:
-            raise _bad(name, text) from None
+            raise _bad_time(name, text) from None
         found = round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
     except OverflowError:
-        raise _bad(name, text) from None
+        raise _bad_time(name, text) from None
     if abs(found) > _LIMIT_MS:
-        raise _bad(name, text)
+        raise _bad_time(name, text)
     return found
 
 
@@ -45,12 +49,12 @@ def duration_ms(name: str, text: str) -> int:
     try:
         found = round(float(text) * 1000)
     except ValueError:
-        match = _DURATION.fullmatch(text) if text else None
+        match = _DURATION.fullmatch(text) if text and len(text) < 100 else None
         if match is None:
-            raise _bad(name, text) from None
+            raise _bad_duration(name, text) from None
         found = sum(int(count) * unit for count, unit in zip(match.groups(), _UNIT_MS, strict=True) if count)
     except OverflowError:
-        raise _bad(name, text) from None
-    if not 0 <= found <= _LIMIT_MS:
-        raise _bad(name, text)
+        raise _bad_duration(name, text) from None
+    if abs(found) > _LIMIT_MS:
+        raise _bad_duration(name, text)
     return found

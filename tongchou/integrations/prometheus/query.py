@@ -5,38 +5,32 @@ GET and POST (form) alike. Answers are Prometheus's envelope, refusals too, so t
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import msgspec
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from tongchou import __version__
 from tongchou.core.problems import BadRequest
 from tongchou.integrations.prometheus import answer
-from tongchou.integrations.prometheus.parameters import duration_ms, time_ms
-from tongchou.integrations.prometheus.request import api, needed, value_of, values_of
+from tongchou.integrations.prometheus.parameters import bad, duration_ms, time_ms
+from tongchou.integrations.prometheus.request import api, value_of, values_of
+from tongchou.integrations.prometheus.running import Running, limits_of, running
 from tongchou.telemetry import target_snapshot
 from tongchou.telemetry.backend import backend, default_limits
-from tongchou.telemetry.ports import Limits
-from tongchou.telemetry.promql.evaluate import instant, range_
-from tongchou.telemetry.promql.parse import Selector, format_query, parse
+from tongchou.telemetry.metrics import metrics
+from tongchou.telemetry.promql.errors import QueryError
+from tongchou.telemetry.promql.evaluate import MAX_STEPS_SETTING, instant, range_
+from tongchou.telemetry.promql.grid import Result
+from tongchou.telemetry.promql.parse import Node, Selector, format_query, parse
 from tongchou.telemetry.series import Matcher
 from tongchou.telemetry.target_health import TargetHealth
 from tongchou.wire import go_time
 
 DEFAULT_SPAN_MS = 6 * 3600 * 1000
+TRUNCATED = "results truncated due to limit"
 _encode = msgspec.json.encode
-
-
-def _limits(request: HttpRequest) -> Limits:
-    limits = default_limits()
-    text = value_of(request, "timeout")
-    if not text:
-        return limits
-    wanted = max(0.001, duration_ms("timeout", text) / 1000)
-    return replace(limits, timeout_seconds=min(wanted, limits.timeout_seconds))
 
 
 def _lookback(request: HttpRequest) -> int:
@@ -44,54 +38,89 @@ def _lookback(request: HttpRequest) -> int:
     return duration_ms("lookback_delta", text) if text else 300_000
 
 
+def _parsed(name: str, text: str) -> Node:
+    """The tree of a query in a parameter; refused in Prometheus's words, which name the parameter."""
+    try:
+        return parse(text)
+    except QueryError as error:
+        error.detail = f'invalid parameter "{name}": {error.detail}'
+        raise
+
+
+def _answered(request: HttpRequest, query: Running, result: Result, write: Callable[[Result], bytes]) -> bytes:
+    """The envelope around a result, cut to `limit` series, with `stats` when they are asked for."""
+    count, warnings = _cut(request, len(result.labels))
+    if count < len(result.labels):
+        result.labels = result.labels[:count]
+        result.values, result.present = result.values[:count], result.present[:count]
+    stats = answer.stats(query.statistics, per_step=value_of(request, "stats") == "all")
+    data = write(result)
+    if query.statistics.wanted:
+        data = data[:-1] + b',"stats":' + stats + b"}"
+    return answer.success(data, [*warnings, *result.warnings], result.infos)
+
+
 @api
 def instant_query(request: HttpRequest) -> bytes:
     """Evaluate `query` at `time` (default: now)."""
     text = value_of(request, "time")
     at_ms = time_ms("time", text) if text else backend().clock()
-    result = instant(
-        needed(request, "query"), at_ms, backend=backend(), lookback_ms=_lookback(request), limits=_limits(request)
-    )
-    return answer.success(answer.instant(result), result.warnings, result.infos)
+    lookback_ms = _lookback(request)
+    with running(request) as query:
+        result = instant(
+            _parsed("query", value_of(request, "query")),
+            at_ms,
+            backend=metrics(),
+            lookback_ms=lookback_ms,
+            limits=query.limits,
+            cancelled=query.cancelled,
+            statistics=query.statistics,
+        )
+    return _answered(request, query, result, answer.instant)
 
 
 @api
 def range_query(request: HttpRequest) -> bytes:
     """Evaluate `query` at every `step` from `start` to `end`."""
-    start, end = (time_ms(name, needed(request, name)) for name in ("start", "end"))
-    step = duration_ms("step", needed(request, "step"))
-    limits = _limits(request)
+    start, end = (time_ms(name, value_of(request, name)) for name in ("start", "end"))
     if end < start:
-        raise BadRequest("telemetry.bad_parameter", _("end timestamp must not be before start time"), field="end")
+        raise bad("end", _("end timestamp must not be before start time"))
+    step = duration_ms("step", value_of(request, "step"))
     if step <= 0:
-        raise BadRequest(
-            "telemetry.bad_parameter",
-            _("zero or negative query resolution step widths are not accepted. Try a positive integer"),
-            field="step",
-        )
-    if (end - start) // step > limits.max_steps:
+        raise bad("step", _("zero or negative query resolution step widths are not accepted. Try a positive integer"))
+    most = default_limits().max_steps
+    if (end - start) // step > most:
         raise BadRequest(
             "telemetry.too_many_steps",
-            _("exceeded maximum resolution of %(count)d points per timeseries. Try decreasing the query resolution")
-            % {"count": limits.max_steps},
+            _(
+                "exceeded maximum resolution of %(count)s points per timeseries. Try decreasing the query resolution "
+                "(?step=XX), or raise %(setting)s."
+            )
+            % {"count": f"{most:,}", "setting": MAX_STEPS_SETTING},
             field="step",
         )
-    result = range_(
-        needed(request, "query"),
-        start,
-        end,
-        step,
-        backend=backend(),
-        lookback_ms=_lookback(request),
-        limits=limits,
-    )
-    return answer.success(answer.matrix(result), result.warnings, result.infos)
+    lookback_ms = _lookback(request)
+    with running(request) as query:
+        result = range_(
+            _parsed("query", value_of(request, "query")),
+            start,
+            end,
+            step,
+            backend=metrics(),
+            lookback_ms=lookback_ms,
+            limits=query.limits,
+            cancelled=query.cancelled,
+            statistics=query.statistics,
+        )
+    return _answered(request, query, result, answer.matrix)
 
 
 @api
 def formatted_query(request: HttpRequest) -> bytes:
     """Give back `query` in its canonical layout."""
-    return answer.success(_encode(format_query(needed(request, "query"))))
+    text = value_of(request, "query")
+    _parsed("query", text)
+    return answer.success(_encode(format_query(text)))
 
 
 def _span(request: HttpRequest) -> tuple[int, int]:
@@ -99,18 +128,16 @@ def _span(request: HttpRequest) -> tuple[int, int]:
     end = time_ms("end", end_text) if end_text else backend().clock()
     start = time_ms("start", start_text) if start_text else end - DEFAULT_SPAN_MS
     if end < start:
-        raise BadRequest("telemetry.bad_parameter", _("end timestamp must not be before start time"), field="end")
+        raise bad("end", _("end timestamp must not be before start time"))
     return start, end
 
 
 def _matcher_sets(request: HttpRequest) -> list[list[Matcher]]:
     sets: list[list[Matcher]] = []
     for text in values_of(request, "match[]"):
-        node = parse(text)
+        node = _parsed("match[]", text)
         if not isinstance(node, Selector) or node.offset_ms or node.at is not None:
-            raise BadRequest(
-                "telemetry.bad_parameter", _("match[] must be a series selector"), field="match[]", value=text
-            )
+            raise bad("match[]", _("it must be a series selector"), text)
         sets.extend(list(each) for each in node.matcher_sets)
     return sets
 
@@ -120,16 +147,16 @@ def _cut(request: HttpRequest, count: int) -> tuple[int, list[str]]:
     text = value_of(request, "limit")
     if not text:
         return count, []
-    if not text.isdigit():
-        raise BadRequest("telemetry.bad_parameter", _("limit must be a whole number"), field="limit", value=text)
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise BadRequest("telemetry.bad_parameter", _("limit must be a number"), field="limit", value=text)
     limit = int(text)
-    return (limit, ["results truncated due to limit"]) if 0 < limit < count else (count, [])
+    return (limit, [TRUNCATED]) if 0 < limit < count else (count, [])
 
 
 @api
 def label_names(request: HttpRequest) -> bytes:
     """List label names, of the series `match[]` names or of all."""
-    found = backend().label_names(_matcher_sets(request), *_span(request), limits=_limits(request))
+    found = metrics().label_names(_matcher_sets(request), *_span(request), limits=limits_of(request))
     count, warnings = _cut(request, len(found))
     return answer.success(_encode(found[:count]), warnings)
 
@@ -137,7 +164,7 @@ def label_names(request: HttpRequest) -> bytes:
 @api
 def label_values(request: HttpRequest, name: str) -> bytes:
     """List the values of one label."""
-    found = backend().label_values(name, _matcher_sets(request), *_span(request), limits=_limits(request))
+    found = metrics().label_values(name, _matcher_sets(request), *_span(request), limits=limits_of(request))
     count, warnings = _cut(request, len(found))
     return answer.success(_encode(found[:count]), warnings)
 
@@ -148,7 +175,7 @@ def series(request: HttpRequest) -> bytes:
     sets = _matcher_sets(request)
     if not sets:
         raise BadRequest("telemetry.bad_parameter", _("no match[] parameter provided"), field="match[]")
-    found = backend().series(sets, *_span(request), limits=_limits(request))
+    found = metrics().series(sets, *_span(request), limits=limits_of(request))
     count, warnings = _cut(request, len(found))
     return answer.success(_encode([dict(labels) for labels in found[:count]]), warnings)
 
@@ -156,7 +183,7 @@ def series(request: HttpRequest) -> bytes:
 @api
 def exemplars(request: HttpRequest) -> bytes:
     """List exemplars: none, they are not stored. The parameters are checked as for a query, so that mistakes show."""
-    parse(needed(request, "query"))
+    _parsed("query", value_of(request, "query"))
     _span(request)
     return answer.success(b"[]")
 
@@ -199,20 +226,3 @@ def _target(health: TargetHealth) -> dict[str, object]:
         "scrapeInterval": f"{health.interval_seconds:g}s",
         "scrapeTimeout": f"{health.timeout_seconds:g}s",
     }
-
-
-@api
-def build_info(request: HttpRequest) -> bytes:
-    """Say what answers here; clients choose features by the version, which is that of the API spoken."""
-    return answer.success(
-        _encode(
-            {
-                "version": "3.0.0",
-                "revision": f"tongchou {__version__}",
-                "branch": "",
-                "buildUser": "",
-                "buildDate": "",
-                "goVersion": "",
-            }
-        )
-    )

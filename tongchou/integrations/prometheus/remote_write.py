@@ -1,10 +1,13 @@
-"""POST /prometheus/api/v1/write: remote_write 1.0, snappy block compression, acknowledged when on disk.
+"""POST /prometheus/api/v1/write: remote_write 1.0 and 2.0, snappy block compression, acknowledged when on disk.
 
-Status as the specification asks: 204 taken; 400 never send again (part of it was written when the detail says so);
-413 smaller requests please; 415 another protocol; 429, 503 and 507 send again later.
+Status as the specifications ask: 204 taken; 400 never send again (part of it was written when the detail says so);
+413 smaller requests please; 415 another protocol; 429, 503 and 507 send again later. Every answer to a 2.0 message
+tells how many samples, histograms and exemplars were written; of the last two it is none.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import cramjam
 from django.core.exceptions import RequestDataTooBig
@@ -21,25 +24,35 @@ from tongchou.telemetry.actions import refusal, write_request
 from tongchou.telemetry.admit import MAX_BODY_BYTES
 from tongchou.wire.protobuf import MalformedError, read_varint
 
+Version = Literal["1.0", "2.0"]
+V1 = "prometheus.writerequest"
+VERSIONS: dict[str, Version] = {V1: "1.0", "io.prometheus.write.v2.request": "2.0"}
 MAX_COMPRESSED_BYTES = 16 * 1024 * 1024
 
 
 @csrf_exempt  # a session cannot write here: `_writer` wants a token, which no browser sends by itself
 @require_POST
 def write(request: HttpRequest) -> HttpResponse:
-    """Take one WriteRequest."""
+    """Take one message."""
+    version: Version | None = None
+    written = 0
     try:
         actor = _writer(request)
         check(actor, "telemetry.write")
-        _check_protocol(request)
-        taken = write_request(_uncompressed(_body(request)), actor=actor)
+        version = _version(request)
+        taken = write_request(_uncompressed(_body(request)), actor=actor, version=version)
         taken.wait()
+        written = taken.samples
         problem = refusal(taken)
         if problem is not None:
             raise problem
+        response = HttpResponse(status=204)
     except Problem as problem:
-        return problem_json(problem)
-    return HttpResponse(status=204)
+        response = problem_json(problem)
+    if version == "2.0":
+        for what, count in (("Samples", written), ("Histograms", 0), ("Exemplars", 0)):
+            response[f"X-Prometheus-Remote-Write-{what}-Written"] = str(count)
+    return response
 
 
 def _writer(request: HttpRequest) -> Actor:
@@ -53,17 +66,22 @@ def _writer(request: HttpRequest) -> Actor:
     return actor
 
 
-def _check_protocol(request: HttpRequest) -> None:
-    """Refuse what is not remote_write 1.0. A 2.0 body read as 1.0 would look empty and be acknowledged."""
-    kind, *parameters = (part.strip().lower() for part in request.headers.get("Content-Type", "").split(";"))
-    proto = next((each.removeprefix("proto=") for each in parameters if each.startswith("proto=")), "")
-    if kind not in ("", "application/x-protobuf") or proto not in ("", "prometheus.writerequest"):
+def _version(request: HttpRequest) -> Version:
+    """Which message the body is, by its Content-Type alone: a 2.0 body read as 1.0 would look empty and be lost."""
+    kind, *parameters = request.headers.get("Content-Type", "").split(";")
+    named = dict(each.strip().partition("=")[::2] for each in parameters)
+    proto = next((value.strip() for name, value in named.items() if name.strip().lower() == "proto"), "")
+    version = VERSIONS.get(proto.strip('"').lower() or V1)
+    if kind.strip().lower() not in ("", "application/x-protobuf") or version is None:
         raise UnsupportedMedia(
             "telemetry.content_type",
-            _("Only application/x-protobuf with prometheus.WriteRequest (remote_write 1.0) is taken."),
+            _(
+                "application/x-protobuf is taken, with prometheus.WriteRequest (remote_write 1.0, also when no proto"
+                " parameter is given) or io.prometheus.write.v2.Request (remote_write 2.0)."
+            ),
             field="Content-Type",
             value=request.headers.get("Content-Type", ""),
-            remedy=_("Set protobuf_message: prometheus.WriteRequest in the sender's remote_write section."),
+            remedy=_("Set protobuf_message in the sender's remote_write section to one of the two."),
         )
     encoding = request.headers.get("Content-Encoding", "").strip().lower()
     if encoding != "snappy":
@@ -72,7 +90,9 @@ def _check_protocol(request: HttpRequest) -> None:
             _("The body must be compressed with snappy (block format)."),
             field="Content-Encoding",
             value=encoding,
+            remedy=_("Send Content-Encoding: snappy."),
         )
+    return version
 
 
 def _too_large(size: int, limit: int) -> TooLarge:

@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Concatenate, ParamSpec
 
 from django.http import HttpRequest, HttpResponse
+from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
@@ -30,6 +31,7 @@ def alerts_api(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespo
 
 def _checked(view: View[P], may: Callable[[Actor], object]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
     @wraps(view)
+    @translation.override("en")  # as Prometheus: clients look for its words
     def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         try:
             actor = reader(request)

@@ -12,10 +12,10 @@ from django.utils.translation import gettext_lazy as _
 
 from tongchou.alerting.ports import Message, Outcome
 from tongchou.core import http
+from tongchou.core import url_mask as mask
 from tongchou.core.problems import Invalid, Text
-from tongchou.integrations.webhook import mask
+from tongchou.core.webhook_signature import headers
 from tongchou.integrations.webhook.body import encode
-from tongchou.integrations.webhook.sign import headers
 
 DEFAULT_TIMEOUT_SECONDS = 5.0
 MAX_TIMEOUT_SECONDS = 20.0

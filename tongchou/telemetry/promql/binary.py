@@ -110,8 +110,8 @@ class _VectorMatch:
         self.ctx, self.node, self.matching = ctx, node, node.matching
         self.swapped = self.matching.card == "right"
         self.many, self.one = (right, left) if self.swapped else (left, right)
-        fills = (self.matching.fill_left, self.matching.fill_right)
-        self.fill_many, self.fill_one = fills[::-1] if self.swapped else fills
+        # Not exchanged with the sides: in Prometheus fill_left stands for the many side, under group_right too.
+        self.fill_many, self.fill_one = self.matching.fill_left, self.matching.fill_right
         self.keys, self.many_ids, self.one_ids = _signatures(self.many, self.one, self.matching)
 
     def result(self) -> Vector:

@@ -118,9 +118,19 @@ def calendar(ctx: Context, name: str, vector: Vector) -> Vector:
     return without_names(ctx, vector.with_values(values))
 
 
+def larger(a: Float64s, b: Float64s) -> Float64s:
+    """The larger of two as Go's math.Max tells it: +Inf, even beside NaN; else NaN beside NaN."""
+    return np.where((a == np.inf) | (b == np.inf), np.inf, np.maximum(a, b))
+
+
+def smaller(a: Float64s, b: Float64s) -> Float64s:
+    """The smaller of two as Go's math.Min tells it: -Inf, even beside NaN; else NaN beside NaN."""
+    return np.where((a == -np.inf) | (b == -np.inf), -np.inf, np.minimum(a, b))
+
+
 def clamp(ctx: Context, vector: Vector, lowest: Float64s, highest: Float64s) -> Vector:
     """Values forced into [lowest, highest] (both [steps]); nothing where the bounds are the wrong way round."""
-    values = np.maximum(lowest[None, :], np.minimum(highest[None, :], vector.values))
+    values = larger(lowest[None, :], smaller(highest[None, :], vector.values))
     present = vector.present & ~(highest < lowest)[None, :]
     return without_names(ctx, vector.with_values(values, present))
 

@@ -37,6 +37,14 @@ def parse_error(query: str, detail: str, position: int | None = None) -> QueryEr
     return error
 
 
+def refused_type(found: str) -> QueryError:
+    """The query is well formed and of a type that a range query cannot have; Prometheus calls that bad data."""
+    detail = f'invalid expression type "{found}" for range query, must be Scalar or instant Vector'
+    error = QueryError("telemetry.parse_error", detail, field="query", title=_("Query failed"))
+    error.status = 400
+    return error
+
+
 def execution_error(detail: Text, remedy: Text | None = None) -> QueryError:
     """The query is well formed and has no defined result on this data."""
     return QueryError("telemetry.execution_error", detail, field="query", remedy=remedy, title=_("Query failed"))
@@ -44,7 +52,7 @@ def execution_error(detail: Text, remedy: Text | None = None) -> QueryError:
 
 def limit_exceeded(limit: str, reached: float, allowed: float, setting: str) -> QueryError:
     """The query would pass a limit; the message names the limit and the setting that raises it."""
-    return QueryError(
+    error = QueryError(
         "telemetry.limit_exceeded",
         _("The query passes the limit %(limit)s: %(reached)s, allowed %(allowed)s.")
         % {"limit": limit, "reached": f"{reached:g}", "allowed": f"{allowed:g}"},
@@ -53,8 +61,13 @@ def limit_exceeded(limit: str, reached: float, allowed: float, setting: str) -> 
         title=_("Query limit exceeded"),
         extra={"limit": limit, "setting": setting},
     )
+    if limit == "timeout_seconds":
+        error.status = 503
+    return error
 
 
 def canceled() -> QueryError:
     """Whoever asked has gone away."""
-    return QueryError("telemetry.canceled", _("The query was canceled because the client went away."))
+    error = QueryError("telemetry.canceled", _("The query was canceled because the client went away."))
+    error.status = 499
+    return error

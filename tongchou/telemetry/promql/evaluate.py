@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from tongchou.telemetry.meters import QUERIES
 from tongchou.telemetry.ports import Backend, Limits
-from tongchou.telemetry.promql import functions, labelling, over_time, rates
+from tongchou.telemetry.promql import functions, labelling, over_time, rates, rolled
 from tongchou.telemetry.promql.aggregate import aggregate
 from tongchou.telemetry.promql.binary import binary
-from tongchou.telemetry.promql.errors import execution_error, limit_exceeded
+from tongchou.telemetry.promql.errors import execution_error, limit_exceeded, refused_type
 from tongchou.telemetry.promql.grid import (
     DEFAULT_LOOKBACK_MS,
     DEFAULT_SUBQUERY_STEP_MS,
@@ -39,8 +40,9 @@ from tongchou.telemetry.promql.parse import (
     parse,
     selectors,
 )
+from tongchou.telemetry.promql.statistics import Statistics
 from tongchou.telemetry.promql.windows import Windows, block_of, newest, windows_of
-from tongchou.telemetry.series import Float64s, Int64s, Labels, Matcher, SeriesBlock
+from tongchou.telemetry.series import Bools, Float64s, Int64s, LabelList, Labels, Matcher, SeriesBlock, remembered
 
 MAX_STEPS_SETTING = "TONGCHOU_TELEMETRY_MAX_QUERY_STEPS"
 
@@ -55,21 +57,27 @@ def instant(
     limits: Limits | None = None,
     delayed_names: bool = False,
     cancelled: Callable[[], bool] | None = None,
+    shared: Shared | None = None,
+    statistics: Statistics | None = None,
 ) -> Result:
     """The value of a query, or of an already parsed tree, at one time (ms since the epoch).
 
     Result.kind is "vector", "scalar", "string", or "matrix" for a range vector. delayed_names keeps metric names until
     the query ends, as Prometheus does under its feature flag. cancelled is asked now and then whether to give up.
+    statistics are filled.
     Raises QueryError: telemetry.parse_error, .execution_error, .limit_exceeded or .canceled.
     """
     node = parse(query) if isinstance(query, str) else query
     ctx = Context(backend, limits or Limits(), lookback_ms, at_ms, at_ms, 0, delayed_names, cancelled)
-    evaluator = Evaluator(ctx)
+    ctx.statistics = statistics or ctx.statistics
+    evaluator = Evaluator(ctx, shared)
     times = np.array([at_ms], dtype=np.int64)
     # PromQL's arithmetic is IEEE 754's, infinities and NaN included: nothing in it is an error to warn of.
     with np.errstate(all="ignore"):
         if isinstance(node, Matrix | Subquery):
-            return _range_vector(ctx, evaluator.windows(node, times))
+            windows = evaluator.windows(node, times)
+            ctx.statistics.windows(windows.counts, times)
+            return _range_vector(ctx, windows)
         value = evaluator.value(node, times)
     if isinstance(value, str):
         nothing = np.zeros((0, 1))
@@ -91,6 +99,7 @@ def range_(
     limits: Limits | None = None,
     delayed_names: bool = False,
     cancelled: Callable[[], bool] | None = None,
+    statistics: Statistics | None = None,
 ) -> Result:
     """The values of a query at start, start + step, ... up to end (ms since the epoch); always of kind "matrix".
 
@@ -103,17 +112,18 @@ def range_(
     if end_ms < start_ms:
         raise execution_error("end timestamp must not be before start time")
     steps = (end_ms - start_ms) // step_ms + 1
-    if steps > allowed.max_steps:
-        raise limit_exceeded("max_steps", steps, allowed.max_steps, MAX_STEPS_SETTING)
+    if steps - 1 > allowed.max_steps:  # as Prometheus counts: the distances between the steps
+        raise limit_exceeded("max_steps", steps - 1, allowed.max_steps, MAX_STEPS_SETTING)
     if isinstance(node, Matrix | Subquery | Text):
         found = "string" if isinstance(node, Text) else "range vector"
-        raise execution_error(f'invalid expression type "{found}" for range query, must be Scalar or instant Vector')
+        raise refused_type(found)
     ctx = Context(backend, allowed, lookback_ms, start_ms, end_ms, step_ms, delayed_names, cancelled)
+    ctx.statistics = statistics or ctx.statistics
     times = np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64)
     with np.errstate(all="ignore"):
         value = Evaluator(ctx).value(node, times)
     if isinstance(value, str):
-        raise execution_error('invalid expression type "string" for range query, must be Scalar or instant Vector')
+        raise refused_type("string")
     if not isinstance(value, Vector):
         value = Vector.single(value, np.ones(len(times), np.bool_))
     return _answer(ctx, "matrix", value, times)
@@ -122,10 +132,17 @@ def range_(
 def _answer(ctx: Context, kind: str, vector: Vector, times: Int64s) -> Result:
     """The result of a query: pending names removed, series without any value left out."""
     final = finished(vector)
-    rows = np.flatnonzero(final.present.any(axis=1))
+    filled: Bools = np.any(final.present, axis=1)
     if kind == "matrix":
-        rows = np.asarray(sorted(rows, key=lambda row: final.labels[row]), dtype=np.int64)
-    kept = final.take(rows)
+        started = time.perf_counter()
+        order, ordered = remembered(final.labels, "sorted", _sorted)
+        ctx.statistics.sort_seconds = time.perf_counter() - started
+        if filled.all():
+            kept = Vector(ordered, final.values[order], final.present[order], final.drop[order])
+        else:
+            kept = final.take(order[filled[order]])
+    else:
+        kept = final.take(filled)
     result = Result("vector", kept.labels, times, kept.values, kept.present)
     if kind == "matrix":
         result.kind = "matrix"
@@ -134,8 +151,15 @@ def _answer(ctx: Context, kind: str, vector: Vector, times: Int64s) -> Result:
     return _noted(ctx, result)
 
 
+def _sorted(labels: Sequence[Labels]) -> tuple[Int64s, LabelList]:
+    """The order of series by their labels, and the labels in that order."""
+    order = sorted(range(len(labels)), key=labels.__getitem__)
+    return np.asarray(order, dtype=np.int64), LabelList(labels[row] for row in order)
+
+
 def _noted(ctx: Context, result: Result) -> Result:
     result.warnings, result.infos, result.samples_read = list(ctx.warnings), list(ctx.infos), ctx.samples
+    ctx.statistics.peak_samples = ctx.samples
     return result
 
 
@@ -153,16 +177,73 @@ def _range_vector(ctx: Context, windows: Windows) -> Result:
     return _answer(ctx, "matrix", Vector(windows.labels, values, present, windows.drop), times)
 
 
+_Reads = dict[tuple[tuple[tuple[Matcher, ...], ...], int, int], SeriesBlock]
+
+
+class Shared:
+    """What instant queries of one time on one backend have in common: what they read, and parts that are the same.
+
+    For the rules of a group. Not thread-safe; to be cleared when samples of that time come in.
+    """
+
+    MAX_CELLS = 5_000_000  # 8 bytes each
+    MAX_SAMPLES = 10_000_000
+
+    def __init__(self) -> None:
+        self.reads: _Reads = {}
+        self._values: dict[Node, Value] = {}
+        self._cells = self._samples = 0
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.reads.clear()
+        self._values.clear()
+        self._cells = self._samples = 0
+
+    def has_read(self, samples: int) -> None:
+        """Let go of what was read before it is too much."""
+        self._samples += samples
+        if self._samples > self.MAX_SAMPLES:
+            self.reads.clear()
+            self._samples = 0
+
+    def get(self, node: Node) -> Value | None:
+        """The value of the part, if an earlier query had it."""
+        return self._values.get(node)
+
+    def keep(self, node: Node, value: Value) -> None:
+        """Remember the value of a part, within a bound of memory."""
+        if isinstance(value, Vector) and self._cells < self.MAX_CELLS:
+            self._cells += len(value)
+            self._values[node] = value
+
+
 class Evaluator:
     """Evaluates nodes of one query; what is read from the backend is read once per query."""
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Context, shared: Shared | None = None) -> None:
         self.ctx = ctx
-        self._read: dict[tuple[tuple[tuple[Matcher, ...], ...], int, int], SeriesBlock] = {}
+        self._shared = shared
+        self._read: _Reads = {} if shared is None else shared.reads
 
     def value(self, node: Node, times: Int64s) -> Value:
         """A node at every time: a Vector, a scalar per step, or a string."""
         self.ctx.check()
+        shared = self._shared
+        if (
+            shared is None
+            or not isinstance(node, Selector | Call | Aggregate | Binary)
+            or int(times[0]) != self.ctx.query_start_ms
+            or len(times) > 1
+        ):
+            return self._value(node, times)
+        known = shared.get(node)
+        if known is None:
+            known = self._value(node, times)
+            shared.keep(node, known)
+        return known
+
+    def _value(self, node: Node, times: Int64s) -> Value:
         match node:
             case Number():
                 return np.full(len(times), node.value)
@@ -209,20 +290,27 @@ class Evaluator:
         key = (matcher_sets, start_ms, end_ms)
         if key not in self._read:
             limits = self.ctx.limits
-            blocks = [self.ctx.backend.select(set_, start_ms, end_ms, limits=limits) for set_ in matcher_sets]
+            with self.ctx.statistics.preparing():
+                blocks = [self.ctx.backend.select(set_, start_ms, end_ms, limits=limits) for set_ in matcher_sets]
             block = blocks[0] if len(blocks) == 1 else _union(blocks)
             self.ctx.account(block.sample_count)
+            if self._shared is not None:
+                self._shared.has_read(block.sample_count)
             self._read[key] = block
         return self._read[key]
 
     def _newest(self, node: Selector, times: Int64s) -> tuple[Vector, Int64s]:
         """An instant vector selector, and the timestamps of the samples it found."""
         at = self._reference(node.at, node.offset_ms, times)
-        block = self._select(node.matcher_sets, int(at.min()) - self.ctx.lookback_ms + 1, int(at.max()))
-        self.ctx.admit(len(block), len(times))
-        values, present, stamps = newest(block, at, self.ctx.lookback_ms)
+        found = rolled.newest_rolled(self.ctx, node, at)
+        if found is None:
+            block = self._select(node.matcher_sets, int(at.min()) - self.ctx.lookback_ms + 1, int(at.max()))
+            self.ctx.admit(len(block), len(times))
+            found = block, *newest(block, at, self.ctx.lookback_ms)
+        block, values, present, stamps = found
         shape = (len(block), len(times))
         self.ctx.account(shape[0] * shape[1])
+        self.ctx.statistics.found(present, times)
         vector = Vector(
             block.labels,
             np.broadcast_to(values, shape),
@@ -244,7 +332,8 @@ class Evaluator:
             return windows_of(SeriesBlock.empty(), np.zeros(0, np.bool_), ends, node.range_ms)
         self.ctx.admit(1, count)
         inner_times = np.arange(first, last + 1, step, dtype=np.int64)
-        inner = self.value(node.expr, inner_times)
+        with self.ctx.statistics.subquery():
+            inner = self.value(node.expr, inner_times)
         if not isinstance(inner, Vector):
             raise execution_error("subquery is only allowed on an instant vector")
         self.ctx.account(int(inner.present.sum()))
@@ -306,7 +395,13 @@ class Evaluator:
         name = node.name
         which = 1 if name == "quantile_over_time" else 0
         scalars = [self._scalar(arg, times) for index, arg in enumerate(node.args) if index != which]
+        self.ctx.places = node.places
+        vector = self._rolled_call(name, node.args[which], times)
+        if vector is not None:
+            self.ctx.statistics.found(vector.present, times)
+            return self._range_answer(name, vector, times)
         windows = self.windows(node.args[which], times)
+        self.ctx.statistics.windows(windows.counts, times)
         if scalars:
             windows = windows.widened(len(times))
         self.ctx.places = node.places
@@ -315,7 +410,17 @@ class Evaluator:
             return labelling.absent(
                 windows.widened(len(times)).counts > 0, source.selector if isinstance(source, Matrix) else None
             )
-        vector = _window_function(self.ctx, name, windows, scalars, times)
+        return self._range_answer(name, _window_function(self.ctx, name, windows, scalars, times), times)
+
+    def _rolled_call(self, name: str, node: Node, times: Int64s) -> Vector | None:
+        """A function of a range vector over buckets, where they serve; see `rolled`."""
+        if not isinstance(node, Matrix):
+            return None
+        ends = self._reference(node.selector.at, node.selector.offset_ms, times)
+        return rolled.window_function(self.ctx, name, node, ends)
+
+    def _range_answer(self, name: str, vector: Vector, times: Int64s) -> Vector:
+        """What a range function says, at every step and without the metric's name."""
         if vector.steps != len(times):
             shape = (len(vector), len(times))
             vector = vector.with_values(np.broadcast_to(vector.values, shape), np.broadcast_to(vector.present, shape))

@@ -11,7 +11,8 @@ import numpy as np
 
 from tongchou.telemetry.ports import Backend, Limits
 from tongchou.telemetry.promql.errors import canceled, execution_error, limit_exceeded
-from tongchou.telemetry.series import Bools, Float64s, Int64s, Labels
+from tongchou.telemetry.promql.statistics import Statistics
+from tongchou.telemetry.series import Bools, Float64s, Int64s, LabelList, Labels, remembered
 
 DEFAULT_LOOKBACK_MS = 300_000
 DEFAULT_SUBQUERY_STEP_MS = 60_000
@@ -59,6 +60,8 @@ class Vector:
         """Only these series, in this order (indices or a mask)."""
         index = np.asarray(rows)
         index = np.flatnonzero(index) if index.dtype == np.bool_ else index.astype(np.int64)
+        if len(index) == len(self) and (index == np.arange(len(index))).all():
+            return self
         return Vector([self.labels[i] for i in index], self.values[index], self.present[index], self.drop[index])
 
 
@@ -86,6 +89,7 @@ class Context:
     deadline: float = 0.0
     # Where the arguments of the call being evaluated stand, as "line:column".
     places: tuple[str, ...] = ()
+    statistics: Statistics = field(default_factory=Statistics)
 
     def __post_init__(self) -> None:
         self.deadline = time.monotonic() + self.limits.timeout_seconds
@@ -132,11 +136,21 @@ def bare(labels: Labels) -> Labels:
     return tuple(pair for pair in labels if pair[0] not in METADATA_LABELS)
 
 
+def bare_all(labels: Sequence[Labels]) -> LabelList:
+    """The labels of every series without metric name, type and unit."""
+    return LabelList(map(bare, labels))
+
+
+def all_differ(labels: Sequence[Labels]) -> bool:
+    """Whether no two series have the same labels."""
+    return remembered(labels, "all differ", lambda found: len(set(found)) == len(found))
+
+
 def without_names(ctx: Context, vector: Vector) -> Vector:
     """Drop the metric names: at once, or marked for the end of the query when removal is delayed."""
     if ctx.delayed_names:
         return Vector(vector.labels, vector.values, vector.present, np.ones(len(vector), np.bool_))
-    dropped = Vector([bare(labels) for labels in vector.labels], vector.values, vector.present, vector.drop)
+    dropped = Vector(remembered(vector.labels, "bare", bare_all), vector.values, vector.present, vector.drop)
     return merged(dropped)
 
 
@@ -161,7 +175,7 @@ def merged(vector: Vector) -> Vector:
 
     Raises QueryError when they are, as Prometheus does.
     """
-    if len(set(vector.labels)) == len(vector.labels):
+    if all_differ(vector.labels):
         return vector
     labels, rows = group_rows(vector.labels)
     shape = (len(labels), vector.steps)

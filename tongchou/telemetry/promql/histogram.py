@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from tongchou.telemetry.promql.grid import Context, Vector, group_rows, without_names
 from tongchou.telemetry.promql.over_time import warn_of_quantile
-from tongchou.telemetry.series import Bools, Float64s, Int64s, Labels, metric_name
+from tongchou.telemetry.promql.windows import chunks
+from tongchou.telemetry.series import Bools, Float64s, Int64s, LabelList, Labels, metric_name, remembered
 
 BUCKET_LABEL = "le"
 _SMALLEST_NORMAL = float(np.finfo(np.float64).smallest_normal)
 # Differences of bucket counts below this share are taken for rounding, not for data.
 _TOLERANCE = 1e-12
-# Bounds [m x buckets] ascending, cumulative counts [m x buckets], step of each of the m cells -> value of each.
-Measure = Callable[[Float64s, Float64s, Int64s, int], Float64s]
+# Bounds [m x buckets] ascending, cumulative counts [m x buckets], step and histogram of each of the m cells -> values.
+Measure = Callable[[Float64s, Float64s, Int64s, Int64s], Float64s]
 
 
 def parse_bound(text: str) -> float | None:
@@ -31,10 +33,11 @@ def histogram_quantile(ctx: Context, q: Float64s, vector: Vector, argument: int 
     warn_of_quantile(ctx, q)
     names: list[str] = []
 
-    def measure(bounds: Float64s, counts: Float64s, steps: Int64s, group: int) -> Float64s:
+    def measure(bounds: Float64s, counts: Float64s, steps: Int64s, groups: Int64s) -> Float64s:
         values, forced = bucket_quantile(q[steps], bounds, counts)
         if forced.any():
-            _remark_forced(ctx, names[group], argument)
+            for group in np.unique(groups[forced]).tolist():
+                _remark_forced(ctx, names[group], argument)
         return values
 
     return _measured(ctx, vector, measure, names, argument)
@@ -43,7 +46,7 @@ def histogram_quantile(ctx: Context, q: Float64s, vector: Vector, argument: int 
 def histogram_fraction(ctx: Context, lower: Float64s, upper: Float64s, vector: Vector) -> Vector:
     """The share of observations between two bounds; both are [steps]."""
 
-    def measure(bounds: Float64s, counts: Float64s, steps: Int64s, group: int) -> Float64s:
+    def measure(bounds: Float64s, counts: Float64s, steps: Int64s, _groups: Int64s) -> Float64s:
         return bucket_fraction(lower[steps], upper[steps], bounds, counts)
 
     return _measured(ctx, vector, measure, [], 2)
@@ -57,48 +60,97 @@ def _remark_forced(ctx: Context, name: str, argument: int) -> None:
     )
 
 
-def _bucket_rows(ctx: Context, vector: Vector, argument: int) -> tuple[list[int], list[float], list[Labels]]:
-    """The rows that are buckets, their bounds, and their labels without `le`."""
-    rows, bounds, keys = [], [], []
-    for row, labels in enumerate(vector.labels):
-        found = dict(labels).get(BUCKET_LABEL, "")
-        bound = parse_bound(found)
-        if bound is None:
-            if vector.present[row].any():
-                ctx.warn(
-                    f'bucket label "le" is missing or has a malformed value of "{found}" '
-                    f'for metric name "{metric_name(labels)}"',
-                    argument,
-                )
-            continue
-        rows.append(row)
-        bounds.append(bound)
-        keys.append(tuple(pair for pair in labels if pair[0] != BUCKET_LABEL))
-    return rows, bounds, keys
+@dataclass(frozen=True, slots=True)
+class _Buckets:
+    """Which series are buckets of which histogram, by their labels alone."""
+
+    malformed: list[tuple[int, str, str]]  # (row, le, metric) of what is no bucket
+    keys: LabelList  # of the histograms: without `le`
+    rows: Int64s  # of the buckets, by histogram and bound
+    bounds: Float64s  # of the same
+    starts: Int64s  # [histograms + 1]
+
+    @classmethod
+    def of(cls, series: Sequence[Labels]) -> _Buckets:
+        rows, bounds, keys, malformed = [], [], [], []
+        for row, labels in enumerate(series):
+            found = dict(labels).get(BUCKET_LABEL, "")
+            bound = parse_bound(found)
+            if bound is None:
+                malformed.append((row, found, metric_name(labels)))
+                continue
+            rows.append(row)
+            bounds.append(bound)
+            keys.append(tuple(pair for pair in labels if pair[0] != BUCKET_LABEL))
+        distinct, ids = group_rows(keys)
+        edges = np.asarray(bounds, dtype=np.float64)
+        order = np.lexsort((edges, ids))
+        starts = np.concatenate((np.searchsorted(ids[order], np.arange(len(distinct))), [len(rows)]))
+        taken = np.asarray(rows, dtype=np.int64)[order]
+        return cls(malformed, LabelList(distinct), taken, edges[order], starts.astype(np.int64))
+
+    def plain(self) -> Bools:
+        """[histograms] whose bounds differ, with +Inf as the last of at least two."""
+        same = np.append(self.bounds[1:] == self.bounds[:-1], False)
+        same[self.starts[1:] - 1] = False  # of two histograms
+        repeats = np.add.reduceat(same, self.starts[:-1], dtype=np.int64) if len(self.keys) else np.zeros(0, np.int64)
+        found: Bools = (repeats == 0) & np.isposinf(self.bounds[self.starts[1:] - 1]) & (np.diff(self.starts) >= 2)
+        return found
 
 
 def _measured(ctx: Context, vector: Vector, measure: Measure, names: list[str], argument: int) -> Vector:
     """Apply a measure to every histogram of the vector and give one row per histogram."""
-    rows, bounds, keys = _bucket_rows(ctx, vector, argument)
-    distinct, ids = group_rows(keys)
-    names.extend(metric_name(labels) for labels in distinct)
-    shape = (len(distinct), vector.steps)
-    values, present, drop = np.full(shape, np.nan), np.zeros(shape, np.bool_), np.zeros(len(distinct), np.bool_)
-    order = np.lexsort((np.asarray(bounds), ids))
-    starts = np.concatenate((np.searchsorted(ids[order], np.arange(len(distinct))), [len(rows)]))
-    taken, edges = np.asarray(rows, dtype=np.int64)[order], np.asarray(bounds)[order]
-    for group in range(len(distinct)):
-        if group % 256 == 0:
+    buckets = remembered(vector.labels, "buckets", _Buckets.of)
+    for row, found, metric in buckets.malformed:
+        if vector.present[row].any():
+            ctx.warn(
+                f'bucket label "le" is missing or has a malformed value of "{found}" for metric name "{metric}"',
+                argument,
+            )
+    names.extend(metric_name(labels) for labels in buckets.keys)
+    shape = (len(buckets.keys), vector.steps)
+    values, present, drop = np.full(shape, np.nan), np.zeros(shape, np.bool_), np.zeros(shape[0], np.bool_)
+    if shape[0]:
+        drop[:] = np.logical_or.reduceat(vector.drop[buckets.rows], buckets.starts[:-1])
+        whole = np.logical_and.reduceat(vector.present[buckets.rows].all(axis=1), buckets.starts[:-1])
+        together = buckets.plain() & whole
+        _in_stacks(ctx, vector, buckets, measure, np.flatnonzero(together), values)
+        present[together] = True
+        for group in np.flatnonzero(~together).tolist():
+            _one_by_one(vector, buckets, measure, group, values, present)
+    return without_names(ctx, Vector(buckets.keys, values, present, drop))
+
+
+def _in_stacks(
+    ctx: Context, vector: Vector, buckets: _Buckets, measure: Measure, groups: Int64s, values: Float64s
+) -> None:
+    """Histograms with all their buckets at every step, many at once."""
+    sizes = np.diff(buckets.starts)[groups]
+    for size in np.unique(sizes).tolist():
+        some = groups[sizes == size]
+        for part in chunks(len(some), size * vector.steps):
             ctx.check()
-        members = slice(starts[group], starts[group + 1])
-        counts, here = vector.values[taken[members]], vector.present[taken[members]]
-        present[group] = here.any(axis=0)
-        drop[group] = vector.drop[taken[members]].any()
-        for pattern, steps in _presence_patterns(here):
-            bucket_bounds, bucket_counts = _coalesced(edges[members][pattern], counts[pattern][:, steps].T)
-            tiled = np.broadcast_to(bucket_bounds, bucket_counts.shape)
-            values[group, steps] = measure(tiled, bucket_counts, steps, group)
-    return without_names(ctx, Vector(distinct, values, present, drop))
+            chosen = some[part]
+            members = buckets.starts[chosen][:, None] + np.arange(size)
+            counts = np.moveaxis(vector.values[buckets.rows[members]], 1, 2).reshape(-1, size)
+            bounds = np.repeat(buckets.bounds[members], vector.steps, axis=0)
+            steps = np.tile(np.arange(vector.steps, dtype=np.int64), len(chosen))
+            found = measure(bounds, counts, steps, np.repeat(chosen, vector.steps))
+            values[chosen] = found.reshape(len(chosen), vector.steps)
+
+
+def _one_by_one(
+    vector: Vector, buckets: _Buckets, measure: Measure, group: int, values: Float64s, present: Bools
+) -> None:
+    """A histogram whose buckets come and go, or are written in more than one way."""
+    members = slice(buckets.starts[group], buckets.starts[group + 1])
+    rows, edges = buckets.rows[members], buckets.bounds[members]
+    counts, here = vector.values[rows], vector.present[rows]
+    present[group] = here.any(axis=0)
+    for pattern, steps in _presence_patterns(here):
+        bounds, cumulative = _coalesced(edges[pattern], counts[pattern][:, steps].T)
+        tiled = np.broadcast_to(bounds, cumulative.shape)
+        values[group, steps] = measure(tiled, cumulative, steps, np.full(len(steps), group))
 
 
 def _presence_patterns(here: Bools) -> list[tuple[Bools, Int64s]]:

@@ -10,6 +10,7 @@ import numpy as np
 import re2
 
 from tongchou.telemetry.promql.errors import execution_error
+from tongchou.telemetry.promql.escapes import UNDECODABLE
 from tongchou.telemetry.promql.grid import Vector, merged
 from tongchou.telemetry.promql.parse import Selector
 from tongchou.telemetry.series import METRIC_NAME, Bools, Float64s, Labels, full_match
@@ -33,7 +34,7 @@ def _relabelled(vector: Vector, labels: list[Labels], target: str, touched: Sequ
 
 
 def _require_label_name(name: str, function: str, which: str) -> None:
-    if not name:
+    if not name or UNDECODABLE in name:
         raise execution_error(f"invalid {which} label name in {function}(): {name}")
 
 
@@ -123,7 +124,7 @@ def sort_by_label(vector: Vector, names: Sequence[str], descending: bool) -> Vec
 
 
 def absent_labels(selector: Selector | None) -> Labels:
-    """The labels absent() can tell from its argument: those asked for by one equality alone."""
+    """The labels absent() can tell from its argument: those whose last matcher is their only equality."""
     if selector is None or len(selector.matcher_sets) != 1:
         return ()
     wanted: dict[str, str] = {}
@@ -133,9 +134,9 @@ def absent_labels(selector: Selector | None) -> Labels:
             continue
         if matcher.op == "=" and matcher.name not in seen:
             wanted[matcher.name] = matcher.value
+            seen.add(matcher.name)
         else:
             wanted.pop(matcher.name, None)
-        seen.add(matcher.name)
     return tuple(sorted((name, value) for name, value in wanted.items() if value))
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from tongchou.telemetry.promql.grid import Context, Vector, format_float
-from tongchou.telemetry.promql.windows import Fold, Windows, gather_by_count, kahan, reduce_windows
+from tongchou.telemetry.promql.windows import CHUNK_CELLS, Fold, Windows, chunks, gather_by_count, kahan, reduce_windows
 from tongchou.telemetry.series import Bools, Float64s, Int64s
 
 _EXACT = 2.0**53
+# Running sums in extended precision, where the machine has it (x86-64: 64 bits of mantissa).
+_WIDE = np.finfo(np.longdouble).nmant >= 63
 
 
 def over_time(ctx: Context, windows: Windows, name: str) -> Vector:
@@ -47,28 +50,76 @@ def over_time(ctx: Context, windows: Windows, name: str) -> Vector:
 def _edge(windows: Windows, present: Bools, name: str) -> Float64s:
     if not present.any():
         return np.full(present.shape, np.nan)
-    index = np.where(present, windows.hi - 1 if "last" in name else windows.lo, 0)
-    return windows.ts[index] / 1000 if name.startswith("ts_of") else windows.v[index]
+    clocks = windows.block.clocks
+    filled = windows.after > windows.first
+    index = np.where(filled, windows.after - 1 if "last" in name else windows.first, 0)
+    if name.startswith("ts_of"):
+        at = np.minimum(clocks.offsets[:-1, None] + index, len(clocks.ts) - 1)
+        return windows.spread(clocks.ts[at] / 1000)
+    values = np.empty(windows.shape)
+    for part in chunks(*windows.shape):
+        values[part] = windows.picked(index, part)
+    return values
 
 
 def _sums_exactly(values: Float64s) -> bool:
     """Whether any sum of these values is exact in float64, so that differences of running sums may be used."""
-    if not len(values) or not np.isfinite(values).all():
-        return False
-    return bool((values == np.trunc(values)).all()) and float(np.abs(values).sum()) < _EXACT
+    for first in range(0, len(values), CHUNK_CELLS):
+        part = values[first : first + CHUNK_CELLS]
+        if not (np.isfinite(part).all() and (part == np.trunc(part)).all()):
+            return False
+    return len(values) > 0 and float(np.abs(values).sum()) < _EXACT
 
 
 def _compensated(ctx: Context, windows: Windows) -> tuple[Float64s, Float64s]:
     """Compensated sum and its carry per window, added up in the order of time."""
     if _sums_exactly(windows.v):
-        running = np.concatenate(([0.0], np.cumsum(windows.v)))
-        exact = running[windows.hi] - running[windows.lo]
-        return exact, np.zeros(exact.shape)
+        exact, _greatest = _by_running_sums(windows, np.float64)
+        return exact, np.zeros((1, 1))
+    if not (_WIDE and np.isfinite(windows.v).all()):
+        return _folded(ctx, windows)
+    total, greatest = _by_running_sums(windows, np.longdouble)
+    carry = np.zeros(windows.shape)
+    # Where the rounding of the running sum could show in the window's sum, it is added up sample by sample.
+    error = greatest * np.diff(windows.block.offsets)[:, None] * 2.0**-63
+    doubtful = np.flatnonzero(((np.abs(total) * 2.0**-43 < error) & (windows.counts > 0)).any(axis=1))
+    if len(doubtful):
+        total[doubtful], carry[doubtful] = _folded(ctx, windows.take(doubtful))
+    return total, carry
+
+
+def _folded(ctx: Context, windows: Windows) -> tuple[Float64s, Float64s]:
     fold = Fold.over(ctx, windows)
     total, carry = np.zeros(len(fold.order)), np.zeros(len(fold.order))
     for _k, active, index in fold:
         total[:active], carry[:active] = kahan(windows.v[index], total[:active], carry[:active])
     return fold.unsorted(total), fold.unsorted(carry)
+
+
+def _by_running_sums(windows: Windows, kind: type[np.floating[Any]]) -> tuple[Float64s, Float64s]:
+    """The sum of every window as a difference of running sums, and the greatest running sum of its series [series, 1].
+
+    Empty windows give 0 (and the caller knows them to be empty).
+    """
+    offsets = windows.block.offsets
+    sums, greatest = np.empty(windows.shape), np.zeros((len(windows.block), 1))
+    one = len(windows.first) == 1 and len(offsets) > 1
+    length = int(offsets[1]) if one else 0
+    for part in chunks(*windows.shape):
+        low, high = int(offsets[part.start]), int(offsets[part.stop])
+        if one:
+            running = np.zeros((part.stop - part.start, length + 1), kind)
+            np.cumsum(windows.v[low:high].reshape(len(running), length), axis=1, dtype=kind, out=running[:, 1:])
+            sums[part] = np.take(running, windows.after[0], axis=1) - np.take(running, windows.first[0], axis=1)
+            greatest[part, 0] = np.abs(running).max(axis=1)
+        else:
+            flat = np.zeros(high - low + 1, kind)
+            np.cumsum(windows.v[low:high], dtype=kind, out=flat[1:])
+            of = windows.block.clocks.of[part]
+            starts = offsets[part, None] - low
+            sums[part] = flat[starts + windows.after[of]] - flat[starts + windows.first[of]]
+            greatest[part] = np.abs(flat).max()
+    return sums, greatest
 
 
 def _sum(ctx: Context, windows: Windows) -> Float64s:
@@ -181,7 +232,7 @@ def quantile_over_time(ctx: Context, windows: Windows, q: Float64s) -> Vector:
 
 
 def _median_deviation(windows: Windows) -> Float64s:
-    out = np.full(windows.lo.size, np.nan)
+    out = np.full(math.prod(windows.shape), np.nan)
 
     def use(where: Int64s, samples: Float64s) -> None:
         half = np.full(len(samples), 0.5)
@@ -189,4 +240,4 @@ def _median_deviation(windows: Windows) -> Float64s:
         out[where] = sorted_quantile(np.sort(np.abs(samples - median[:, None]), axis=1), half)
 
     gather_by_count(windows, use)
-    return out.reshape(windows.lo.shape)
+    return out.reshape(windows.shape)

@@ -6,22 +6,24 @@ depends on nothing but these nodes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Literal
 
 import promql_parser
+import re2
 
+from tongchou.telemetry.promql import info_selectors
 from tongchou.telemetry.promql.errors import parse_error
-from tongchou.telemetry.promql.places import argument_places, complexity, error_place
+from tongchou.telemetry.promql.escapes import with_characters
+from tongchou.telemetry.promql.places import argument_places, complexity
+from tongchou.telemetry.promql.refusals import refused
 from tongchou.telemetry.series import Matcher, MatchOp, full_match
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_POSITION = re.compile(r"position:? (\d+)")
 _MATCH_OPS: dict[str, MatchOp] = {
     "MatchOp.Equal": "=",
     "MatchOp.NotEqual": "!=",
@@ -35,11 +37,17 @@ MAX_OPERATORS = 250
 At = int | Literal["start", "end"] | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Number:
-    """A scalar literal."""
+    """A scalar literal. Equal are those of one value: 0 and -0 are not, NaN is."""
 
     value: float
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Number) and float(self.value).hex() == float(other.value).hex()
+
+    def __hash__(self) -> int:
+        return hash(float(self.value).hex())
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +91,7 @@ class Call:
 
     name: str
     args: tuple[Node, ...]
-    places: tuple[str, ...]
+    places: tuple[str, ...] = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,7 @@ class Aggregate:
     param: Node | None
     labels: tuple[str, ...]
     without: bool
-    places: tuple[str, ...]
+    places: tuple[str, ...] = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +139,7 @@ class Negate:
 Node = Number | Text | Selector | Matrix | Subquery | Call | Aggregate | Binary | Negate
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=8192)  # rules are asked in turn: a cache that is too small for them never hits
 def parse(query: str) -> Node:
     """The tree of a query. Raises QueryError (telemetry.parse_error) with the position when the parser tells it."""
     if len(query) > MAX_QUERY_CHARACTERS:
@@ -141,19 +149,29 @@ def parse(query: str) -> Node:
         # Beyond some thousand levels the parser overruns its stack and takes the process with it.
         raise parse_error(query[:200], f"query has more than {MAX_DEPTH} nested brackets or {MAX_OPERATORS} operators")
     try:
-        tree = promql_parser.parse(query)
+        return _node(_tree(query), iter(argument_places(query)))
     except ValueError as error:
-        found = _POSITION.search(str(error))
-        place = int(found.group(1)) if found else error_place(query, str(error))
-        raise parse_error(query, str(error), place) from error
-    return _node(tree, iter(argument_places(query)))
+        raise refused(query, str(error)) from error
+
+
+def _tree(query: str) -> Any:
+    text = with_characters(query)
+    try:
+        return promql_parser.parse(text)
+    except ValueError as error:
+        again = info_selectors.marked(text)
+        if again == text:
+            raise
+        try:
+            return promql_parser.parse(again)
+        except ValueError:
+            raise error from None  # of the text as it was written
 
 
 def format_query(query: str) -> str:
     """The query pretty-printed by the parser. Raises QueryError as parse does."""
     parse(query)
-    pretty: str = promql_parser.parse(query).prettify()
-    return pretty
+    return info_selectors.unmarked(_tree(query).prettify())
 
 
 def selectors(node: Node) -> list[Selector]:
@@ -192,20 +210,20 @@ def _at(modifier: Any) -> At:
 
 
 def _matchers(found: Any) -> tuple[Matcher, ...]:
-    made = tuple(Matcher(m.name, _MATCH_OPS[str(m.op)], m.value) for m in found)
+    made = tuple(Matcher(m.name, _MATCH_OPS[str(m.op)], m.value) for m in found if m.name != info_selectors.MARK)
     for matcher in made:
         if matcher.op in ("=~", "!~"):
-            full_match(matcher.value)
+            try:
+                full_match(matcher.value)
+            except re2.error as error:  # the parser's regular expressions know a little more
+                raise ValueError(f"error parsing regexp: {matcher.value}: {error}") from error
     return made
 
 
 def _selector(tree: Any) -> Selector:
     name = (Matcher("__name__", "=", tree.name),) if tree.name else ()
-    try:
-        always = name + _matchers(tree.matchers.matchers)
-        alternatives = tuple(name + _matchers(group) for group in tree.matchers.or_matchers)
-    except ValueError as error:
-        raise parse_error(str(tree), str(error)) from error
+    always = name + _matchers(tree.matchers.matchers)
+    alternatives = tuple(name + _matchers(group) for group in tree.matchers.or_matchers)
     return Selector(alternatives or (always,), _ms(tree.offset), _at(tree.at))
 
 

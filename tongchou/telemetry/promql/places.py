@@ -67,7 +67,7 @@ def argument_places(query: str) -> list[tuple[str, ...]]:
             _word(scan, query, found)
         elif kind == "open":
             _open(scan, found.group())
-    return [tuple(_line_column(query, at) for at in arguments) for arguments in scan.calls]
+    return [tuple(line_column(query, at) for at in arguments) for arguments in scan.calls]
 
 
 _OPERATORS = frozenset("+-*/%^<>=!")
@@ -138,6 +138,7 @@ def _open(scan: _Scan, bracket: str) -> None:
         scan.brackets.append(_Bracket(-1, False))
 
 
-def _line_column(query: str, at: int) -> str:
+def line_column(query: str, at: int) -> str:
+    """A position in characters as "line:column", both from 1."""
     before = query[:at]
     return f"{before.count(chr(10)) + 1}:{at - (before.rfind(chr(10)) + 1) + 1}"

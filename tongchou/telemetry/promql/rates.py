@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from tongchou.telemetry.promql.errors import execution_error
 from tongchou.telemetry.promql.grid import Context, Vector
-from tongchou.telemetry.promql.windows import Fold, Windows, kahan
-from tongchou.telemetry.series import Bools, Float64s, Int64s, metric_name
+from tongchou.telemetry.promql.windows import Fold, Windows, chunks, kahan
+from tongchou.telemetry.series import Bools, Float64s, Int64s, Labels, metric_name, remembered
 
 COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
 
@@ -21,48 +24,180 @@ def extrapolated(ctx: Context, windows: Windows, name: str) -> Vector:
     """
     counter, per_second = name != "delta", name == "rate"
     if counter:
-        _remark_non_counters(ctx, windows)
-        _warn_of_overlaps(ctx, windows)
-    started = _started_inside(windows) if counter else np.zeros(windows.lo.shape, np.bool_)
-    present = (windows.counts >= 2) | started
+        remark_non_counters(ctx, windows.labels, windows.counts)
+    if counter and windows.st is not None:
+        return _extrapolated_from_starts(ctx, windows, name)
+    edges = _Times.of(windows)
+    present = windows.spread(edges.present)
+    values = np.full(windows.shape, np.nan)
+    if not edges.present.any():
+        return windows.vector(values, present)
+    resets = _Resets.of(windows) if counter else None
+    of = windows.block.clocks.of
+    for part in chunks(*windows.shape):
+        ctx.check()
+        earliest = windows.picked(edges.first, part)
+        change = windows.picked(edges.last, part)
+        change -= earliest
+        if resets is not None:
+            resets.add_to(change, windows, part)
+        one = slice(0, 1) if len(edges.first) == 1 else of[part]
+        sampled, to_start, to_end = edges.sampled[one], edges.to_start[one], edges.to_end[one]
+        if counter:
+            to_zero = sampled * (earliest / change)
+            nearer = (to_zero < to_start) & (change > 0) & (earliest >= 0)
+            to_start = np.where(nearer, to_zero, to_start) if nearer.any() else to_start
+        factor = (sampled + to_start + to_end) / sampled
+        if per_second:
+            factor = factor / (windows.range_ms / 1000)
+        np.multiply(change, factor, out=values[part])
+    return windows.vector(values, present)
+
+
+@dataclass(slots=True)
+class _Times:
+    """What extrapolation needs to know of the times of windows, all [clocks x steps]; times in seconds."""
+
+    present: Bools
+    first: Int64s  # first and last sample, counted within the clock; 0 where there are not two
+    last: Int64s
+    sampled: Float64s  # between first and last
+    to_start: Float64s  # how far to extrapolate on each side
+    to_end: Float64s
+
+    @classmethod
+    def of(cls, windows: Windows) -> _Times:
+        clocks = windows.block.clocks
+        counts = windows.after - windows.first
+        present = counts >= 2
+        first, last = np.where(present, windows.first, 0), np.where(present, windows.after - 1, 0)
+        ts = clocks.ts if len(clocks.ts) else np.zeros(1, np.int64)
+        begin = np.minimum(clocks.offsets[:-1, None], len(ts) - 1)
+        opening, closing = ts[begin + first], ts[begin + last]
+        sampled = (closing - opening) / 1000
+        average = sampled / np.where(present, counts - 1, 1)
+        to_start = (opening - (windows.ends_ms - windows.range_ms)[None, :]) / 1000
+        to_end = (windows.ends_ms[None, :] - closing) / 1000
+        to_start = np.where(to_start >= average * 1.1, average / 2, to_start)
+        to_end = np.where(to_end >= average * 1.1, average / 2, to_end)
+        return cls(present, first, last, sampled, to_start, to_end)
+
+
+@dataclass(slots=True)
+class _Resets:
+    """Where counters fell, and what they had reached: few series have any."""
+
+    falls: Int64s  # sample indices, ascending
+    reached: Float64s  # what the counter had reached before each, and a 0 at the end
+    rows: Bools  # [series] which have one
+
+    @classmethod
+    def of(cls, windows: Windows) -> _Resets:
+        v, offsets = windows.v, windows.block.offsets
+        fell: Bools = np.zeros(max(len(v) - 1, 0), np.bool_)
+        np.less(v[1:], v[:-1], out=fell)
+        starts = offsets[1:-1]
+        fell[starts[(starts > 0) & (starts < len(v))] - 1] = False  # two series, not one counter
+        falls = np.flatnonzero(fell) + 1
+        rows = np.zeros(len(windows.block), np.bool_)
+        rows[np.searchsorted(offsets, falls, side="right") - 1] = True
+        return cls(falls, np.append(v[falls - 1], 0.0), rows)
+
+    def add_to(self, change: Float64s, windows: Windows, part: slice) -> None:
+        """Add to the change of each window what the counter had reached when it fell."""
+        rows = np.flatnonzero(self.rows[part])
+        if not len(rows):
+            return
+        series = rows + part.start
+        clock = windows.block.clocks.of[series]
+        starts = windows.block.offsets[series, None]
+        # A fall at the first sample of a window happened before it.
+        begin = np.searchsorted(self.falls, starts + windows.first[clock], side="right")
+        end = np.searchsorted(self.falls, starts + windows.after[clock], side="left")
+        hit = end > begin
+        if hit.any():
+            pairs = np.stack((begin[hit], end[hit]), axis=1).ravel()
+            sums = np.zeros(hit.shape)
+            sums[hit] = np.add.reduceat(self.reached, pairs)[0::2]
+            change[rows] += sums
+
+
+def _extrapolated_from_starts(ctx: Context, windows: Windows, name: str) -> Vector:
+    """Rate and increase of counters that know when they started: see `extrapolated`."""
+    _warn_of_overlaps(ctx, windows)
+    started = _started_inside(windows)
+    lo, hi, counts = windows.lo, windows.hi, windows.counts
+    present = (counts >= 2) | started
     if not present.any():
         return windows.vector(np.full(present.shape, np.nan), present)
-    first, last = np.where(present, windows.lo, 0), np.where(present, windows.hi - 1, 0)
+    first, last = np.where(present, lo, 0), np.where(present, hi - 1, 0)
     v, ts = windows.v, windows.ts
-    change = v[last] - v[first]
-    if counter:
-        change = change + _reset_sums(windows, present)
-    sampled = (ts[last] - ts[first]) / 1000
-    average = sampled / np.where(windows.counts >= 2, windows.counts - 1, 1)
-    to_start = (ts[first] - (windows.ends_ms - windows.range_ms)[None, :]) / 1000
-    to_end = (windows.ends_ms[None, :] - ts[last]) / 1000
+    change = v[last] - v[first] + _reset_sums(windows, present)
+    edges = Edges(v[first], ts[first], ts[last], counts)
+    if windows.st is not None:
+        edges.started, edges.start_ms = started, windows.st[first]
+    return windows.vector(extrapolate(change, edges, windows, name), present)
+
+
+@dataclass(slots=True)
+class Edges:
+    """The first and last sample of every window, how many there are, and where a counter started inside of it."""
+
+    v_first: Float64s
+    first_ms: Int64s
+    last_ms: Int64s
+    counts: Int64s
+    started: Bools | None = None
+    start_ms: Int64s | None = None
+
+
+def extrapolate(change: Float64s, edges: Edges, windows: Windows, name: str) -> Float64s:
+    """What rate, increase or delta make of the change between first and last sample (see `extrapolated`)."""
+    sampled = (edges.last_ms - edges.first_ms) / 1000
+    average = sampled / np.where(edges.counts >= 2, edges.counts - 1, 1)
+    to_start = (edges.first_ms - (windows.ends_ms - windows.range_ms)[None, :]) / 1000
+    to_end = (windows.ends_ms[None, :] - edges.last_ms) / 1000
     to_start = np.where(to_start >= average * 1.1, average / 2, to_start)
     to_end = np.where(to_end >= average * 1.1, average / 2, to_end)
-    if counter:
-        to_zero = np.where((change > 0) & (v[first] >= 0), sampled * (v[first] / change), to_start)
+    if name != "delta":
+        v = edges.v_first
+        to_zero = np.where((change > 0) & (v >= 0), sampled * (v / change), to_start)
         to_start = np.where(to_zero < to_start, to_zero, to_start)
-        if windows.st is not None:
-            change = np.where(started, change + v[first], change)
-            sampled = np.where(started, (ts[last] - windows.st[first]) / 1000, sampled)
-            to_start = np.where(started, 0.0, to_start)
+    if edges.started is not None and edges.start_ms is not None:
+        change = np.where(edges.started, change + edges.v_first, change)
+        sampled = np.where(edges.started, (edges.last_ms - edges.start_ms) / 1000, sampled)
+        to_start = np.where(edges.started, 0.0, to_start)
     factor = (sampled + to_start + to_end) / sampled
-    if per_second:
+    if name == "rate":
         factor = factor / (windows.range_ms / 1000)
-    return windows.vector(change * factor, present)
+    return change * factor
 
 
-def _remark_non_counters(ctx: Context, windows: Windows) -> None:
-    for row in np.flatnonzero((windows.counts >= 1).any(axis=1)):
-        labels = windows.labels[row]
-        metric = metric_name(labels)
-        if metric and not metric.endswith(COUNTER_SUFFIXES) and ("__type__", "counter") not in labels:
+def remark_non_counters(ctx: Context, series: Sequence[Labels], counts: Int64s) -> None:
+    """Remark on the series with samples in any window (counts per window) whose names are not those of counters."""
+    suspicious = remembered(series, "no counters", _not_counters)
+    if not suspicious:
+        return
+    filled: Bools = np.any(counts >= 1, axis=1)
+    for row, metric in suspicious:
+        if filled[row]:
             ctx.info(f'metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "{metric}"')
+
+
+def _not_counters(labels: Sequence[Labels]) -> list[tuple[int, str]]:
+    """(row, metric) of the series whose metric is not a counter by its name or type."""
+    named = ((row, metric_name(each), each) for row, each in enumerate(labels))
+    return [
+        (row, metric)
+        for row, metric, each in named
+        if metric and not metric.endswith(COUNTER_SUFFIXES) and ("__type__", "counter") not in each
+    ]
 
 
 def _started_inside(windows: Windows) -> Bools:
     """Windows whose first sample belongs to a counter that started inside of the window."""
     if windows.st is None or not len(windows.st):
-        return np.zeros(windows.lo.shape, np.bool_)
+        return np.zeros(windows.shape, np.bool_)
     filled = windows.counts >= 1
     first = np.where(filled, windows.lo, 0)
     start = windows.st[first]
@@ -117,18 +252,27 @@ def _reset_sums(windows: Windows, present: Bools) -> Float64s:
 
 def instantaneous(windows: Windows, name: str) -> Vector:
     """Irate and idelta: the difference of the last two samples."""
-    present = windows.counts >= 2
-    if not present.any():
-        return windows.vector(np.full(present.shape, np.nan), present)
-    last = np.where(present, windows.hi - 1, 1)
-    newer, older = windows.v[last], windows.v[last - 1]
-    change = newer - older
-    if name == "irate":
-        fell = newer < older
-        if windows.st is not None:
-            fell = np.isin(last, _falls(windows))
-        change = np.where(fell, newer, change) / ((windows.ts[last] - windows.ts[last - 1]) / 1000)
-    return windows.vector(change, present)
+    clocks = windows.block.clocks
+    enough = windows.after - windows.first >= 2
+    present = windows.spread(enough)
+    values = np.full(windows.shape, np.nan)
+    if not enough.any():
+        return windows.vector(values, present)
+    last = np.where(enough, windows.after - 1, 1)
+    ends = clocks.ts[np.minimum(clocks.offsets[:-1, None] + last, len(clocks.ts) - 1)]
+    before = clocks.ts[np.minimum(clocks.offsets[:-1, None] + last - 1, len(clocks.ts) - 1)]
+    seconds = windows.spread((ends - before) / 1000)
+    restarts = _falls(windows) if windows.st is not None else None
+    for part in chunks(*windows.shape):
+        newer, older = windows.picked(last, part), windows.picked(last - 1, part)
+        change = newer - older
+        if name == "irate":
+            fell = newer < older
+            if restarts is not None:
+                fell = np.isin(windows.block.offsets[:-1][part, None] + windows.spread(last)[part], restarts)
+            change = np.where(fell, newer, change) / seconds[part]
+        values[part] = change
+    return windows.vector(values, present)
 
 
 def transitions(windows: Windows, name: str) -> Vector:
@@ -139,9 +283,17 @@ def transitions(windows: Windows, name: str) -> Vector:
     else:
         differs = (v[1:] != v[:-1]) & ~(np.isnan(v[1:]) & np.isnan(v[:-1]))
         where = np.flatnonzero(differs) + 1
-    begin = np.searchsorted(where, windows.lo, side="right")
-    end = np.searchsorted(where, windows.hi, side="left")
-    return windows.vector(np.maximum(end - begin, 0).astype(np.float64), windows.counts >= 1)
+    return windows.vector(_within(windows, where), windows.counts >= 1)
+
+
+def _within(windows: Windows, where: Int64s) -> Float64s:
+    """How many of these samples (ascending indices) lie behind the first sample of every window."""
+    before = np.zeros(len(windows.v) + 1, np.int64)
+    before[where + 1] = 1
+    np.cumsum(before, out=before)  # how many lie ahead of each sample
+    last = len(before) - 1
+    found = before[windows.hi] - before[np.minimum(windows.lo + 1, last)]
+    return np.asarray(np.maximum(found, 0), dtype=np.float64)
 
 
 def regression(ctx: Context, windows: Windows, origin_ms: Int64s | None) -> tuple[Float64s, Float64s, Bools]:
@@ -156,7 +308,7 @@ def regression(ctx: Context, windows: Windows, origin_ms: Int64s | None) -> tupl
     if origin_ms is None:
         origin = windows.ts[first] if len(windows.ts) else np.zeros(n, np.int64)
     else:
-        origin = np.broadcast_to(origin_ms[None, :], windows.lo.shape).ravel()[fold.order]
+        origin = np.broadcast_to(origin_ms[None, :], windows.shape).ravel()[fold.order]
     sums = np.zeros((4, n))
     carries = np.zeros((4, n))
     constant = np.ones(n, np.bool_)
@@ -196,7 +348,7 @@ def smoothed(ctx: Context, windows: Windows, smoothing: Float64s, trend: Float64
         if (present & bad[None, :]).any():
             raise execution_error(f"invalid {label} factor. Expected: 0 < {label[0]}f < 1, got: {factor[bad][0]:f}")
     fold = Fold.over(ctx, windows)
-    shape = windows.lo.shape
+    shape = windows.shape
     sf = np.broadcast_to(smoothing[None, :], shape).ravel()[fold.order]
     tf = np.broadcast_to(trend[None, :], shape).ravel()[fold.order]
     n = len(fold.order)

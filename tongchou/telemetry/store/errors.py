@@ -19,8 +19,13 @@ def timed_out(seconds: float) -> Problem:
     return Unavailable(
         "telemetry.timeout",
         _("The query was stopped after %(seconds).0f s.") % {"seconds": seconds},
-        remedy=_("Ask for a shorter range or fewer series."),
+        remedy=raised_by("TONGCHOU_TELEMETRY_MAX_QUERY_SECONDS"),
     )
+
+
+def raised_by(setting: str) -> str:
+    """What to do about a limit that a setting raises."""
+    return _("Ask for a shorter range or fewer series, or raise %(setting)s.") % {"setting": setting}
 
 
 def problem_of(text: str) -> Problem:
@@ -37,13 +42,13 @@ def problem_of(text: str) -> Problem:
         return Unavailable(
             "telemetry.timeout",
             _("The query took longer than allowed and was stopped."),
-            remedy=_("Ask for a shorter range or fewer series."),
+            remedy=raised_by("TONGCHOU_TELEMETRY_MAX_QUERY_SECONDS"),
         )
     if code == _MEMORY_LIMIT:
         return Invalid(
             "telemetry.limit_exceeded",
             _("The query needs more memory than allowed."),
-            remedy=_("Ask for a shorter range or fewer series."),
+            remedy=raised_by("TONGCHOU_TELEMETRY_MAX_QUERY_BYTES"),
         )
     if code in _SIGN_IN:
         return Unavailable(

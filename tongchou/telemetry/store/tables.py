@@ -11,7 +11,7 @@ Rows of `series` and `series_days` are written before the samples they belong to
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -103,6 +103,13 @@ class Tables:
         self.engine = engine
         self.database = database
         self.retention_days = retention_days
+        self.longer_days = 0  # something made of the samples is kept so long and needs their labels
+        self.before_insert: Callable[[Int64s], None] = lambda _ts: None  # told the times of samples to be written
+
+    @property
+    def label_days(self) -> int:
+        """How many days labels are kept after the last sample of a series."""
+        return max(self.retention_days, self.longer_days)
 
     def create(self) -> None:
         """Make database and tables where they are missing, and set the retention."""
@@ -118,7 +125,8 @@ class Tables:
         )
         self.engine.execute(
             f"CREATE TABLE IF NOT EXISTS {db}.series_days (day Date, sid UInt64 CODEC(Delta, ZSTD(1)))"
-            f" ENGINE = MergeTree ORDER BY (day, sid) PARTITION BY toYYYYMM(day) TTL day + INTERVAL {days + 1:d} DAY"
+            f" ENGINE = MergeTree ORDER BY (day, sid) PARTITION BY toYYYYMM(day)"
+            f" TTL day + INTERVAL {self.label_days + 1:d} DAY"
             f"{alone}"
         )
         self.engine.execute(
@@ -137,11 +145,18 @@ class Tables:
         self.retention_days = days
         self._apply_retention()
 
+    def set_longer_days(self, days: int) -> None:
+        """Keep labels at least this many days from now on."""
+        self.longer_days = days
+        self._apply_retention()
+
     def _apply_retention(self) -> None:
         db, days = self.database, self.retention_days
         quick = "SETTINGS materialize_ttl_after_modify = 0"
         self.engine.execute(f"ALTER TABLE {db}.samples MODIFY TTL toDateTime(ts) + INTERVAL {days:d} DAY {quick}")
-        self.engine.execute(f"ALTER TABLE {db}.series_days MODIFY TTL day + INTERVAL {days + 1:d} DAY {quick}")
+        self.engine.execute(
+            f"ALTER TABLE {db}.series_days MODIFY TTL day + INTERVAL {self.label_days + 1:d} DAY {quick}"
+        )
 
     def drop(self) -> None:
         """Remove the database with everything in it."""
@@ -166,6 +181,7 @@ class Tables:
 
     def insert_samples(self, sid: Int64s, ts: Int64s, v: Float64s, *, token: str = "") -> None:
         """Write samples; they survive a killed process when this returns."""
+        self.before_insert(ts)
         rows = pa.table({"sid": sid.view(np.uint64), "ts": ts, "v": v})
         target = f"{self.database}.samples (sid, ts, v)"
         self.engine.insert(target, "sid, fromUnixTimestamp64Milli(ts), v", rows, token=token)
@@ -232,6 +248,39 @@ class Tables:
         if not table.num_rows:
             return StoredSamples(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float64))
         return StoredSamples(_ints(table, "sid"), _ints(table, "t"), np.array(table.column("v").to_numpy()))
+
+    def count(self, start_ms: int, end_ms: int) -> int:
+        """Samples of the closed interval; one that was written twice counts twice."""
+        table = self.engine.fetch(
+            f"SELECT count() AS n FROM {self.database}.samples"  # noqa: S608  # integers and our name
+            f" WHERE ts >= fromUnixTimestamp64Milli({start_ms:d}) AND ts <= fromUnixTimestamp64Milli({end_ms:d})",
+            timeout_seconds=300.0,
+        )
+        return int(table.column("n")[0].as_py())
+
+    def read_in_order(
+        self,
+        condition: str,
+        start_ms: int,
+        end_ms: int,
+        *,
+        max_samples: int,
+        timeout_seconds: float,
+        max_memory_bytes: int,
+    ) -> StoredSamples:
+        """As `read` for at most 24 days, sorted by half hour, sid and time; of the sid only the lower half."""
+        table = self.engine.fetch(
+            f"SELECT toUInt32(bitAnd(sid, {ROW_MASK})) AS s, toInt32(toUnixTimestamp64Milli(ts) - {start_ms:d}) AS t, v"  # noqa: S608  # integers
+            f" FROM {self.database}.samples"
+            f" WHERE ts >= fromUnixTimestamp64Milli({start_ms:d}) AND ts <= fromUnixTimestamp64Milli({end_ms:d})"
+            f" AND {condition} ORDER BY toStartOfInterval(samples.ts, INTERVAL 30 MINUTE), sid, samples.ts"
+            f" LIMIT {max_samples + 1:d}",
+            timeout_seconds=timeout_seconds,
+            max_memory_bytes=max_memory_bytes,
+        )
+        if not table.num_rows:
+            return StoredSamples(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float64))
+        return StoredSamples(_ints(table, "s"), _ints(table, "t") + start_ms, np.array(table.column("v").to_numpy()))
 
     def sizes(self) -> dict[str, int]:
         """Rows, bytes on disk and parts of the samples; a sample written twice counts twice."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
@@ -45,19 +45,20 @@ def list_page(request: PageRequest, kind: str) -> HttpResponseBase:
 @require_POST
 def list_columns(request: PageRequest, kind: str) -> HttpResponse:
     """Keep which columns the person sees, in which order, and how many rows; `reset` takes it back."""
-    look = list_look(request.actor, kind)
     post = request.POST
+    query = post.get("query", "")
+    look = list_look(request.actor, kind).at(QueryDict(query).dict())
     own = {each.name for _after, each in look.beside}
     names = [each for each in post.getlist("column") if each in own or look.table.column(each)]
     rows = post.get("rows", "")
     views.prefer(
         actor=request.actor,
         wanted=look.table,
+        memory=look.memory,
         columns=[] if "reset" in post else names,
         rows=int(rows) if rows.isdecimal() and len(rows) < 6 else None,
         beside=own,
     )
-    query = post.get("query", "")
     return _back(look, query)
 
 

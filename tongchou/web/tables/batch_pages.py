@@ -28,6 +28,7 @@ from tongchou.web.gate import ANY_PERSON, PageRequest, page
 from tongchou.web.tables.look import Look, list_look, look_of
 
 SHOWN_ROWS = 300
+LIVE_ROWS = 20  # while it is under way: drawn each second beside the work itself
 SAMPLES = 3
 
 
@@ -35,10 +36,10 @@ SAMPLES = 3
 @require_POST
 def list_change(request: PageRequest, kind: str) -> HttpResponse:
     """Plan a change of the selected rows, or of all the filter shows (`all`), and go to what it would do."""
-    look = list_look(request.actor, kind)
     post = request.POST
-    change = change_of(kind, post.get("change", ""))
     query = QueryDict(post.get("query", ""))
+    look = list_look(request.actor, kind).at(query.dict())
+    change = change_of(kind, post.get("change", ""))
     batch = batches.plan(
         actor=request.actor,
         of=look.table,
@@ -104,6 +105,7 @@ def list_batch(request: PageRequest, batch_id: UUID) -> HttpResponseBase:
         rows = rows.filter(result=only)
     look = look_of(batch.kind)
     under_way = batch.state in (BatchState.QUEUED, BatchState.RUNNING, BatchState.UNDOING)
+    shown = LIVE_ROWS if under_way else SHOWN_ROWS
     counts = _counts(batch)
     of = importer_of(batch.kind) if batch.act == batches.IMPORT else None
     reversible = of.reversible if of else batch.act != batches.IMPORT and change_of(batch.kind, batch.act).reversible
@@ -124,8 +126,8 @@ def list_batch(request: PageRequest, batch_id: UUID) -> HttpResponseBase:
             if counts.get(name)
         ],
         "only": only,
-        "rows": [{"row": each, "facts": _facts(each) if each.plan != "refused" else []} for each in rows[:SHOWN_ROWS]],
-        "shown_rows": SHOWN_ROWS,
+        "rows": [{"row": each, "facts": _facts(each) if each.plan != "refused" else []} for each in rows[:shown]],
+        "shown_rows": shown,
         "all_rows": sum(counts.get(name, 0) for name in ("create", "change", "unchanged", "refused")),
         "under_way": under_way,
         "percent": round(100 * batch.done / batch.total) if batch.total else 100,
@@ -197,7 +199,8 @@ def _import_context(request: PageRequest, look: Look) -> dict[str, Any]:
     return {
         "look": look,
         "title": look.table.title,
-        "fields": of.fields(),
+        "fields": of.offered(request.GET.getlist("about")),
+        "about": request.GET.getlist("about"),
         "of": of,
         "most_rows": batches.MAX_WHOLE if of.whole else reading.MAX_ROWS,
         "back": look.address,
@@ -211,7 +214,7 @@ def list_import(request: PageRequest, kind: str) -> HttpResponseBase:
     look = list_look(request.actor, kind)
     context = _import_context(request, look)
     if request.GET.get("template"):
-        return _template(importer(request.actor, kind))
+        return _template(importer(request.actor, kind), request.GET.getlist("about"))
     if request.method != "POST":
         return render(request, "tables/import.html", context)
     try:
@@ -228,10 +231,10 @@ def list_import(request: PageRequest, kind: str) -> HttpResponseBase:
     return redirect("web:list-batch", batch_id=batch.pk)
 
 
-def _template(of: Importer) -> HttpResponse:
+def _template(of: Importer, subkinds: list[str]) -> HttpResponse:
     name = of.kind.rpartition(".")[2]
     return HttpResponse(
-        imports.template(of),
+        imports.template(of, subkinds),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}s.csv"'},
     )
@@ -250,6 +253,10 @@ def _mapping(request: PageRequest, batch: Batch) -> HttpResponseBase:
     sheet = imports.held(batch)
     context = _import_context(request, look) | {"batch": batch, "how": sheet.how, "row_count": len(sheet.rows)}
     asked = _guess(batch, sheet)
+    of: Importer = context["of"]
+    fields = of.offered(imports.subkinds_in(of, sheet, asked))
+    offered = {each.name for each in fields}
+    context["fields"] = [*fields, *(e for e in of.known() if e.name in asked.values() and e.name not in offered)]
     if request.method == "POST":
         asked = {column: request.POST.get(f"column-{n}", "") for n, column in enumerate(sheet.columns)}
         try:

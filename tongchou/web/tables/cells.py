@@ -12,11 +12,12 @@ from django.utils.safestring import SafeString, mark_safe
 
 from tongchou.core.lists.export import text
 from tongchou.core.lists.tables import Column
-from tongchou.web.templatetags.ui import ago, chip, clip, duration, when
+from tongchou.web.templatetags.ui import ago, chip, clip, duration, nbytes, when
 
 Cell = Callable[[Any, Mapping[str, Any]], str]
 NOTHING: SafeString = mark_safe('<span class="faint">–</span>')
 SHOWN_LABELS = 3
+DRAWN_UNITS = ("s", "B")  # drawn with the value, not in the head
 MAX_TEXT = 300
 
 
@@ -33,8 +34,8 @@ def draw(column: Column, row: Any, titles: Mapping[Any, Any]) -> str:
         return value.isoformat()
     if column.type == "yes":
         return chip("enabled" if value else "disabled")
-    if column.unit == "s" and isinstance(value, int | float):
-        return duration(value)
+    if column.unit in DRAWN_UNITS and isinstance(value, int | float):
+        return duration(value) if column.unit == "s" else nbytes(value)
     if isinstance(value, dict):
         return labels(value)
     if isinstance(value, Promise):

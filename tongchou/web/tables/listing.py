@@ -36,9 +36,10 @@ LASTS: tuple[tuple[str, str | Promise], ...] = (
 
 def show(request: PageRequest, look: Look, template: str, more: Mapping[str, Any] | None = None) -> HttpResponseBase:
     """Answer a request for a list: the page, its rows alone (htmx), a file, or the view it opens with."""
+    look = look.at(request.GET.dict())
     table, actor = look.table, request.actor
     table.check(actor)
-    preference = views.preference(actor, table.kind)
+    preference = views.preference(actor, look.remembered)
     opened = _opening(request, look, preference)
     if opened is not None:
         return opened
@@ -182,6 +183,7 @@ def _head(column: Column, wanted: Wanted, base: QueryDict, main: str) -> dict[st
         "up": up,
         "down": down,
         "number": column.type == "number",
+        "unit": "" if column.unit in cells.DRAWN_UNITS else column.unit,
         "main": column.name == main,
     }
 

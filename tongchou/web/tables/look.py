@@ -30,7 +30,9 @@ class Look:
     `page`: the URL name of its page, "" for the plain page that every table has (`web:list`). `main`: the column that
     carries the link to a row. `about(rows)`: what else one page needs, read at once. `cells`: name -> how it is drawn,
     with what `about` gave. `beside`: columns only this page has (neither filtered nor exported), each with the column
-    it stands after. `icon`, `empty`, `hint`: the empty page. `back`: the URL name of the page that shows more.
+    it stands after. `varied(look, query)`: how the list is shown at an address that narrows it (the columns of one
+    kind); `own` is its table then, `memory` what a person's choice of columns is kept under, `subkind` which.
+    `icon`, `empty`, `hint`: the empty page. `back`: the URL name of the page that shows more.
     """
 
     kind: str
@@ -45,6 +47,10 @@ class Look:
     hint: Text = ""
     back: str = ""
     selected: Callable[[Any, Mapping[str, str]], bool] | None = None
+    varied: Callable[[Look, Mapping[str, str]], Look] | None = None
+    own: Table | None = None
+    memory: str = ""
+    subkind: str = ""
 
     @property
     def address(self) -> str:
@@ -54,7 +60,16 @@ class Look:
     @property
     def table(self) -> Table:
         """The table it shows."""
-        return table(self.kind)
+        return self.own or table(self.kind)
+
+    @property
+    def remembered(self) -> str:
+        """What a person's choice of columns is kept under."""
+        return self.memory or self.kind
+
+    def at(self, query: Mapping[str, str]) -> Look:
+        """Return how the list is shown at an address with this query."""
+        return self.varied(self, query) if self.varied is not None else self
 
     def columns(self) -> list[Column]:
         """Return the table's columns and this page's own, in their order."""

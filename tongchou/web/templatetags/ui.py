@@ -238,6 +238,19 @@ def duration(seconds: float | None) -> str:
     return f"{seconds:.1f}s" if seconds < 10 else f"{rest}s"
 
 
+@register.filter
+def nbytes(count: float | None) -> str:
+    """Write a number of bytes in the largest binary unit that it fills: 512 B, 16 GiB, 1.8 TiB."""
+    if count is None:
+        return "–"
+    size, unit = float(count), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB"):
+        if abs(size) < 1024:
+            break
+        size, unit = size / 1024, larger
+    return f"{size:.1f}".removesuffix(".0") + f" {unit}"
+
+
 @register.simple_tag
 def between(start: datetime | None, end: datetime | None) -> str:
     """Write the length of [start, end]; while the end is open, a figure the page keeps counting."""
@@ -262,6 +275,14 @@ def compact(value: object) -> str:
     """Write a value on one line, at most 160 characters."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 160 else f"{text[:157]}…"
+
+
+@register.filter
+def big(count: int) -> str:
+    """Write a count that may be that of all IPv6 addresses: in full, as a power of two, or about so many."""
+    if count < 10**9:
+        return f"{count:,}"
+    return f"2^{count.bit_length() - 1}" if count & (count - 1) == 0 else f"≈ {count:.2e}"
 
 
 @register.filter
@@ -421,6 +442,7 @@ WORDS: dict[str, str | Promise] = {
     "http": _("request"),
     "wait_until": _("wait until"),
     "parallel": _("in parallel"),
+    "dashboard": _("Dashboard"),
     "procedure": _("Procedure"),
     "improvement": _("Improvement"),
     "title": _("Title"),

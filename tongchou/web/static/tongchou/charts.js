@@ -86,9 +86,31 @@ function trim(value) {
   const digits = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : size === 0 ? 0 : Math.min(6, 2 - Math.floor(Math.log10(size)));
   return String(Number(value.toFixed(digits)));
 }
-export function format(value, unit) {
+/** What is to be said of an answer besides its lines: the rollup it was read from, and warnings about that. */
+export function remarks(body) {
+  const read = body.resolution ? [t("chart_resolution").replace("%r", body.resolution)] : [];
+  return [...read, ...(body.warnings || []).filter((each) => each.includes("rollup"))];
+}
+
+/* Units that are another one times a factor, and those that are only written behind. */
+const TIMES = { nanoseconds: [1e-9, "seconds"], microseconds: [1e-6, "seconds"], milliseconds: [1e-3, "seconds"], minutes: [60, "seconds"], hours: [3600, "seconds"], days: [86400, "seconds"], kibibytes: [1024, "bytes"], mebibytes: [1048576, "bytes"], gibibytes: [1073741824, "bytes"] };
+const BEHIND = { bytes_si: "B", bytes_si_per_second: "B/s", bits: "bit", bits_per_second: "bit/s", hertz: "Hz", watt: "W", volt: "V", ampere: "A" };
+export function format(value, unit, decimals) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
+  if (decimals !== undefined && decimals !== null && decimals !== "") {
+    const fixed = format(value, unit);
+    const number = fixed.match(/^-?[\d.]+/);
+    const exact = number ? scaledAlone(value, fixed.slice(number[0].length), unit) : null;
+    return exact === null ? fixed : `${exact.toFixed(Number(decimals))}${fixed.slice(number[0].length)}`;
+  }
+  if (unit in TIMES) return format(value * TIMES[unit][0], TIMES[unit][1]);
+  if (unit in BEHIND) return scaled(value, 1000, ["", "k", "M", "G", "T", "P"].map((each) => ` ${each}${BEHIND[unit]}`));
   switch (unit) {
+    case "plain": return trim(value);
+    case "yes_no": return t(value ? "yes" : "no");
+    case "celsius": return `${trim(value)} °C`;
+    case "rpm": return `${trim(value)} rpm`;
+    case "time": return stamp(value);
     case "percent": return `${trim(value)}%`;
     case "ratio": return `${trim(value * 100)}%`;
     case "bytes": return scaled(value, 1024, [" B", " KiB", " MiB", " GiB", " TiB", " PiB"]);
@@ -97,6 +119,18 @@ export function format(value, unit) {
     case "per_second": return `${scaled(value, 1000, ["", "k", "M", "G"])}/s`;
     default: return scaled(value, 1000, ["", "k", "M", "G", "T"]);
   }
+}
+
+/* The number before a suffix, not rounded: the size of the suffix is what format() divided by. */
+function scaledAlone(value, suffix, unit) {
+  const base = unit in TIMES ? value * TIMES[unit][0] : value, kind = unit in TIMES ? TIMES[unit][1] : unit;
+  const tail = suffix.trim();
+  if (kind === "ratio") return value * 100;
+  if (kind === "time" || kind === "yes_no") return null;
+  if (kind === "seconds") return tail === "ms" ? base * 1000 : tail === "min" ? base / 60 : tail === "h" ? base / 3600 : base;
+  const step = kind.startsWith("bytes") && !kind.startsWith("bytes_si") ? 1024 : 1000;
+  const letter = "kKMGTP".includes(tail[0]) ? tail[0].toUpperCase() : "";
+  return letter ? base / step ** ("KMGTP".indexOf(letter) + 1) : base;
 }
 
 /* ---------- drawing ---------- */
@@ -156,7 +190,7 @@ function tooltip(element, state, colours) {
       name.textContent = shown[row.point.seriesIndex].name;
       name.style.cssText = "flex: 1; overflow: hidden; text-overflow: ellipsis; white-space: nowrap";
       const value = document.createElement("b");
-      value.textContent = format(row.value, unitOf(shown[row.point.seriesIndex], element));
+      value.textContent = format(row.value, unitOf(shown[row.point.seriesIndex], element), element.dataset.decimals);
       value.style.cssText = "font-variant-numeric: tabular-nums; margin-left: 12px";
       line.append(dot, name, value);
       box.append(line);
@@ -195,7 +229,8 @@ function option(element, state) {
   data.series.forEach((series, i) => { source[`s${i}`] = series.values; });
   const single = data.series.length === 1;
   const marks = (data.marks || []).filter((mark) => mark.at >= from && mark.at <= to);
-  const area = element.dataset.stack === "1";
+  const area = element.dataset.stack === "1", bars = element.dataset.draw === "bars";
+  const levels = JSON.parse(element.dataset.levels || "[]"); // [[value, tone]]: horizontal lines
   return {
     animation: false,
     color: c.series,
@@ -207,13 +242,13 @@ function option(element, state) {
     yAxis: axes(element, shown, c),
     dataset: { source, dimensions: ["time", ...data.series.map((_, i) => `s${i}`)] },
     series: data.series.map((series, i) => ({
-      type: "line", name: series.name, encode: { x: "time", y: `s${i}` }, sampling: "lttb", symbolSize: 4, connectNulls: false,
+      type: bars ? "bar" : "line", name: series.name, encode: { x: "time", y: `s${i}` }, sampling: "lttb", symbolSize: 4, connectNulls: false,
       showSymbol: series.values.filter((value) => value !== null).length < 3, step: element.dataset.step || false,
       yAxisIndex: unitOf(series, element) === leftUnit ? 0 : 1, color: series.tone ? colour(series.tone) : series.colour === undefined ? undefined : c.series[series.colour % c.series.length],
       lineStyle: { width: 1.5, type: series.dashed ? [5, 4] : "solid", opacity: series.dashed ? 0.75 : 1 }, stack: area && !series.dashed ? `all${unitOf(series, element)}` : undefined,
       markArea: i === 0 ? shade(element, c, [from, to]) : undefined, emphasis: { disabled: true },
       areaStyle: (single || area) && !series.dashed ? { opacity: area ? 0.35 : 0.08 } : undefined,
-      markLine: i === 0 && marks.length ? { symbol: ["none", "none"], silent: true, animation: false, label: { show: marks.length < 4 && element.clientHeight > 180, formatter: (mark) => (mark.name.length > 18 ? `${mark.name.slice(0, 17)}…` : mark.name), color: c.maintenance, fontSize: 11, rotate: 0, position: "end", distance: [0, 2] }, lineStyle: { color: c.maintenance, type: "dashed" }, data: marks.map((mark) => ({ xAxis: mark.at, name: mark.title })) } : undefined,
+      markLine: i === 0 && marks.length + levels.length ? { symbol: ["none", "none"], silent: true, animation: false, label: { show: marks.length && marks.length < 4 && element.clientHeight > 180, formatter: (mark) => (mark.name.length > 18 ? `${mark.name.slice(0, 17)}…` : mark.name), color: c.maintenance, fontSize: 11, rotate: 0, position: "end", distance: [0, 2] }, lineStyle: { color: c.maintenance, type: "dashed" }, data: [...marks.map((mark) => ({ xAxis: mark.at, name: mark.title })), ...levels.map(([yAxis, tone]) => ({ yAxis, name: "", label: { show: false }, lineStyle: { color: colour(tone), type: "solid", opacity: 0.7 } }))] } : undefined,
     })),
   };
 }
@@ -236,7 +271,7 @@ async function draw(element) {
     echarts.connect("page");
     canvas.addEventListener("pointerenter", () => { hovered = element; });
     canvas.addEventListener("pointerleave", () => { if (hovered === element) hovered = null; });
-    brush(element, state.chart, canvas);
+    brush(canvas, state.chart, (x) => state.chart.convertFromPixel({ xAxisIndex: 0 }, x));
     new ResizeObserver(() => { if (element.clientWidth) state.chart?.resize(); }).observe(canvas);
   }
   state.chart.setOption(option(element, state), { notMerge: true });
@@ -245,8 +280,8 @@ async function draw(element) {
   canvas.setAttribute("aria-label", `${title}: ${t("chart_summary").replace("%n", state.data.series.length)} ${state.data.series.slice(0, 5).map((s) => `${s.name} ${format(s.values.findLast((v) => v !== null), element.dataset.unit)}`).join(", ")}`);
   element.dataset.ready = "1";
 }
-/* Drag over a chart to zoom every chart of the page; double click to zoom out. */
-function brush(element, chart, canvas) {
+/* Drag over a chart to zoom every chart of the page; double click to zoom out. timeAt(x, last) tells the time there. */
+function brush(canvas, chart, timeAt) {
   let start = null, shade = null;
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button !== 0 || event.pointerType === "touch" || !chart.containPixel("grid", [event.offsetX, event.offsetY])) return;
@@ -263,7 +298,7 @@ function brush(element, chart, canvas) {
     if (start === null) return;
     const end = event.clientX - canvas.getBoundingClientRect().left;
     if (Math.abs(end - start) > 8) {
-      const [a, b] = [start, end].sort((x, y) => x - y).map((x) => chart.convertFromPixel({ xAxisIndex: 0 }, x));
+      const [a, b] = [start, end].sort((x, y) => x - y).map((x, i) => timeAt(x, i === 1));
       if (b - a >= 5000) setRange({ from: a, to: b });
     }
     shade?.remove(); shade = null; start = null;
@@ -274,7 +309,7 @@ async function ask(url, signal) {
   const answer = await fetch(url, { signal, headers: { Accept: "application/json" } });
   if (answer.status === 401) { location.reload(); return null; }
   const body = await answer.json();
-  if (!answer.ok) throw new Error([body.detail, body.remedy].filter(Boolean).join(" "));
+  if (!answer.ok) throw new Error([body.query && `${body.query}:`, body.detail, body.remedy].filter(Boolean).join(" "));
   return body;
 }
 /* What head_start.js asked for already, once. */
@@ -324,13 +359,14 @@ async function load(element) {
     if (element.dataset.marks) body.marks = [...(body.marks || []), ...await marksFrom(element.dataset.marks, from, to)];
     state.data = body;
     const more = element.closest(".panel")?.querySelector("[data-chart-more]");
-    if (more) more.textContent = body.dropped ? t("chart_more").replace("%n", body.dropped) : "";
+    if (more) more.textContent = [body.dropped ? t("chart_more").replace("%n", body.dropped) : "", ...remarks(body)].filter(Boolean).join(" ");
     if (!body.series.length) { state.chart?.clear(); note(element, element.dataset.empty || t("chart_empty")); element.dataset.ready = "1"; element.dispatchEvent(new CustomEvent("tc:data", { detail: body, bubbles: true })); askAgain(element, state); return; }
     note(element, "");
     if (element.clientWidth) await draw(element); else state.due = true; // in a closed tab: drawn when it is opened
     element.dispatchEvent(new CustomEvent("tc:data", { detail: body, bubbles: true }));
   } catch (error) {
     if (error.name === "AbortError") return;
+    element.dispatchEvent(new CustomEvent("tc:failed", { detail: error.message, bubbles: true }));
     if (state.data?.series.length) return; // an older picture is better than none; the next refresh tries again
     note(element, `${t("chart_failed")} ${error.message || ""}`, "error");
     element.dataset.ready = "error";
@@ -349,6 +385,7 @@ function adopt() {
   for (const element of $$("[data-chart]")) if (!charts.has(element)) { charts.set(element, { due: true }); seen.observe(element); }
 }
 function loadAll() {
+  document.dispatchEvent(new CustomEvent("tc:load"));
   for (const [element, state] of charts) { if (state.visible || sources.has(element)) load(element); else state.due = true; }
 }
 export function reload(element) {
@@ -360,8 +397,10 @@ export function reload(element) {
 function redraw(element) { const state = charts.get(element); if (state?.chart && state.data?.series.length) draw(element); }
 window.tongchou.chartSource = (element, source) => sources.set(element, source);
 window.tongchou.redrawChart = redraw;
+window.tongchou.remarks = remarks;
 window.tongchou.reloadChart = reload;
 window.tongchou.bounds = bounds;
+window.tongchou.charts = { colour, palette, stamp, axisTime, ask, brush, library: () => (library ??= import(document.body.dataset.echarts)) };
 window.tongchou.format = format;
 window.tongchou.stamp = stamp;
 
@@ -369,7 +408,7 @@ let elapsed = 0;
 setInterval(() => {
   if (document.hidden || !range.preset) return;
   elapsed += 1;
-  if (elapsed >= REFRESH_SECONDS[range.preset]) { elapsed = 0; loadAll(); }
+  if (elapsed >= (Number(document.body.dataset.refreshSeconds) || REFRESH_SECONDS[range.preset])) { elapsed = 0; loadAll(); }
 }, 1000);
 document.addEventListener("tc:theme", () => { for (const [element, state] of charts) if (state.chart && state.data?.series.length) draw(element); });
 document.addEventListener("tc:shown", () => loadAll());

@@ -1,8 +1,8 @@
 // The metrics explorer. What is asked stands in the address: query, legend, unit (one each a query), off, view, stack,
-// compare, marks, and the time range of charts.js. The chart asks through answerAll; legend, table and figures are drawn
-// from the same answer.
+// compare, marks, and the time range of charts.js. The chart asks through answerAll; legend, table, figures and heatmaps
+// are drawn from the same answer.
 
-const { t, format, reloadChart, redrawChart, chartSource, attachCompletion, toast } = window.tongchou;
+const { t, format, remarks, reloadChart, redrawChart, drawHeatmap, chartSource, attachCompletion, toast } = window.tongchou;
 const page = document.getElementById("explore-page");
 const chart = document.getElementById("chart");
 const queryList = document.getElementById("queries");
@@ -10,11 +10,12 @@ const template = document.getElementById("query-template");
 const form = document.getElementById("explore");
 const marksBox = document.getElementById("marks");
 const legend = document.getElementById("legend");
+const heats = document.getElementById("heats");
 const MOST = Number(page.dataset.most), LIMIT = 100, KEPT = 40;
 const HISTORY = `explore-history:${page.dataset.person}`;
 const hidden = new Set(); // keys of series switched off in the legend
 let sort = { by: "last", down: true };
-let answers = { times: [], series: [], marks: [] };
+let answers = { times: [], series: [], heats: [], marks: [] };
 let focused = null; // the query that was written in last
 
 const rows = () => [...queryList.children];
@@ -104,10 +105,11 @@ function showError(row, body) {
   box.setAttribute("aria-invalid", "true");
 }
 function clearError(row) { row.querySelector(".query-error").hidden = true; text(row).removeAttribute("aria-invalid"); }
-async function answerOne(row, offset, { from, to, points, signal }) {
+async function answerOne(row, offset, { from, to, points, signal, heat }) {
   const url = new URL(page.dataset.query, location.href);
   const { query, legendFormat } = stateOf(row);
   url.search = new URLSearchParams({ query, legend: legendFormat, start: Math.round(from), end: Math.round(to), points, limit: LIMIT, offset });
+  if (heat) url.searchParams.set("heat", "1");
   const reply = await fetch(url, { signal, headers: { Accept: "application/json" } });
   if (reply.status === 401) { location.reload(); return null; }
   const body = await reply.json();
@@ -120,24 +122,28 @@ async function marksOf({ from, to, signal }) {
   const reply = await fetch(url, { signal, headers: { Accept: "application/json" } });
   return reply.ok ? (await reply.json()).marks : [];
 }
-async function answerAll(request) {
-  const ago = [...document.querySelectorAll("#compare input:checked")];
+async function answerAll(given) {
+  const heat = viewNow() === "heatmap";
+  const request = heat ? { ...given, heat, points: Math.max(60, Math.round(heats.clientWidth / 8)) } : given;
+  const ago = heat ? [] : [...document.querySelectorAll("#compare input:checked")];
   const wanted = asked();
   const parts = await Promise.all(wanted.flatMap((row) => [["0", ""], ...ago.map((box) => [box.value, box.dataset.label])].map(async ([offset, label]) => {
     const began = performance.now();
     return { row, offset, label, body: await answerOne(row, offset, request), cost: performance.now() - began };
   })));
   const marks = await marksOf(request);
-  const series = [];
+  const series = [], maps = [];
   for (const { row, offset, label, body, cost } of parts) {
     if (!body) continue;
     const units = row.querySelector("[data-unit]");
-    const unit = units.value === "auto" ? body.unit : units.value;
+    const guessed = body.heat ? body.heat.unit : body.unit, unit = units.value === "auto" ? guessed : units.value;
+    if (body.heat) maps.push({ letter: letter(row), query: text(row).value.trim(), unit: units.value === "auto" ? "" : unit || "plain", body });
     if (offset === "0") {
       clearError(row);
-      units.options[0].textContent = body.unit ? `${units.options[0].dataset.word ??= units.options[0].textContent} (${body.unit})` : units.options[0].dataset.word ?? units.options[0].textContent;
-      const total = body.series.length + body.dropped;
-      row.querySelector("[data-status]").textContent = `${body.dropped ? t("series_of").replace("%shown", body.series.length).replace("%total", total.toLocaleString()) : t("series_count").replace("%n", total)} · ${Math.round(cost)} ms`;
+      const first = units.options[0], word = first.dataset.word ??= first.textContent;
+      first.textContent = guessed ? `${word} (${[...units.options].find((each) => each.value === guessed)?.textContent ?? guessed})` : word;
+      const shown = body.count ?? body.series.length, total = shown + body.dropped;
+      row.querySelector("[data-status]").textContent = `${body.dropped ? t("series_of").replace("%shown", shown).replace("%total", total.toLocaleString()) : t("series_count").replace("%n", total)} · ${Math.round(cost)} ms${remarks(body).map((each) => ` · ${each}`).join("")}`;
     }
     for (const each of body.series) {
       const own = `${letter(row)}|${JSON.stringify(each.labels)}`;
@@ -148,7 +154,7 @@ async function answerAll(request) {
     }
   }
   const times = parts.find((part) => part.body?.times.length)?.body.times ?? [];
-  answers = { times, series: series.map((each) => ({ ...each, ...figures(each) })), marks, dropped: 0 };
+  answers = { times, series: series.map((each) => ({ ...each, ...figures(each) })), heats: maps, marks, dropped: 0 };
   return answers;
 }
 function figures({ values }) {
@@ -172,13 +178,15 @@ function run() {
 function cell(className, content) { const node = document.createElement("td"); if (className) node.className = className; node.textContent = content; return node; }
 function sorted() {
   const { by, down } = sort;
-  const value = (each) => (by === "name" ? each.name : by.startsWith("label:") ? each.labels[by.slice(6)] ?? "" : each[by]);
+  const number = (word) => (word === "+Inf" ? Infinity : /^-?[\d.]+(e[-+]?\d+)?$/.test(word) ? Number(word) : word); // le="10" is behind le="2.5"
+  const value = (each) => (by === "name" ? number(each.name) : by.startsWith("label:") ? number(each.labels[by.slice(6)] ?? "") : each[by]);
   return [...answers.series].sort((a, b) => {
     const x = value(a), y = value(b);
     if (x === y) return 0;
     if (x === null) return 1;
     if (y === null) return -1;
-    return (x < y ? -1 : 1) * (down ? -1 : 1);
+    const less = typeof x === typeof y ? x < y : typeof x === "number";
+    return (less ? -1 : 1) * (down ? -1 : 1);
   });
 }
 function showSort() {
@@ -245,7 +253,24 @@ function drawStats() {
     return box;
   }));
 }
+/* A heatmap for each query that is on; what has no buckets says so. */
+function drawHeats() {
+  const found = answers.heats;
+  while (heats.children.length > found.length) heats.lastElementChild.remove();
+  while (heats.children.length < found.length) heats.append(document.getElementById("heat-template").content.firstElementChild.cloneNode(true));
+  found.forEach(async ({ letter: own, query, unit, body }, i) => {
+    const box = heats.children[i], out = box.querySelector(".heat-out"), scale = box.querySelector(".heat-scale");
+    box.querySelector(".heat-name").textContent = found.length > 1 ? `${own} ${query}` : query;
+    const bare = !body.times.length || !body.heat.bounds.length;
+    scale.hidden = bare;
+    if (bare) { out.replaceChildren(Object.assign(document.createElement("div"), { className: "empty", textContent: t(body.times.length ? "heat_none" : "chart_empty") })); return; }
+    const most = await drawHeatmap(out, { unit, title: query }, { times: body.times, unit: body.unit, heat: body.heat });
+    scale.querySelector("[data-most]").textContent = format(most, body.unit);
+    box.dataset.ready = "1";
+  });
+}
 function drawAnswers() {
+  if (viewNow() === "heatmap") { drawHeats(); return; }
   document.getElementById("count").textContent = answers.series.length;
   drawLegend(); drawTable(); drawStats(); showSort();
 }
@@ -314,7 +339,10 @@ page.addEventListener("click", (event) => {
   const button = event.target.closest("[data-stack-as]");
   if (button) { stackAs(button.dataset.stackAs); redrawChart(chart); writeAddress(); }
 });
-document.addEventListener("tc:shown", writeAddress);
+/* Lines and areas are ways to draw a graph. */
+function showTools() { document.getElementById("stack-as").hidden = viewNow() !== "graph"; }
+document.addEventListener("tc:shown", () => { showTools(); writeAddress(); });
+document.addEventListener("tc:theme", () => { if (viewNow() === "heatmap") drawHeats(); });
 document.addEventListener("tc:range", writeAddress);
 form.addEventListener("submit", (event) => { event.preventDefault(); run(); });
 // The shell disables the buttons of a form that was sent; this form stays on its page.
@@ -354,7 +382,7 @@ names?.addEventListener("click", (event) => {
   const row = focused?.isConnected ? focused : rows().at(-1);
   const box = text(row);
   if (box.value.trim() && document.activeElement === box) { box.setRangeText(name, box.selectionStart, box.selectionEnd, "end"); return; }
-  box.value = /_(total|count|sum|bucket)$/.test(name) ? `rate(${name}[5m])` : name;
+  box.value = name.endsWith("_bucket") ? `sum by (le) (rate(${name}[5m]))` : /_(total|count|sum)$/.test(name) ? `rate(${name}[5m])` : name;
   run();
 });
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tongchou.integrations.webhook import mask
+from tongchou.core import url_mask as mask
 
 KEYS = st.text("abcdefghijklmnopqrstuvwxyzABCDEF0123456789_-", min_size=16, max_size=60)
 

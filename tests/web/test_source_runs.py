@@ -1,0 +1,87 @@
+"""The page of a source: its plan, a file handed over, its history."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from tests.integrations import laws
+from tongchou.core.models import Role
+from tongchou.inventory import sources
+from tongchou.inventory.models import Resource, SourceRun
+
+pytestmark = pytest.mark.django_db
+PATH = "/resources/sources/it/runs"
+
+
+def state(*vpcs: tuple[str, str]) -> dict[str, Any]:
+    made = [{"attributes": {"id": id_, "cidr_block": block}, "index_key": id_} for id_, block in vpcs]
+    return {
+        "version": 4,
+        "lineage": "x",
+        "resources": [{"mode": "managed", "type": "aws_vpc", "name": "a", "instances": made}],
+    }
+
+
+def hand(client: Any, content: Any, do: str) -> Any:
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+    file = io.BytesIO(body)
+    file.name = "x.tfstate"
+    return client.post("/resources/sources/it/plan", {"do": do, "file": file})
+
+
+def test_a_plan_is_shown_line_by_line_and_writes_nothing(browser: Any) -> None:
+    config = laws.configured("terraform")
+    first, second = state(("v1", "10.0.0.0/16"), ("v2", "10.1.0.0/16")), state(("v1", "10.9.0.0/16"))
+    sources.run_source(actor=laws.ACTOR, source=config, document=laws.document(first))
+    client = browser(Role.ADMIN)
+    page = hand(client, second, "plan").content.decode()
+    assert "~ network" in page
+    assert "&quot;10.0.0.0/16&quot;" in page
+    assert "&quot;10.9.0.0/16&quot;" in page
+    assert '- network <a href="' in page
+    assert "nothing was written" in page
+    assert Resource.objects.filter(state="active").count() == 2
+    assert hand(client, second, "apply").status_code == 302
+    assert Resource.objects.filter(state="active").count() == 1
+    assert "No changes" in hand(client, second, "plan").content.decode()
+
+
+def test_the_history_tells_what_each_run_changed(browser: Any) -> None:
+    config = laws.configured("terraform")
+    assert "hand one over" in browser(Role.ADMIN).get(PATH).content.decode()
+    for document in (state(("v1", "10.0.0.0/16")), *[state(("v1", "10.0.0.0/16"))] * 3, state(("v1", "10.2.0.0/16"))):
+        sources.run_source(actor=laws.ACTOR, source=config, document=laws.document(document))
+    for _ in range(2):
+        with pytest.raises(Exception, match=r"source\.json"):
+            sources.run_source(actor=laws.ACTOR, source=config, document=laws.document(b"{"))
+    runs = list(SourceRun.objects.order_by("id"))
+    assert [(run.failed, run.looks, sorted(run.counts)) for run in runs] == [
+        (False, 1, ["created", "seen"]),
+        (False, 3, ["seen"]),
+        (False, 1, ["changed", "seen"]),
+        (True, 2, []),
+    ]
+    assert runs[2].plan["changed"][0]["changes"] == [["prefix", '"10.0.0.0/16"', '"10.2.0.0/16"']]
+    page = browser(Role.VIEWER).get(PATH).content.decode()
+    assert "+ 1" in page
+    assert "→ &quot;10.2.0.0/16&quot;" in page
+    assert 'name="file"' not in page
+
+
+def test_a_file_that_will_not_do_is_told_on_the_page(browser: Any) -> None:
+    laws.configured("terraform")
+    answer = hand(browser(Role.ADMIN), b"{", "plan")
+    assert answer.status_code == 422
+    assert 'role="alert"' in answer.content.decode()
+
+
+def test_the_api_lists_runs(api: Any) -> None:
+    config = laws.configured("terraform")
+    sources.run_source(actor=laws.ACTOR, source=config, document=laws.document(state(("v1", "10.0.0.0/16"))))
+    (run,) = api.get("/api/v1/sources/it/runs").json()["items"]
+    assert run["plan"]["created"][0]["name"] == 'aws_vpc.a["v1"]'
+    assert (run["looks"], run["by"], run["failed"]) == (1, "tests", False)

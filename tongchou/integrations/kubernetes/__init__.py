@@ -1,0 +1,1 @@
+"""Kubernetes: nodes, namespaces, workloads, pods, services and ingresses of a cluster. GET only."""

@@ -1,0 +1,7 @@
+"""Declares Kubernetes as a source of the inventory."""
+
+from tongchou.core.registry import Integration
+
+INTEGRATION = Integration(
+    name="kubernetes", title="Kubernetes", ports=("tongchou.integrations.kubernetes.source:SOURCE",)
+)

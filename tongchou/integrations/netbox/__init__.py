@@ -1,0 +1,1 @@
+"""NetBox: sites, racks, devices, addresses and machines that somebody documents there. Reads only."""

@@ -1,0 +1,1 @@
+"""SNMP: what devices of listed addresses tell of themselves, their interfaces and their neighbours."""
