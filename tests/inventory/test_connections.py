@@ -15,6 +15,7 @@ from tongchou.inventory.connections import FIRST, LEAST, MOST, SeenUse, confiden
 from tongchou.inventory.models import AttributeValue, Endpoint, Identity, Relation, Resource
 from tongchou.inventory.models_queues import QueueItem
 from tongchou.inventory.models_seen import Use
+from tongchou.inventory.observation import OWN_SERVICE
 from tongchou.inventory.uses import note_uses
 
 SYSTEM = system("tests")
@@ -88,6 +89,17 @@ def test_a_relation_opens_grows_sure_fades_and_closes_and_a_declared_one_stays()
     assert not Use.objects.exists()
     declared.refresh_from_db()
     assert (declared.valid_to, declared.confidence) == (None, 1.0)
+
+
+@pytest.mark.django_db
+def test_who_reports_to_the_platform_does_not_need_it_nor_it_what_it_reads_but_its_stores() -> None:
+    shop, store = shop_and_store()
+    own = actions.service(actor=SYSTEM, name=OWN_SERVICE)
+    ends = ("service:shop", "service:store", f"service:{OWN_SERVICE}")
+    note([SeenUse((a,), (b,)) for a in ends for b in ends if a != b])
+    found = {(row.from_resource, row.to_resource) for row in Relation.objects.filter(source=SOURCE)}
+    assert found == {(shop, store), (store, shop), (own, store)}
+    assert not QueueItem.objects.filter(key__startswith="peer:").exists()
 
 
 @pytest.mark.django_db

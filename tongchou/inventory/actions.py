@@ -32,7 +32,7 @@ from tongchou.inventory.models import (
     Sighting,
     SourceConfig,
 )
-from tongchou.inventory.observation import MAX_KEY, ObservedEndpoint, service_key
+from tongchou.inventory.observation import MAX_KEY, OWN_SERVICE, ObservedEndpoint, service_key
 from tongchou.inventory.precedence import MANUAL, derived, effective
 from tongchou.inventory.reconcile import canonical
 from tongchou.inventory.recorded import as_observed, precedences
@@ -40,7 +40,6 @@ from tongchou.inventory.sources import Wanted, configure_source, source_kinds
 
 EDIT = "inventory.edit"
 HOST_SOURCE = "this-host"
-OWN_SERVICE = "tongchou"
 
 
 def create_resource(

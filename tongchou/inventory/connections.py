@@ -112,12 +112,22 @@ def merged(uses: Iterable[SeenUse], most: int = MAX_USES) -> list[SeenUse]:
 
 
 def wanted(
-    seen: Iterable[tuple[UUID | None, UUID | None, float]], kind_of: Callable[[UUID], str]
+    seen: Iterable[tuple[UUID | None, UUID | None, float]],
+    kind_of: Callable[[UUID], str],
+    *,
+    watcher: UUID | None = None,
 ) -> dict[tuple[UUID, UUID, str], float]:
-    """Return the relations to hold, with their confidence; too weak ones, and those with one end unknown, are none."""
+    """Return the relations to hold, with their confidence; too weak ones, and those with one end unknown, are none.
+
+    `watcher` is the platform itself. Who reports to it, and what it reads, works without it and would else be blamed on
+    it; only what it keeps its data in does it need.
+    """
     found: dict[tuple[UUID, UUID, str], float] = {}
     for from_id, to_id, sure in seen:
         if from_id is not None and to_id is not None and from_id != to_id and sure >= LEAST:
-            key = (from_id, to_id, relation_type(kind_of(from_id), kind_of(to_id)))
+            kind = kind_of(to_id)
+            if to_id == watcher or (from_id == watcher and kind not in STORES):
+                continue
+            key = (from_id, to_id, relation_type(kind_of(from_id), kind))
             found[key] = max(sure, found.get(key, 0.0))
     return found

@@ -18,6 +18,7 @@ MAX_KEY = 255
 MAX_NAME = 253
 MAX_KIND = 64
 MAX_LABEL_VALUE = 1000
+OWN_SERVICE = "tongchou"  # the platform itself
 
 
 def service_key(name: str) -> str:

@@ -21,6 +21,7 @@ from tongchou.inventory.connections import ADDRESS, LEAST, Known, SeenUse
 from tongchou.inventory.models import AttributeValue, Endpoint, Identity, Relation, Resource, ResourceState
 from tongchou.inventory.models_queues import QueueName
 from tongchou.inventory.models_seen import Use
+from tongchou.inventory.observation import OWN_SERVICE, service_key
 from tongchou.inventory.queues import Found, digest
 from tongchou.inventory.recorded import chunks
 from tongchou.inventory.refresh import PEER, follow
@@ -127,7 +128,8 @@ def _settle(actor: Actor, source: str, rows: Sequence[Use], now: datetime) -> in
         for id_, kind, name in Resource.objects.filter(pk__in=part).values_list("id", "kind", "name")
     }
     sure = ((r.from_resource_id, r.to_resource_id, connections.confidence(r.looks, r.last_seen, now)) for r in rows)
-    wanted = connections.wanted(sure, lambda id_: told[id_][0])
+    own = Identity.objects.filter(key=service_key(OWN_SERVICE)).values_list("resource_id", flat=True).first()
+    wanted = connections.wanted(sure, lambda id_: told[id_][0], watcher=own)
     open_ = {
         (row.from_resource_id, row.to_resource_id, row.type): row
         for row in Relation.objects.filter(source=source, valid_to__isnull=True)
