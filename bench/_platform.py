@@ -25,10 +25,11 @@ def platform(*, kept: bool = False) -> Iterator[None]:
 
         django.setup()
         logging.disable(logging.CRITICAL)
-        from django.core.management import call_command
         from django.db import connection
 
-        call_command("migrate", verbosity=0)
+        from tongchou.core import schema
+
+        schema.bring_up(lambda _words: None)
         try:
             yield
         finally:

@@ -1,12 +1,17 @@
-"""Databases with all tables and no rows, made once for all processes of a run (bin/test): each took twelve seconds over it.
+"""Databases with all tables and no rows, made once for all processes of a run (bin/test) or once for one process.
 
 SQLite: PREPARED_DATABASE is a file to be copied. PostgreSQL: PREPARED_TEMPLATE is a database to be created from.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 from django.db import connection
@@ -15,12 +20,24 @@ FILE = os.environ.get("PREPARED_DATABASE", "")
 TEMPLATE = os.environ.get("PREPARED_TEMPLATE", "")
 
 
+@cache
+def database() -> Path:
+    """Return the SQLite database to copy; without a prepared one it is made now."""
+    if FILE:
+        return Path(FILE)
+    folder = Path(tempfile.mkdtemp(prefix="tongchou-prepared-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("TONGCHOU_")}
+    environment |= {"TONGCHOU_DATA": str(folder), "DJANGO_SETTINGS_MODULE": "tongchou.settings"}
+    program = [sys.executable, "-m", "tongchou.cli.main", "migrate"]
+    subprocess.run(program, env=environment, check=True, timeout=300, stdout=subprocess.DEVNULL)
+    return folder / "tongchou.sqlite3"
+
+
 def use() -> None:
     """Let the tests' own database begin as a copy: Django then finds nothing left to migrate."""
     if connection.vendor == "postgresql":
         connection.settings_dict["TEST"]["TEMPLATE"] = TEMPLATE or None
-        return
-    if not FILE:
         return
     creation = connection.creation
     create = creation._create_test_db
@@ -29,7 +46,7 @@ def use() -> None:
         name = str(create(verbosity, autoclobber, keepdb))
         if not keepdb:
             Path(name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(FILE, name)
+            shutil.copyfile(database(), name)
         return name
 
     creation._create_test_db = copied

@@ -9,14 +9,22 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
+from django.apps import apps
 from django.core.management import call_command
+from django.core.management.sql import emit_post_migrate_signal
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.migrations import RunPython
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
 from django.utils.translation import gettext_lazy as _
 
 from tongchou import __version__
 from tongchou.core.problems import StorageFull
+
+if TYPE_CHECKING:
+    from django.db.migrations.state import StateApps
 
 KEPT_COPIES = 3
 
@@ -38,24 +46,53 @@ def bring_up(tell: Tell) -> list[str]:
     steps = plan()
     if not steps:
         return []
-    fresh = "django_migrations" not in connections[DEFAULT_DB_ALIAS].introspection.table_names()
-    if not fresh and connections[DEFAULT_DB_ALIAS].vendor == "sqlite":
-        _copy_sqlite(tell)
     began = time.monotonic()
-    call_command("migrate", verbosity=1, interactive=False, stdout=_Lines(tell, len(steps), quiet=fresh))
+    if not connections[DEFAULT_DB_ALIAS].introspection.table_names():
+        create()
+    else:
+        if connections[DEFAULT_DB_ALIAS].vendor == "sqlite":
+            _copy_sqlite(tell)
+        call_command("migrate", verbosity=1, interactive=False, stdout=_Lines(tell, len(steps)))
     tell(f"{len(steps)} migrations in {time.monotonic() - began:.1f} s")
     return steps
+
+
+def create() -> None:
+    """Make the tables of an empty database as they are now, in one transaction, and mark all migrations as applied.
+
+    One migration after the other takes ten times as long: Django works out all models anew after each. A test compares
+    the two ways, rows included.
+    """
+    connection = connections[DEFAULT_DB_ALIAS]
+    executor = MigrationExecutor(connection)
+    steps = [each for each, _backwards in executor.migration_plan(executor.loader.graph.leaf_nodes())]
+    recorder = MigrationRecorder(connection)
+    with connection.schema_editor(atomic=True) as editor:
+        editor.create_model(recorder.Migration)
+        for model in apps.get_models():
+            if model._meta.can_migrate(connection):
+                editor.create_model(model)
+        for statement in editor.deferred_sql:
+            editor.execute(statement)
+        editor.deferred_sql.clear()
+        for each in steps:
+            for operation in each.operations:
+                if isinstance(operation, RunPython):  # what an installation begins with
+                    operation.code(cast("StateApps", apps), editor)
+        for each in steps:
+            recorder.record_applied(each.app_label, each.name)
+    emit_post_migrate_signal(0, interactive=False, db=DEFAULT_DB_ALIAS)
 
 
 class _Lines(io.TextIOBase):
     """Hears Django say "  Applying core.0001_initial..." and tells it with its number."""
 
-    def __init__(self, tell: Tell, count: int, *, quiet: bool) -> None:
-        self._tell, self._count, self._quiet, self._number = tell, count, quiet, 0
+    def __init__(self, tell: Tell, count: int) -> None:
+        self._tell, self._count, self._number = tell, count, 0
 
     def write(self, text: str) -> int:
         word = text.strip()
-        if word.startswith("Applying ") and not self._quiet:
+        if word.startswith("Applying "):
             self._number += 1
             self._tell(f"{self._number}/{self._count} {word.removeprefix('Applying ').rstrip('.')}")
         return len(text)

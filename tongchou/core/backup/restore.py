@@ -24,7 +24,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from tongchou import __version__
-from tongchou.core import ledger, seal, secrets
+from tongchou.core import ledger, schema, seal, secrets
 from tongchou.core.access import system
 from tongchou.core.backup import archive, move, relational
 from tongchou.core.backup.archive import Progress, quiet
@@ -163,7 +163,7 @@ def _load_relational(
         report.rows = sum(rows.values())
         return
     if manifest["engine"] == "sqlite":
-        call_command("migrate", verbosity=0, interactive=False)
+        schema.create()
         counted = move.copy_into_default(copy, progress)
     else:
         _migrate_to(manifest["relational"]["migrations"])
@@ -178,6 +178,9 @@ def _migrate_to(applied: list[list[str]]) -> None:
     """Make the schema that the backup had; what is newer comes afterwards."""
     executor = MigrationExecutor(connection)
     nodes = {(app, name) for app, name in applied} & set(executor.loader.graph.nodes)
+    if nodes == set(executor.loader.graph.nodes):
+        schema.create()
+        return
     last = {app: (app, name) for app, name in applied if (app, name) in nodes}
     executor.migrate(sorted(last.values()))
 
@@ -185,7 +188,8 @@ def _migrate_to(applied: list[list[str]]) -> None:
 def _follow_up(report: Report) -> None:
     """Bring the schema to this release, and decide once what the restored rows mean now."""
     connections.close_all()
-    call_command("migrate", verbosity=0, interactive=False)
+    if schema.plan():
+        call_command("migrate", verbosity=0, interactive=False)
     if connections[DEFAULT_DB_ALIAS].vendor == "postgresql":
         relational.reset_sequences(list(apps.get_models(include_auto_created=True)))
     now = timezone.now()
