@@ -177,6 +177,7 @@ def test_workers_run_jobs_hold_duties_and_stop(monkeypatch: pytest.MonkeyPatch) 
         stop.wait(30)
         connection.close()
 
+    monkeypatch.setattr(jobs, "LEASE_SECONDS", 1000.0)  # a stop does not wait until a lease is to be renewed
     monkeypatch.setattr(jobs, "_duties", {"test.duty": loop})  # not the rooms' own: they would scrape and evaluate
     monkeypatch.setattr(jobs, "_periodic", {})
     jobs.job("test.done")(lambda _payload: done.set())
@@ -188,6 +189,7 @@ def test_workers_run_jobs_hold_duties_and_stop(monkeypatch: pytest.MonkeyPatch) 
         assert held.wait(10)
     finally:
         workers.stop()
+    assert not any(thread.is_alive() for thread in workers._threads)
     assert (
         not Lease.objects.filter(holder__startswith=jobs.worker_name()).exclude(name__startswith="periodic:").exists()
     )

@@ -395,6 +395,7 @@ class Workers:
         self._stop = threading.Event()
         self._alone = alone
         self._name = f"{worker_name()}:{uuid.uuid4().hex[:6]}"
+        self._at_duty: set[threading.Event] = set()  # set, each ends a duty that runs
         self._threads = [threading.Thread(target=self._work, name=f"job-{i}", daemon=True) for i in range(threads)]
         self._threads.append(threading.Thread(target=self._schedule, name="job-scheduler", daemon=True))
         self._threads += [
@@ -419,6 +420,8 @@ class Workers:
         """Ask every thread to stop and wait; what is running is finished or recovered at the next start."""
         self._stop.set()
         _wake.set()
+        for lost in list(self._at_duty):
+            lost.set()
         for thread in self._threads:
             if thread.ident is not None:  # never started: the start itself failed
                 thread.join(wait_seconds)
@@ -497,12 +500,16 @@ class Workers:
                     lost.set()
                     return
 
+        self._at_duty.add(lost)
+        if self._stop.is_set():  # meanwhile: nobody else would say so
+            lost.set()
         keeper = threading.Thread(target=keep, name=f"lease-{key}", daemon=True)
         keeper.start()
         threading.Thread(target=watch, name=f"watch-{key}", daemon=True).start()
         try:
             function(lost)
         finally:
+            self._at_duty.discard(lost)
             ended.set()
             keeper.join(5.0)
 
