@@ -19,7 +19,7 @@ from tongchou.telemetry.block_cache import BlockCache
 from tongchou.telemetry.buckets import FIVE_MINUTES_MS, HOUR_MS, Grid, RolledSeries
 from tongchou.telemetry.follow_feed import FeedFollower
 from tongchou.telemetry.index import LabelIndex
-from tongchou.telemetry.ingest import Ingest, now_ms
+from tongchou.telemetry.ingest import FLUSH_SECONDS, Ingest, now_ms
 from tongchou.telemetry.known_labels import KnownLabels
 from tongchou.telemetry.logs.log_store import LogStore
 from tongchou.telemetry.meters import REJECTED
@@ -59,7 +59,7 @@ class Options:
     cache_max_bytes: int = 256 * 1024 * 1024
     max_series: int = 2_000_000
     linger_seconds: float = 0.1
-    flush_seconds: float = 1.0
+    flush_seconds: float = FLUSH_SECONDS
     sync_journal: bool = False  # fsync every group: survives a power cut, not only a killed process
     log_retention_days: int = 180
     shared_linger_seconds: float = 0.2  # how long a write into a shared store waits for others to join it

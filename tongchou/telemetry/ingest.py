@@ -1,9 +1,10 @@
 """Samples on their way in: acknowledged once they are in the journal, moved into the tables in large batches.
 
 Two threads. The writer gathers what waits, writes it to the journal as one group, shows it to readers (window, index,
-`pending`) and answers every waiter. The flusher moves what is pending into the tables about once a second: ClickHouse
-wants few, large inserts (20 ms of CPU for 5,000 rows as for 50,000). A killed process loses nothing acknowledged: the
-next start takes the journal up as pending. Samples may reach the tables twice; equal samples count once when read.
+`pending`) and answers every waiter. The flusher moves what is pending into the tables every few seconds: ClickHouse
+wants few, large inserts (20 ms of CPU for 5,000 rows as for 50,000) and few parts to merge. A killed process loses
+nothing acknowledged: the next start takes the journal up as pending. Samples may reach the tables twice; equal samples
+count once when read.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from tongchou.telemetry.window import Window
 
 FUTURE_TOLERANCE_MS = 10 * 60 * 1000
 MAX_PENDING_SAMPLES = 5_000_000
-FLUSH_SAMPLES = 400_000
+FLUSH_SAMPLES = 2_000_000
+FLUSH_SECONDS = 5.0
+_TOGETHER = 32  # groups that are pending are laid together, so many at a time: each is looked at by every read
 MAX_INSERT_SAMPLES = 1_000_000
 _RETRY_SECONDS = 5.0
 
@@ -54,6 +57,16 @@ class Pending:
     days: list[tuple[int, Int64s]] = field(default_factory=list)
     samples: list[Samples] = field(default_factory=list)
     count: int = 0
+    apart: int = 0  # the last so many samples are groups as they came
+
+    def add(self, rows: Int64s, ts: Int64s, v: Float64s) -> None:
+        """One more group."""
+        self.samples.append((rows, ts, v))
+        self.count += len(rows)
+        self.apart += 1
+        if self.apart == _TOGETHER:
+            self.samples[-_TOGETHER:] = [_end_to_end(self.samples[-_TOGETHER:])]
+            self.apart = 0
 
 
 @dataclass(slots=True)
@@ -83,7 +96,7 @@ class Ingest:
         window: Window,
         journal: Journal,
         *,
-        flush_seconds: float = 1.0,
+        flush_seconds: float = FLUSH_SECONDS,
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self._tables = tables
@@ -120,6 +133,7 @@ class Ingest:
         Raises TooMany (or what keeps the tables from taking more) when too much is pending, Unavailable when closing.
         """
         batch = Batch(rows, ts, v)
+        batch.done.set_running_or_notify_cancel()  # who waits may go; what is under way cannot be called off
         if not len(rows):
             batch.done.set_result(None)
             return batch.done
@@ -210,8 +224,7 @@ class Ingest:
         days = self._index.missing_days(rows, ts)
         self._index.mark_days(days)
         self._pending.days += days
-        self._pending.samples.append((rows, ts, v))
-        self._pending.count += len(rows)
+        self._pending.add(rows, ts, v)
         self._window.append(rows, ts, v, now_ms=self._clock())
 
     def _flush_loop(self) -> None:
@@ -255,11 +268,16 @@ class Ingest:
             day = np.concatenate([np.full(len(rows), day, np.int64) for day, rows in what.days])
             self._tables.insert_days(day, self._index.sids(np.concatenate([rows for _day, rows in what.days])))
             self._index.forget_days_before(self._clock() // MS_PER_DAY - self._tables.label_days - 1)
-        rows, ts, v = (np.concatenate(column) for column in zip(*what.samples, strict=True))
+        rows, ts, v = _end_to_end(what.samples)
         sids = self._index.sids(rows)
         for first in range(0, len(rows), MAX_INSERT_SAMPLES):
             part = slice(first, first + MAX_INSERT_SAMPLES)
             self._tables.insert_samples(sids[part], ts[part], v[part])
+
+
+def _end_to_end(groups: list[Samples]) -> Samples:
+    rows, ts, v = (np.concatenate(column) for column in zip(*groups, strict=True))
+    return rows, ts, v
 
 
 def _joined(first: Pending, second: Pending) -> Pending:

@@ -100,32 +100,33 @@ class Window:
             if ((by_row[1:] == by_row[:-1]) & (in_time[1:] < in_time[:-1])).any():
                 order = np.lexsort((ts, rows))
             rows, ts, v = rows[order], ts[order], v[order]
-        first = np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])
-        if len(first) == len(rows):
-            self._append_one_each(rows, ts, v)
-            return
-        # The n-th sample of every series together: at most one sample a series in each step.
-        rank = np.arange(len(rows)) - np.repeat(first, np.diff(np.r_[first, len(rows)]))
-        by_rank = np.argsort(rank, kind="stable")
-        bounds = np.cumsum(np.bincount(rank))
-        for part in np.split(by_rank, bounds[:-1]):
-            self._append_one_each(rows[part], ts[part], v[part])
+        while len(rows):
+            rows, ts, v = self._with_room(rows, ts, v)
+            first = _starts(rows)
+            if len(first) == len(rows):
+                self._append_one_each(rows, ts, v)
+                return
+            rows, ts, v = self._append_runs(rows, ts, v, first)
 
-    def _append_one_each(self, rows: Int64s, ts: Int64s, v: Float64s) -> None:
-        """Append one sample to each of distinct rows."""
+    def _with_room(self, rows: Int64s, ts: Int64s, v: Float64s) -> tuple[Int64s, Int64s, Float64s]:
+        """Have room for one sample of each of ascending rows at least; return the samples that are recent even then."""
         while True:
-            needs = (self._head[rows] < 0) | (self._fill[rows] == PAGE)
+            each = rows[_starts(rows)]
+            needs = (self._head[each] < 0) | (self._fill[each] == PAGE)
             wanted = int(needs.sum())
             if len(self._free) >= wanted:
-                break
+                if wanted:
+                    self._new_pages(each[needs], wanted)
+                return rows, ts, v
             if not self._make_room(wanted):
                 # The cap is below one page a series: nothing can be kept, all is read from the store.
                 self._expire(max(int(ts.max()), int(self._newest_ts.max(initial=_NEVER))) + 1)
-                return
+                return rows[:0], ts[:0], v[:0]
             recent = ts >= self.covered_from_ms  # making room may have moved the start of the window
             rows, ts, v = rows[recent], ts[recent], v[recent]
-        if wanted:
-            self._new_pages(rows[needs], wanted)
+
+    def _append_one_each(self, rows: Int64s, ts: Int64s, v: Float64s) -> None:
+        """Append one sample to each of distinct rows."""
         self._expires_ms = min(self._expires_ms, int(ts.min(initial=self._expires_ms)))
         self._disorder[rows] |= ts <= self._last[rows]
         page, at = self._head[rows], self._fill[rows]
@@ -136,6 +137,36 @@ class Window:
         self._last[rows] = np.maximum(self._last[rows], ts)
         self._newest_ts[page] = np.maximum(self._newest_ts[page], ts)
         self._samples += len(rows)
+
+    def _append_runs(self, rows: Int64s, ts: Int64s, v: Float64s, first: Int64s) -> tuple[Int64s, Int64s, Float64s]:
+        """Append to ascending rows what fits their newest pages; return the rest.
+
+        Each row's samples are in order of time; `first` is where they begin.
+        """
+        each, counts = rows[first], np.diff(np.r_[first, len(rows)])
+        page, at = self._head[each], self._fill[each]
+        take = np.minimum(counts, PAGE - at)
+        rank = np.arange(len(rows)) - np.repeat(first, counts)
+        rest = rank >= np.repeat(take, counts)
+        left = rows[rest], ts[rest], v[rest]
+        if len(left[0]):
+            ts, v, rank = ts[~rest], v[~rest], rank[~rest]
+        where = np.repeat(page, take), np.repeat(at, take) + rank
+        self._ts[where] = ts
+        self._v[where] = v
+        begin = np.cumsum(take) - take
+        repeated = np.zeros(len(ts), np.bool_)
+        repeated[1:] = ts[1:] <= ts[:-1]
+        repeated[begin] = ts[begin] <= self._last[each]
+        self._disorder[each] |= np.logical_or.reduceat(repeated, begin)
+        self._expires_ms = min(self._expires_ms, int(ts.min()))
+        self._times[page] += np.add.reduceat(mixed(ts), begin)
+        self._fill[each] = at + take
+        newest = ts[begin + take - 1]
+        self._last[each] = np.maximum(self._last[each], newest)
+        self._newest_ts[page] = np.maximum(self._newest_ts[page], newest)
+        self._samples += len(ts)
+        return left
 
     def _new_pages(self, rows: Int64s, count: int) -> None:
         pages = np.array(self._free[-count:], dtype=np.int64)
@@ -316,6 +347,13 @@ class Window:
         self._disorder[rows] = False
         self._samples -= int(counts.sum())
         self._append(np.repeat(rows, np.diff(offsets)), ts, v)
+
+
+def _starts(rows: Int64s) -> Int64s:
+    """Where each row of ascending, perhaps repeated ones begins."""
+    if not len(rows):
+        return np.empty(0, np.int64)
+    return np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])
 
 
 def in_order(series: Int64s, ts: Int64s, v: Float64s, count: int) -> tuple[Int64s, Int64s, Float64s]:
