@@ -19,6 +19,7 @@ from django.core.handlers.base import BaseHandler
 from django.http import FileResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
+from django.utils.module_loading import import_string
 
 from tongchou.wire.asgi import CLIENT_GONE
 
@@ -44,6 +45,7 @@ class ThreadReusingHandler(ASGIHandler):
         self._whole = BaseHandler()
         self._whole.load_middleware(is_async=False)
         self._in_its_thread = sync_to_async(self._answer, thread_sensitive=True)
+        self._answered_quickly = import_string("tongchou.quickly.answered")  # it needs Django to be set up
 
     async def handle(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """Answer a request by going to its thread once.
@@ -105,13 +107,16 @@ class ThreadReusingHandler(ASGIHandler):
         """Answer one HTTP request."""
         if scope["type"] != "http":
             raise ValueError(f"Django answers HTTP only, not {scope['type']}")
+        unanswered: Receive | None = await self._answered_quickly(scope, receive, send)
+        if unanswered is None:
+            return
         context = self._idle.pop() if self._idle else ThreadSensitiveContext()
         token = SyncToAsync.thread_sensitive_context.set(context)
         gone = threading.Event()
         answered = False
 
         async def watched() -> Mapping[str, Any]:
-            message = await receive()
+            message = await unanswered()
             # Servers say the same of a connection whose answer is complete; that client has not gone anywhere.
             if message["type"] == "http.disconnect" and not answered:
                 gone.set()

@@ -52,18 +52,35 @@ def request_middleware(get_response: GetResponse) -> GetResponse:
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        given = request.headers.get(REQUEST_ID_HEADER, "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        request_id = request_id_of(request.headers.get(REQUEST_ID_HEADER, ""))
         started = time.monotonic()
         with log_lines.about(request_id=request_id, path=request.path):
             response = get_response(request)
             response.headers[REQUEST_ID_HEADER] = request_id
-            seconds = time.monotonic() - started
-            meters.REQUESTS.observe(_part(request.path), f"{response.status_code // 100}xx", seconds=seconds)
-            _log_access(request, response.status_code, seconds)
+            actor = getattr(request, "actor", NOBODY)
+            note_request(str(request.method), request.path, actor, response.status_code, time.monotonic() - started)
         return response
 
     return middleware
+
+
+def request_id_of(given: str) -> str:
+    """Return the id a client gave its request, where it fits, else a new one."""
+    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def note_request(method: str, path: str, actor: Actor, status: int, seconds: float) -> None:
+    """Count a request that is answered, and write its line into the access log."""
+    meters.REQUESTS.observe(_part(path), f"{status // 100}xx", seconds=seconds)
+    quiet = status < 400 and path.startswith(QUIET)
+    level = logging.ERROR if status >= 500 else logging.DEBUG if quiet else logging.INFO
+    if not access_log.isEnabledFor(level):
+        return
+    fields = {"method": method, "status": status, "duration_seconds": round(seconds, 4)}
+    if actor.user_id is not None:
+        fields["actor_id"] = str(actor.user_id)
+    who = actor.name if actor.kind != "nobody" else "-"
+    access_log.log(level, "%s %s %s %.4fs %s", method, path[:500], status, seconds, who, extra=fields)
 
 
 def _part(path: str) -> str:
@@ -71,20 +88,6 @@ def _part(path: str) -> str:
     first = path.split("/", 2)[1] if path.startswith("/") else ""
     known = ("api", "prometheus", "alertmanager", "loki", "otlp", "hooks", "live", "metrics", "static", "accounts")
     return first if first in known else "checks" if first in ("healthz", "readyz") else "pages"
-
-
-def _log_access(request: HttpRequest, status: int, seconds: float) -> None:
-    quiet = status < 400 and request.path.startswith(QUIET)
-    level = logging.ERROR if status >= 500 else logging.DEBUG if quiet else logging.INFO
-    if not access_log.isEnabledFor(level):
-        return
-    actor = getattr(request, "actor", NOBODY)
-    fields = {"method": request.method, "status": status, "duration_seconds": round(seconds, 4)}
-    if actor.user_id is not None:
-        fields["actor_id"] = str(actor.user_id)
-    who = actor.name if actor.kind != "nobody" else "-"
-    text = "%s %s %s %.4fs %s"
-    access_log.log(level, text, request.method, request.path[:500], status, seconds, who, extra=fields)
 
 
 @sync_only_middleware

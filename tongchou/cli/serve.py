@@ -347,6 +347,7 @@ def _uvicorn(role: NodeRole, begin: Callable[[], None]) -> Any:
     from django.conf import settings
 
     from tongchou.asgi import application, worker_application
+    from tongchou.http_heads import BoundedHeads
 
     config = uvicorn.Config(
         worker_application if role is NodeRole.WORKER else application,
@@ -357,7 +358,9 @@ def _uvicorn(role: NodeRole, begin: Callable[[], None]) -> Any:
         lifespan="off",
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
-        h11_max_incomplete_event_size=65_536,
+        http=BoundedHeads,
+        loop="uvloop",
+        ws="none",
         server_header=False,
         proxy_headers=bool(settings.TRUSTED_PROXIES),
         forwarded_allow_ips=settings.TRUSTED_PROXIES,

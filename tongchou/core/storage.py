@@ -188,6 +188,11 @@ class _Room:
             self._looked[key] = (now, missing)
         return missing
 
+    def known(self, folder: Path) -> int | None:
+        """As `short`, from the last look, without a look; None when that is too long ago."""
+        at, missing = self._looked.get(str(folder), (0.0, 0))
+        return missing if at and time.monotonic() - at < _LOOK_SECONDS else None
+
     def forget(self) -> None:
         """Look anew the next time."""
         with self._lock:

@@ -32,6 +32,7 @@ from tongchou.telemetry.admit import (
 from tongchou.telemetry.backend import backend
 from tongchou.telemetry.decode import Columns, columns_of
 from tongchou.telemetry.ingest import FUTURE_TOLERANCE_MS
+from tongchou.telemetry.sender_limits import SenderLimits
 from tongchou.telemetry.series import Bools, Int64s, SeriesBlock
 from tongchou.telemetry.store.tables import MS_PER_DAY
 from tongchou.telemetry.target_health import note_metadata
@@ -63,25 +64,34 @@ class Taken:
         try:
             self.done.result(timeout_seconds)
         except FutureTimeout:
-            raise Unavailable(
-                "telemetry.slow", _("The samples were not on disk after %(seconds)d s.") % {"seconds": timeout_seconds}
-            ) from None
+            raise self.too_slow(timeout_seconds) from None
+
+    @staticmethod
+    def too_slow(seconds: float = APPEND_TIMEOUT_SECONDS) -> Unavailable:
+        """The answer when they were not on disk in time."""
+        return Unavailable(
+            "telemetry.slow", _("The samples were not on disk after %(seconds)d s.") % {"seconds": seconds}
+        )
 
 
 class _Sending:
     """One write on its way: who sends, what was refused so far, how many more series the sender may make active."""
 
-    def __init__(self, actor: Actor) -> None:
+    def __init__(self, actor: Actor, limits: SenderLimits | None = None) -> None:
         self.telemetry = backend()
         self.source = sender_limits.name_of(actor)
-        self.limits = sender_limits.of(actor)
+        self.limits = limits or sender_limits.of(actor)
         self.refused = Refusals()
         self.room = self.telemetry.sources.room(self.source, self.limits.series)
         self.first_new_row = self.telemetry.index.row_count
 
+    def may_send(self, samples: int) -> bool:
+        """Take so many from what the sender may send now; when they are too many, none."""
+        return self.telemetry.sources.spend(self.source, samples, self.limits.samples_per_second)
+
     def check_rate(self, samples: int) -> None:
         """Raises TooMany when the sender must wait; the samples count as refused, though they may come again."""
-        if self.telemetry.sources.spend(self.source, samples, self.limits.samples_per_second):
+        if self.may_send(samples):
             return
         self.refused.add(SOURCE_RATE_LIMIT, samples)
         self.telemetry.reject(self.source, self.refused)
@@ -218,6 +228,22 @@ def write_request(body: bytes, *, actor: Actor, version: Literal["1.0", "2.0"] =
     if columns.histograms:
         taken.remedy = NATIVE_HISTOGRAMS_REMEDY
     return taken
+
+
+def write_repeated(body: bytes, *, actor: Actor) -> Taken | None:
+    """Take a remote_write 1.0 message of series that its sender sent before, in memory alone: for the event loop.
+
+    None, and nothing was taken, when `write_request` must look at it. Raises Problems as that does.
+    """
+    check(actor, "telemetry.write")
+    limits = sender_limits.current()
+    if len(body) > MAX_BODY_BYTES or storage.room.known(settings.TELEMETRY_PATH) != 0:
+        return None
+    columns = backend().repeats.recall(body)
+    if columns is None:
+        return None
+    sending = _Sending(actor, limits)
+    return sending.submit(columns) if sending.may_send(len(columns.ts)) else None
 
 
 def _note_metadata(found: dict[str, Meta]) -> None:

@@ -84,6 +84,12 @@ class Repeats:
         other = decode_columns(b"".join(body[low:high] for low, high in rest), known, notice=self._add)
         return _counted(_joined(matched, other))
 
+    def recall(self, body: bytes) -> Columns | None:
+        """The columns of a message that lies on the tape as a whole; None, at once, of any other."""
+        tape = self._tape
+        found = None if self._pause else _runs(tape, body)
+        return None if found is None or found[1] else _counted(_read(tape, body, found[0]))
+
     def _add(self, body: bytes, layout: Layout) -> None:
         """Put a message at the end of the tape."""
         keys = [body[start:end] for start, end in zip(layout.starts, layout.label_ends, strict=True)]

@@ -1,0 +1,100 @@
+"""Requests that are answered in the event loop, before Django: of machines that send the same thing all day long.
+
+What an answerer does must take a millisecond at most and ask no database. It answers None for everything that is not as
+usual, and then Django answers: the two ways must not differ in what they let in.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from django.http import HttpResponse
+
+from tongchou.core import log_lines
+from tongchou.core.access import Actor
+from tongchou.middleware import REQUEST_ID_HEADER, note_request, request_id_of
+
+MAX_BYTES = 1_000_000  # of a body; a longer one takes a thread
+LET_IN_SECONDS = 1.0  # so long who sent a token counts as let in: a revoked one ends a second later at most
+MAX_SENDERS = 1000
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Headers = Mapping[bytes, bytes]
+Answerer = Callable[[Headers, bytes], Awaitable[tuple[Actor, HttpResponse] | None]]
+
+_answerers: dict[str, Answerer] = {}
+
+
+def answers(path: str, answerer: Answerer) -> None:
+    """Let POST requests of this path be offered to `answerer(headers, body)` first."""
+    _answerers[path] = answerer
+
+
+def answerer_of(method: str, path: str) -> Answerer | None:
+    """Return who is to be asked first; None for nearly every request."""
+    return _answerers.get(path) if method == "POST" else None
+
+
+class LetIn:
+    """Who was let in a moment ago, by their Authorization header. Used from threads and from the event loop."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._actors: OrderedDict[bytes, tuple[float, Actor]] = OrderedDict()
+
+    def remember(self, authorization: bytes, actor: Actor) -> None:
+        """This header was checked against the database just now."""
+        self._actors[authorization] = (self._clock(), actor)
+        while len(self._actors) > MAX_SENDERS:
+            self._actors.popitem(last=False)
+
+    def actor(self, authorization: bytes) -> Actor | None:
+        """Return who it is, None when that was checked too long ago."""
+        found = self._actors.get(authorization)
+        return found[1] if found is not None and self._clock() - found[0] < LET_IN_SECONDS else None
+
+
+async def answered(scope: Mapping[str, Any], receive: Receive, send: Send) -> Receive | None:
+    """Answer the request and return None, or return what is to be received instead: the body from its beginning."""
+    answerer = answerer_of(scope["method"], scope["path"])
+    if answerer is None:
+        return receive
+    began = time.monotonic()
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if message["type"] != "http.request" or len(body) > MAX_BYTES:
+            return _again({**message, "body": body}, receive)
+        if not message.get("more_body", False):
+            break
+    headers = dict(scope["headers"])
+    answer = await answerer(headers, body)
+    if answer is None:
+        return _again({**message, "body": body}, receive)
+    actor, response = answer
+    request_id = request_id_of(headers.get(b"x-request-id", b"").decode("latin-1"))
+    with log_lines.about(request_id=request_id, path=scope["path"]):
+        note_request("POST", scope["path"], actor, response.status_code, time.monotonic() - began)
+    response.headers[REQUEST_ID_HEADER] = request_id
+    if response.status_code == 204:
+        del response.headers["Content-Type"]
+    else:
+        response.headers["Content-Length"] = str(len(response.content))
+    named = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": named})
+    await send({"type": "http.response.body", "body": response.content})
+    return None
+
+
+def _again(first: Mapping[str, Any], receive: Receive) -> Receive:
+    read = [first]
+
+    async def receiving() -> Mapping[str, Any]:
+        return read.pop() if read else await receive()
+
+    return receiving
