@@ -23,13 +23,12 @@ from tongchou.demo.supervisor import Options
 from tongchou.demo.topology import SHOP
 
 pytestmark = [pytest.mark.slice, pytest.mark.timeout(120)]
-BALANCERS = [
-    "small",
-    pytest.param(
-        "haproxy",
-        marks=pytest.mark.skipif(haproxy.installed() is None, reason="HAProxy with its exporter is not installed"),
-    ),
-]
+HAPROXY = pytest.param(
+    "haproxy",
+    marks=pytest.mark.skipif(haproxy.installed() is None, reason="HAProxy with its exporter is not installed"),
+)
+BALANCERS = ["small", HAPROXY]
+ONCE = [pytest.param("small", marks=pytest.mark.soak), HAPROXY]  # the same story behind the same switches
 
 
 def options(balancer: str = "small") -> Options:
@@ -146,7 +145,7 @@ def test_the_balancers_switches_take_a_server_out_and_in(shop: Shop) -> None:
         shop.command(supervisor, "/balancer/servers/storefront-9", {"state": "ready"})
 
 
-@pytest.mark.parametrize("shop", BALANCERS, indirect=True)
+@pytest.mark.parametrize("shop", ONCE, indirect=True)
 def test_a_slow_payments_process_costs_orders_until_it_is_drained(shop: Shop) -> None:
     def answered(outcome: str) -> float:
         text = httpx.get(f"http://{shop.address('customers-1')}/metrics", trust_env=False).text
@@ -165,7 +164,7 @@ def test_a_slow_payments_process_costs_orders_until_it_is_drained(shop: Shop) ->
     eventually(lambda: answered("error") > failed)  # nobody is left: the balancer says so, nobody goes around it
 
 
-@pytest.mark.parametrize("shop", BALANCERS, indirect=True)
+@pytest.mark.parametrize("shop", ONCE, indirect=True)
 def test_the_spare_storefront_is_unknown_until_it_is_started(shop: Shop) -> None:
     def names() -> set[str]:
         groups = shop.read(shop.facts["supervisor"], "/targets")
@@ -227,7 +226,7 @@ def test_an_ordinary_release_fails_no_order_and_a_rollback_restores_the_version(
     assert versions == {"1.0.0"}
 
 
-@pytest.mark.parametrize("shop", BALANCERS, indirect=True)
+@pytest.mark.parametrize("shop", ONCE, indirect=True)
 def test_targets_describe_every_process_and_every_endpoint_answers(shop: Shop) -> None:
     groups = shop.read(shop.facts["supervisor"], "/targets")
     names = {group["labels"]["__meta_tongchou_name"] for group in groups}

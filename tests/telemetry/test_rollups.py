@@ -116,7 +116,7 @@ def test_the_backend_keeps_buckets(telemetry_db):
     assert not isinstance(Raw(telemetry_db), RolledBackend)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.soak)])
 def test_aligned_windows_over_rollups_equal_those_over_samples(telemetry_db, seed):
     rng = random.Random(seed)
     end = hour_before(telemetry_db, 0)
@@ -204,7 +204,7 @@ def test_other_windows_read_samples_while_there_are_any(telemetry_db):
     assert result.infos == ["resolution raw: rollups do not keep what quantile_over_time needs"]
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.soak)])
 def test_long_windows_cut_by_no_edge_of_a_bucket_equal_those_over_samples(telemetry_db, seed):
     rng = random.Random(seed)
     end = hour_before(telemetry_db, 0)
