@@ -11,16 +11,17 @@ from bench._telemetry import Server, prometheus, send, tongchou, victoria
 from tongchou.wire.remote_write import encode_labels, encode_series
 
 CONNECTIONS = 4
-SAMPLES = 1_200_000
-SETTLE_SECONDS = 3.0  # labels of new series are written behind the answer: they are not what is measured
+STEP_MS = 2_000  # one connection may be ahead of another by less than an hour: Prometheus refuses what is older
+SAMPLES = 3_000_000
+SETTLE_SECONDS = 15.0  # labels of new series are written behind the answer, a server that has just started looks around: not measured
 SHAPES = {"5,000 series x 1 sample": (5000, 1), "500 series x 10 samples": (500, 10)}
 
 
 def streams(series: int, per_series: int, name: str) -> list[list[bytes]]:
-    """Messages for every connection: its own series, timestamps that ascend by 15 s up to now."""
+    """Messages for every connection: its own series, timestamps that ascend by STEP_MS up to now."""
     rng = random.Random(11)
     requests = SAMPLES // (CONNECTIONS * series * per_series)
-    start = int(time.time() * 1000) - requests * per_series * 15_000
+    start = int(time.time() * 1000) - requests * per_series * STEP_MS
     made = []
     for connection in range(CONNECTIONS):
         labels = [
@@ -42,7 +43,7 @@ def streams(series: int, per_series: int, name: str) -> list[list[bytes]]:
                 samples = []
                 for step in range(per_series):
                     value[each] += rng.randrange(50)
-                    samples.append((start + (request * per_series + step) * 15_000, value[each]))
+                    samples.append((start + (request * per_series + step) * STEP_MS, value[each]))
                 parts.append(encode_series(labels[each], samples))
             stream.append(b"".join(parts))
         made.append(stream)
