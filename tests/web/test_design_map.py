@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +16,7 @@ from tests.conftest import make_user
 from tongchou.core.access import system
 from tongchou.core.models import Membership, Role, Team
 from tongchou.core.problems import Invalid
-from tongchou.inventory import actions
+from tongchou.inventory import actions, weakness
 from tongchou.inventory.apply import bump
 from tongchou.inventory.graph import Edge, Graph, Node
 from tongchou.inventory.models import Relation, Resource
@@ -158,3 +159,25 @@ def test_weak_points_say_why_and_lead_to_the_map(browser: Any) -> None:
 def test_no_weak_point_says_what_to_look_at(browser: Any) -> None:
     made("alone")
     assert "queue=unrelated" in text_of(browser(Role.VIEWER), "/map/weak-points")
+
+
+def test_a_large_inventory_says_that_it_is_looked_through_and_then_shows_the_list(
+    browser: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relate(*made("shop", "store"))
+    begun: list[Any] = []
+    threads = SimpleNamespace(
+        Thread=lambda target, **_more: SimpleNamespace(start=lambda: begun.append(target)),
+    )
+    monkeypatch.setattr(weakness, "LARGE", 1)
+    monkeypatch.setattr(weakness, "threading", threads)
+    client = browser(Role.VIEWER)
+    for _twice in range(2):
+        text = text_of(client, "/map/weak-points")
+        assert 'hx-trigger="every 1s"' in text
+        assert "queue=unrelated" not in text
+    (work,) = begun  # one at a time
+    work()
+    text = text_of(client, "/map/weak-points")
+    assert 'hx-trigger="every 1s"' not in text
+    assert "store" in text

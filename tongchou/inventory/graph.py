@@ -69,6 +69,10 @@ class Kept(Generic[Value]):
     def __init__(self, most: int) -> None:
         self._most = most
 
+    def has(self, graph: Graph, question: Hashable) -> bool:
+        """Whether the answer is there already."""
+        return question in graph.kept.get(self, {})
+
     def of(self, graph: Graph, question: Hashable, work_out: Callable[[], Value]) -> Value:
         """Return the answer to a question, worked out once; two who ask at the same time may both work at it."""
         answers: dict[Hashable, Value] = graph.kept.setdefault(self, {})

@@ -13,6 +13,7 @@ until nothing changes, so that each relation is looked at once where there are n
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -22,7 +23,7 @@ from uuid import UUID
 
 import numpy as np
 
-from tongchou.inventory.graph import Graph, Kept
+from tongchou.inventory.graph import LARGE, Graph, Kept
 from tongchou.inventory.layout import components
 from tongchou.inventory.models import ResourceLabel
 
@@ -206,12 +207,31 @@ def weak_points(graph: Graph, *, least: Mapping[UUID, int] | None = None, most: 
 
 # of very many resources it takes seconds, so it is worked out once for each picture of the inventory
 _known: Kept[list[WeakPoint]] = Kept(1)
+_at_work = threading.Lock()
 
 
 def known_weak_points(graph: Graph) -> list[WeakPoint]:
     """Return the first MOST weak points. One query; worked out anew when the graph or a label changed."""
     least = least_needed()
     return _known.of(graph, frozenset(least.items()), lambda: weak_points(graph, least=least))
+
+
+def weak_points_soon(graph: Graph) -> list[WeakPoint] | None:
+    """As `known_weak_points`; of a graph that takes seconds None, while a thread works them out. One query."""
+    least = least_needed()
+    question = frozenset(least.items())
+    if len(graph) < LARGE or _known.has(graph, question):
+        return known_weak_points(graph)
+    if _at_work.acquire(blocking=False):
+
+        def work() -> None:
+            try:
+                _known.of(graph, question, lambda: weak_points(graph, least=least))
+            finally:
+                _at_work.release()
+
+        threading.Thread(target=work, name="weak-points", daemon=True).start()
+    return None
 
 
 def _counts(sets: Mapping[int, int], count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -13,16 +13,21 @@ from django.utils.translation import gettext as _
 
 from tongchou.inventory.graph import Graph, load_graph
 from tongchou.inventory.reads import may_see
-from tongchou.inventory.weakness import MOST, Cause, WeakPoint, known_weak_points
+from tongchou.inventory.weakness import MOST, Cause, WeakPoint, weak_points_soon
 from tongchou.web.gate import PageRequest, page
 
 
 @page("inventory.view")
 def weak_page(request: PageRequest) -> HttpResponse:
-    """The list, ranked by how many services suffer; what the person may not see is left out."""
+    """The list, ranked by how many services suffer; what the person may not see is left out.
+
+    Of a very large inventory the page says that it is at work, and asks for itself until it is done.
+    """
     graph = load_graph()
-    rows = [_row(request, graph, each) for each in known_weak_points(graph) if _seen(request, graph, each.resource)]
-    return render(request, "design/weak_points.html", {"rows": rows, "full": len(rows) >= MOST})
+    found = weak_points_soon(graph)
+    rows = [_row(request, graph, each) for each in found or () if _seen(request, graph, each.resource)]
+    shown = {"rows": rows, "full": len(rows) >= MOST, "at_work": len(graph) if found is None else 0}
+    return render(request, "design/weak_points.html", shown)
 
 
 def _seen(request: PageRequest, graph: Graph, id_: UUID) -> bool:
