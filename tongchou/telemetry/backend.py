@@ -174,6 +174,8 @@ class Telemetry:
         """Read the newest samples back from the store, oldest first, before anything new is taken."""
         now = self.clock()
         self.window.start(now)
+        if self.index.day_span() is None:  # days are written before their samples
+            return
         end = now + 24 * 3600 * 1000  # what was accepted with a clock ahead of ours belongs to the window too
         start = now - self.window.length_ms
         while start <= end:

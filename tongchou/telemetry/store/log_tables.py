@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tongchou.telemetry.store.tables import Engine, remove_one_by_one
+from tongchou.telemetry.store.tables import Engine, one_by_one, remove_one_by_one, settings_of, tables_in
 
 NS = 1_000_000_000
 _COLUMNS = "ts, seq, stream, resource, level, trace_id, labels, fields, body"
@@ -66,6 +66,8 @@ class LogTables:
     def create(self) -> None:
         """Make database and table where they are missing, and set the retention."""
         self.engine.execute(f"CREATE DATABASE IF NOT EXISTS {self.database}")
+        there = "logs" in tables_in(self.engine, self.database)
+        once = ("non_replicated_deduplication_window = 1000", *one_by_one(self.engine))
         self.engine.execute(
             f"CREATE TABLE IF NOT EXISTS {self.table} (ts DateTime64(9) CODEC(Delta, ZSTD(1)),"
             " seq UInt64 CODEC(Delta, ZSTD(1)), stream UInt64 CODEC(ZSTD(1)), resource LowCardinality(String),"
@@ -78,10 +80,11 @@ class LogTables:
             " INDEX parts lower(body) TYPE ngrambf_v1(4, 32768, 2, 0) GRANULARITY 1)"
             " ENGINE = MergeTree ORDER BY (ts, seq) PARTITION BY toYYYYMMDD(ts)"
             f" TTL toDateTime(ts) + INTERVAL {self.retention_days:d} DAY"
-            " SETTINGS ttl_only_drop_parts = 1, max_partitions_to_read = 0, non_replicated_deduplication_window = 1000"
+            + settings_of("ttl_only_drop_parts = 1", "max_partitions_to_read = 0", *once)
         )
-        remove_one_by_one(self.engine, self.table)
-        self.set_retention(self.retention_days)
+        if there:
+            remove_one_by_one(self.engine, self.table)
+            self.set_retention(self.retention_days)
 
     def set_retention(self, days: int) -> None:
         """Keep lines this many days; what is older goes with the next merges, by whole days."""

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from tongchou.telemetry.buckets import FIELDS, FIVE_MINUTES_MS, HOUR_MS, WIDTH_NAMES, Buckets, Column
 from tongchou.telemetry.series import Int64s
-from tongchou.telemetry.store.tables import MS_PER_DAY, Engine, remove_one_by_one
+from tongchou.telemetry.store.tables import MS_PER_DAY, Engine, one_by_one, remove_one_by_one, settings_of, tables_in
 
 FOR_GOOD = 2**62  # `upto` of hours whose samples were dropped: they are never rolled again
 TOUCHED_DAYS = 800
@@ -52,6 +52,7 @@ class RollupTables:
 
     def create(self) -> None:
         """Make the tables where they are missing, and set the retention; their database exists."""
+        before, alone = tables_in(self.engine, self.database), one_by_one(self.engine)
         for width_ms, partition in _PARTITIONS.items():
             floats = "".join(f" {name} Float64 CODEC(Delta(8), ZSTD(1))," for name in FIELDS if name.startswith("v_"))
             self.engine.execute(
@@ -61,19 +62,21 @@ class RollupTables:
                 f"{floats} fallen Float64 CODEC(ZSTD(1)), ends_stale UInt8 CODEC(ZSTD(1)), made Int64 CODEC(ZSTD(1)))"
                 f" ENGINE = ReplacingMergeTree(made) ORDER BY (sid, e) PARTITION BY {partition}"
                 f" TTL e + INTERVAL {self.retention_days[width_ms]:d} DAY"
-                " SETTINGS ttl_only_drop_parts = 1, max_partitions_to_read = 0"
+                + settings_of("ttl_only_drop_parts = 1", "max_partitions_to_read = 0", *alone)
             )
-            self.retention_days[width_ms] = self._stored_days(width_ms)
+            if self.table(width_ms).split(".")[1] in before:
+                self.retention_days[width_ms] = self._stored_days(width_ms)
         self.engine.execute(
             f"CREATE TABLE IF NOT EXISTS {self.database}.rollup_touched"
             " (hour UInt32, at DateTime64(3) DEFAULT now64(3))"
             f" ENGINE = MergeTree ORDER BY (hour, at) TTL toDateTime(at) + INTERVAL {TOUCHED_DAYS:d} DAY"
+            + settings_of(*alone)
         )
         self.engine.execute(
             f"CREATE TABLE IF NOT EXISTS {self.database}.rollup_done (hour UInt32, upto Int64)"
-            " ENGINE = ReplacingMergeTree(upto) ORDER BY hour"
+            " ENGINE = ReplacingMergeTree(upto) ORDER BY hour" + settings_of(*alone)
         )
-        for name in ("rollup_5m", "rollup_1h", "rollup_touched", "rollup_done"):
+        for name in before & {"rollup_5m", "rollup_1h", "rollup_touched", "rollup_done"}:
             remove_one_by_one(self.engine, f"{self.database}.{name}")
 
     def _stored_days(self, width_ms: int) -> int:

@@ -84,14 +84,30 @@ def _ints(table: pa.Table, name: str) -> Int64s:
     return np.array(column.to_numpy(), dtype=np.int64)
 
 
-def remove_one_by_one(engine: Engine, table: str) -> None:
-    """Let the embedded store delete the parts that were merged away in one thread.
+def tables_in(engine: Engine, database: str) -> frozenset[str]:
+    """The names of the tables that a database has."""
+    found = engine.fetch(f"SELECT name FROM system.tables WHERE database = '{database}'")  # noqa: S608  # our name
+    return frozenset(_texts(found.column("name").to_pylist()))
+
+
+def one_by_one(engine: Engine) -> tuple[str, ...]:
+    """What a table's SETTINGS say so that the embedded store deletes the parts that were merged away in one thread.
 
     It would start a pool of 128 for it, which stays for good: 125 threads and some 50 MB after the first eight minutes.
     A server has settings of its own for that.
     """
-    if not engine.shared:
-        engine.execute(f"ALTER TABLE {table} MODIFY SETTING concurrent_part_removal_threshold = 1000000")
+    return () if engine.shared else ("concurrent_part_removal_threshold = 1000000",)
+
+
+def settings_of(*texts: str) -> str:
+    """A SETTINGS clause; nothing when there are none."""
+    return f" SETTINGS {', '.join(texts)}" if texts else ""
+
+
+def remove_one_by_one(engine: Engine, table: str) -> None:
+    """As `one_by_one`, for a table that an earlier release made."""
+    for setting in one_by_one(engine):
+        engine.execute(f"ALTER TABLE {table} MODIFY SETTING {setting}")
 
 
 class Tables:
@@ -104,6 +120,7 @@ class Tables:
         self.database = database
         self.retention_days = retention_days
         self.longer_days = 0  # something made of the samples is kept so long and needs their labels
+        self._applied: tuple[int, int] | None = None  # the days that the tables were last told
         self.before_insert: Callable[[Int64s], None] = lambda _ts: None  # told the times of samples to be written
 
     @property
@@ -115,29 +132,29 @@ class Tables:
         """Make database and tables where they are missing, and set the retention."""
         db, days = self.database, self.retention_days
         # So that an insert whose answer got lost may be sent again; in this process no answer gets lost.
-        once = "non_replicated_deduplication_window = 1000" if self.engine.shared else ""
-        alone, more = (f" SETTINGS {once}", f", {once}") if once else ("", "")
+        once = ("non_replicated_deduplication_window = 1000",) if self.engine.shared else one_by_one(self.engine)
         self.engine.execute(f"CREATE DATABASE IF NOT EXISTS {db}")
+        before = tables_in(self.engine, db)
         self.engine.execute(
             f"CREATE TABLE IF NOT EXISTS {db}.series (sid UInt64 CODEC(Delta, ZSTD(1)),"
             " names Array(LowCardinality(String)), label_values Array(String) CODEC(ZSTD(1)))"
-            f" ENGINE = MergeTree ORDER BY sid{alone}"
+            f" ENGINE = MergeTree ORDER BY sid{settings_of(*once)}"
         )
         self.engine.execute(
             f"CREATE TABLE IF NOT EXISTS {db}.series_days (day Date, sid UInt64 CODEC(Delta, ZSTD(1)))"
             f" ENGINE = MergeTree ORDER BY (day, sid) PARTITION BY toYYYYMM(day)"
-            f" TTL day + INTERVAL {self.label_days + 1:d} DAY"
-            f"{alone}"
+            f" TTL day + INTERVAL {self.label_days + 1:d} DAY{settings_of(*once)}"
         )
         self.engine.execute(
             f"CREATE TABLE IF NOT EXISTS {db}.samples (sid UInt64 CODEC(Delta, ZSTD(1)),"
             " ts DateTime64(3) CODEC(DoubleDelta, ZSTD(1)), v Float64 CODEC(Delta(8), ZSTD(1)))"
             " ENGINE = MergeTree ORDER BY (toStartOfInterval(ts, INTERVAL 30 MINUTE), sid, ts)"
             f" PARTITION BY toYYYYMMDD(ts) TTL toDateTime(ts) + INTERVAL {days:d} DAY"
-            f" SETTINGS ttl_only_drop_parts = 1, max_partitions_to_read = 0, index_granularity = 2048{more}"
+            + settings_of("ttl_only_drop_parts = 1", "max_partitions_to_read = 0", "index_granularity = 2048", *once)
         )
-        for name in ("series", "series_days", "samples"):
+        for name in before & {"series", "series_days", "samples"}:
             remove_one_by_one(self.engine, f"{db}.{name}")
+        self._applied = None if before else (days, self.label_days)
         self._apply_retention()
 
     def set_retention(self, days: int) -> None:
@@ -152,11 +169,14 @@ class Tables:
 
     def _apply_retention(self) -> None:
         db, days = self.database, self.retention_days
+        if self._applied == (days, self.label_days):
+            return
         quick = "SETTINGS materialize_ttl_after_modify = 0"
         self.engine.execute(f"ALTER TABLE {db}.samples MODIFY TTL toDateTime(ts) + INTERVAL {days:d} DAY {quick}")
         self.engine.execute(
             f"ALTER TABLE {db}.series_days MODIFY TTL day + INTERVAL {self.label_days + 1:d} DAY {quick}"
         )
+        self._applied = (days, self.label_days)
 
     def drop(self) -> None:
         """Remove the database with everything in it."""
