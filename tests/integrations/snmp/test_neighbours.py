@@ -109,6 +109,7 @@ def test_two_machines_that_hear_each_other_are_linked_once(
         until(lambda name=name: "port0" in joined.tell(name, "show", "interfaces"))  # type: ignore[misc]
         joined.tell(name, "configure", "system", "hostname", f"{name}.example.net")
         joined.tell(name, "configure", "lldp", "tx-interval", "1")
+        joined.tell(name, "configure", "lldp", "tx-hold", "100")  # a busy host that is silent for 4 s is not gone
     settings = {"ranges": list(NAMES.values()), "port": agents.port, "community_secret": "community"}
     config = laws.configured("snmp", {**settings, "timeout_seconds": 1}, name="net")
 
