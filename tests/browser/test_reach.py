@@ -13,7 +13,7 @@ WIDTHS = {"1280": 1280, "390": 390, "1280 at 200 %": 640}
 # What can be reached by Tab: as browsers see it, one radio of a group, nothing hidden or inert.
 FOCUSABLE = """() => {
   const found = [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]')]
-    .filter((e) => !e.disabled && e.tabIndex >= 0 && e.checkVisibility({visibilityProperty: true}) && !e.closest('[inert]'))
+    .filter((e) => !e.matches(':disabled') && e.tabIndex >= 0 && e.checkVisibility({visibilityProperty: true}) && !e.closest('[inert]'))
     .filter((e) => e.getClientRects().length > 0);
   const radios = new Set();
   return found.filter((e) => e.type !== 'radio' || (!radios.has(e.name) && radios.add(e.name)))

@@ -162,6 +162,7 @@ const paletteInput = $("#palette-input");
 const paletteList = $("#palette-list");
 let paletteTimer = 0;
 let paletteRequest = null;
+let paletteShown = null; // what the list is the answer to
 function openPalette() {
   if (!palette || palette.open) return;
   paletteInput.value = "";
@@ -173,13 +174,20 @@ async function searchPalette() {
   paletteRequest?.abort();
   paletteRequest = new AbortController();
   const query = paletteInput.value.trim();
+  clearTimeout(paletteTimer);
   try {
     const answer = await fetch(`${palette.dataset.url}?q=${encodeURIComponent(query)}`, { signal: paletteRequest.signal, headers: { Accept: "application/json" } });
     if (!answer.ok) throw new Error(String(answer.status));
     drawPalette((await answer.json()).groups);
+    paletteShown = query;
   } catch (error) {
     if (error.name !== "AbortError") drawPalette([]);
   }
+}
+/* Enter opens what was asked for, not what an earlier letter found. */
+async function enterPalette() {
+  if (paletteShown !== paletteInput.value.trim()) await searchPalette();
+  if (palette.open && paletteShown === paletteInput.value.trim()) $('.palette-item[aria-selected="true"]', paletteList)?.click();
 }
 function drawPalette(groups) {
   paletteList.replaceChildren();
@@ -228,7 +236,7 @@ paletteInput?.addEventListener("input", () => { clearTimeout(paletteTimer); pale
 paletteInput?.addEventListener("keydown", (event) => {
   if (event.key === "ArrowDown") { event.preventDefault(); movePalette(1); }
   if (event.key === "ArrowUp") { event.preventDefault(); movePalette(-1); }
-  if (event.key === "Enter" && !event.isComposing) { event.preventDefault(); $('.palette-item[aria-selected="true"]', paletteList)?.click(); }
+  if (event.key === "Enter" && !event.isComposing) { event.preventDefault(); enterPalette(); }
 });
 document.addEventListener("click", (event) => { if (event.target.closest("[data-palette]")) openPalette(); });
 
