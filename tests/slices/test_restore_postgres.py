@@ -11,7 +11,6 @@ import psycopg
 import pytest
 from django.conf import settings
 
-from tests import prepared
 from tests.clickhouse_http import ClickHouse
 from tests.served import Served
 from tests.slices.test_restore import Writer, command, numbers_there
@@ -26,13 +25,12 @@ pytestmark = [
 
 @pytest.fixture
 def databases() -> Iterator[list[str]]:
-    """URLs of two databases beside the one of the tests: without rows (it may have its tables already), and empty."""
+    """URLs of two empty databases beside the one of the tests."""
     names = [f"keep_{uuid.uuid4().hex[:8]}" for _ in range(2)]
     address = urlsplit(settings.DATABASE_URL)._replace(path="/postgres").geturl()
     with psycopg.connect(address, autocommit=True) as server:
-        template = f" TEMPLATE {prepared.TEMPLATE}" if prepared.TEMPLATE else ""
-        server.execute(f"CREATE DATABASE {names[0]}{template}")
-        server.execute(f"CREATE DATABASE {names[1]}")
+        for name in names:
+            server.execute(f"CREATE DATABASE {name}")
         yield [urlsplit(settings.DATABASE_URL)._replace(path=f"/{name}").geturl() for name in names]
         for name in names:
             server.execute(f"DROP DATABASE {name} WITH (FORCE)")
