@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.walking import all_pages, forget_refusals
+from tests.browser.walking import all_pages, forget_refusals, some_pages
 
 WIDTHS = {"1280": 1280, "390": 390, "1280 at 200 %": 640}
 
@@ -42,7 +42,7 @@ def addresses(platform: Any, chromium: Any) -> list[str]:
 def test_no_page_scrolls_sideways(signed_in: Any, addresses: list[str], width: int) -> None:
     seen = signed_in(width=width, language="en")
     wide = []
-    for address in all_pages(seen, addresses):
+    for address in some_pages(seen, addresses, "" if width == 390 else str(width)):
         page = seen.open(address)
         if not page.evaluate("document.documentElement.scrollWidth <= innerWidth"):
             who = "[...document.querySelectorAll('main *')].filter((e) => e.getBoundingClientRect().right > innerWidth + 1).slice(0, 3).map((e) => e.outerHTML.slice(0, 100))"
@@ -62,9 +62,8 @@ def test_every_control_is_reached_by_tab_and_shows_it(signed_in: Any, addresses:
         reached, seen_at, blind = set(), set(), {}
         if wanted:
             page.evaluate("document.querySelector('[data-walk=\"0\"]').focus({focusVisible: true})")
-        stops = (
-            len(wanted) + 10 + 7 * page.locator("input[type=datetime-local], input[type=date]").count()
-        )  # their parts
+        # a date has parts, and what is drawn meanwhile brings more: twice as many are a trap
+        stops = 2 * len(wanted) + 60 + 7 * page.locator("input[type=datetime-local], input[type=date]").count()
         for _ in range(stops):
             at = page.evaluate(FOCUSED)
             if at is None:
