@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.browser.defining import relation_type, required_text
 from tests.served import Served
 
 pytestmark = pytest.mark.browser
@@ -25,21 +26,8 @@ def test_a_kind_is_defined_used_and_found(platform: Served, signed_in: Any, them
     seen.shot(f"kind-new-{theme}-{language}")
     page.click("form.stack .btn.primary")
     page.wait_for_url(f"**/kinds/reader_{mark}")
-    page.click("#kind-fields a.btn")
-    page.click("a[href^='?type=text']")
-    page.fill("#name", f"door_{mark}")
-    page.fill("#label_en", "Door")
-    page.fill("#label_zh", "门")
-    page.check("[name=required]")
-    page.click("form.stack .btn.primary")
-    page.wait_for_url("**/fields?kind=*")
-    page = seen.open("/kinds/relation-types/new")
-    page.fill("#name", f"guards_{mark}")
-    for place in ("label_en", "label_zh", "reverse_label_en", "reverse_label_zh"):
-        page.fill(f"#{place}", f"guards {place}")
-    page.select_option("#from_kinds", f"reader_{mark}")
-    page.click("form.stack .btn.primary")
-    page.wait_for_url("**/kinds")
+    required_text(page, f"door_{mark}", "Door", "门")
+    relation_type(seen, f"guards_{mark}", f"reader_{mark}")
     seen.shot(f"kinds-{theme}-{language}")
     page = seen.open(f"/resources/new?kind=reader_{mark}")
     page.fill("#name", f"North gate {mark}")

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.browser.defining import relation_type, required_text
 from tests.served import Served
 
 pytestmark = pytest.mark.browser
@@ -33,21 +34,8 @@ def define(seen: Any, kind: str, guards: str) -> None:
     page.select_option("#parent", "device")  # whose fields it has, too
     page.click("form.stack .btn.primary")
     page.wait_for_url(f"**/kinds/{kind}")
-    page.click("#kind-fields a.btn")
-    page.click("a[href^='?type=text']")
-    page.fill("#name", f"place_{kind}")
-    page.fill("#label_en", "Place")
-    page.fill("#label_zh", "位置")
-    page.check("[name=required]")
-    page.click("form.stack .btn.primary")
-    page.wait_for_url("**/fields?kind=*")
-    page = seen.open("/kinds/relation-types/new")
-    page.fill("#name", guards)
-    for place in ("label_en", "label_zh", "reverse_label_en", "reverse_label_zh"):
-        page.fill(f"#{place}", f"guards {place}")
-    page.select_option("#from_kinds", kind)
-    page.click("form.stack .btn.primary")
-    page.wait_for_url("**/kinds")
+    required_text(page, f"place_{kind}", "Place", "位置")
+    relation_type(seen, guards, kind)
 
 
 def bring(seen: Any, file: Path) -> None:
