@@ -359,6 +359,7 @@ def _uvicorn(role: NodeRole, begin: Callable[[], None]) -> Any:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=5,
         http=BoundedHeads,
+        h11_max_incomplete_event_size=65_536,
         loop="uvloop",
         ws="none",
         server_header=False,
