@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tongchou import quickly
-from tongchou.core.access import NOBODY
+from tongchou.core.access import NOBODY, system
 
 PATH = "/tests/quickly"
+HOST = (b"host", b"127.0.0.1:8420")
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +24,7 @@ def _own_answerers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def asked(
-    messages: list[dict[str, Any]], method: str = "POST", headers: tuple[tuple[bytes, bytes], ...] = ()
+    messages: list[dict[str, Any]], method: str = "POST", headers: tuple[tuple[bytes, bytes], ...] = (HOST,)
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]] | None]:
     """Return (what was sent, what Django would receive; None when it is answered)."""
     sent: list[dict[str, Any]] = []
@@ -90,6 +91,17 @@ def test_other_methods_and_paths_are_not_looked_at() -> None:
     assert asked(pieces(b"x")) == ([], pieces(b"x"))
 
 
+@pytest.mark.parametrize(
+    "headers", [(), ((b"host", b"elsewhere.example"),), (HOST, (b"authorization", b"a"), (b"authorization", b"b"))]
+)
+def test_what_django_would_refuse_or_join_is_left_to_it(headers: tuple[tuple[bytes, bytes], ...]) -> None:
+    async def never(_headers: quickly.Headers, _body: bytes) -> None:
+        pytest.fail("asked")
+
+    quickly.answers(PATH, never)
+    assert asked(pieces(b"x"), headers=headers) == ([], pieces(b"x"))
+
+
 @pytest.mark.parametrize("response", [HttpResponse(status=204), JsonResponse({"detail": "no"}, status=400)])
 def test_an_answer_has_its_length_and_the_id_of_its_request(response: HttpResponse) -> None:
     async def answer(headers: quickly.Headers, body: bytes) -> Any:
@@ -97,7 +109,7 @@ def test_an_answer_has_its_length_and_the_id_of_its_request(response: HttpRespon
         return NOBODY, response
 
     quickly.answers(PATH, answer)
-    sent, received = asked(pieces(b"a", b"b"), headers=((b"x-request-id", b"given-by-client"),))
+    sent, received = asked(pieces(b"a", b"b"), headers=(HOST, (b"x-request-id", b"given-by-client")))
     assert received is None
     start, end = sent
     headers = dict(start["headers"])
@@ -111,12 +123,14 @@ def test_who_was_let_in_is_forgotten_after_a_second() -> None:
     now = [100.0]
     let_in = quickly.LetIn(clock=lambda: now[0])
     assert let_in.actor(b"Bearer a") is None
-    let_in.remember(b"Bearer a", NOBODY)
+    let_in.remember(b"Bearer a", NOBODY, 100.0)
     now[0] += 0.9
+    assert let_in.actor(b"Bearer a") is NOBODY
+    let_in.remember(b"Bearer a", system("tests"), 99.0)  # was checked earlier, and took longer
     assert let_in.actor(b"Bearer a") is NOBODY
     assert let_in.actor(b"Bearer b") is None
     now[0] += 0.2
     assert let_in.actor(b"Bearer a") is None
     for n in range(2 * quickly.MAX_SENDERS):
-        let_in.remember(b"%d" % n, NOBODY)
+        let_in.remember(b"%d" % n, NOBODY, now[0])
     assert len(let_in._actors) == quickly.MAX_SENDERS

@@ -30,7 +30,7 @@ class BoundedHeads(HttpToolsProtocol):
     _fruitless = 0  # bytes read since the parser last told of anything
 
     def __init__(self, *args: object, **named: object) -> None:
-        super().__init__(*args, **named)  # type: ignore[arg-type]
+        super().__init__(*args, **named)  # type: ignore[arg-type]  # whatever uvicorn gives
         self._head = bytearray()
 
     def data_received(self, data: bytes) -> None:

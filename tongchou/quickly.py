@@ -11,9 +11,11 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpResponse
+from django.http.request import split_domain_port, validate_host
 
-from tongchou.core import log_lines
+from tongchou.core import log_lines, modules
 from tongchou.core.access import Actor
 from tongchou.middleware import REQUEST_ID_HEADER, note_request, request_id_of
 
@@ -46,9 +48,16 @@ class LetIn:
         self._clock = clock
         self._actors: OrderedDict[bytes, tuple[float, Actor]] = OrderedDict()
 
-    def remember(self, authorization: bytes, actor: Actor) -> None:
-        """This header was checked against the database just now."""
-        self._actors[authorization] = (self._clock(), actor)
+    def now(self) -> float:
+        """The time, as `remember` wants it."""
+        return self._clock()
+
+    def remember(self, authorization: bytes, actor: Actor, at: float) -> None:
+        """This header was checked against the database at that time, or before it."""
+        held = self._actors.get(authorization)
+        if held is not None and held[0] > at:
+            return
+        self._actors[authorization] = (at, actor)
         while len(self._actors) > MAX_SENDERS:
             self._actors.popitem(last=False)
 
@@ -73,7 +82,8 @@ async def answered(scope: Mapping[str, Any], receive: Receive, send: Send) -> Re
         if not message.get("more_body", False):
             break
     headers = dict(scope["headers"])
-    answer = await answerer(headers, body)
+    usual = len(headers) == len(scope["headers"]) and _allowed(headers.get(b"host", b"").decode("latin-1"))
+    answer = await answerer(headers, body) if usual and modules.of_path(scope["path"]) is None else None
     if answer is None:
         return _again({**message, "body": body}, receive)
     actor, response = answer
@@ -89,6 +99,11 @@ async def answered(scope: Mapping[str, Any], receive: Receive, send: Send) -> Re
     await send({"type": "http.response.start", "status": response.status_code, "headers": named})
     await send({"type": "http.response.body", "body": response.content})
     return None
+
+
+def _allowed(host: str) -> bool:
+    """Whether Django would take a request for this host."""
+    return validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS)
 
 
 def _again(first: Mapping[str, Any], receive: Receive) -> Receive:

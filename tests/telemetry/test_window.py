@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tongchou.telemetry.window import PAGE, Window, in_order
+from tongchou.telemetry.window import _RUN, PAGE, Window, in_order
 
 NOW = 1_790_000_000_000
 MINUTE = 60_000
@@ -136,3 +136,16 @@ def test_a_series_nobody_wrote_is_empty():
 def test_of_two_values_at_one_time_the_same_one_stays_whatever_came_first(values):
     _offsets, _ts, v = in_order(np.array([0, 0]), np.array([5, 5]), np.array(values), 1)
     assert v.tolist() == [2.0]
+
+
+def test_a_long_run_of_one_series_beside_others_is_kept_whole_across_blocks():
+    count = 5 * _RUN + 7
+    window = Window(length_seconds=100_000, max_bytes=64_000_000)
+    window.start(0)
+    rows = np.r_[np.zeros(count, np.int64), [1, 2, 2]]
+    ts = np.r_[np.arange(count), [5, 6, 7]]
+    window.append(rows, ts, ts * 2.0, now_ms=0)
+    offsets, times, values = window.select(np.array([0, 1, 2]), 0, count)
+    assert offsets.tolist() == [0, count, count + 1, count + 3]
+    assert (times == ts).all()
+    assert (values == ts * 2.0).all()

@@ -167,8 +167,9 @@ def test_a_large_inventory_says_that_it_is_looked_through_and_then_shows_the_lis
     relate(*made("shop", "store"))
     begun: list[Any] = []
     threads = SimpleNamespace(
-        Thread=lambda target, **_more: SimpleNamespace(start=lambda: begun.append(target)),
+        Thread=lambda target, args, **_more: SimpleNamespace(start=lambda: begun.append(lambda: target(*args))),
     )
+    monkeypatch.setattr(weakness, "_last", weakness._Last())
     monkeypatch.setattr(weakness, "LARGE", 1)
     monkeypatch.setattr(weakness, "threading", threads)
     client = browser(Role.VIEWER)
@@ -181,3 +182,9 @@ def test_a_large_inventory_says_that_it_is_looked_through_and_then_shows_the_lis
     text = text_of(client, "/map/weak-points")
     assert 'hx-trigger="every 1s"' not in text
     assert "store" in text
+    # it changed again: what was known a moment ago is shown, as far as it is there, and worked out anew
+    relate(*made("mail", "queue"))
+    text = text_of(client, "/map/weak-points")
+    assert ("store" in text, "queue" in text, len(begun)) == (True, False, 2)
+    begun[1]()
+    assert "queue" in text_of(client, "/map/weak-points")

@@ -14,6 +14,7 @@ until nothing changes, so that each relation is looked at once where there are n
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -208,6 +209,19 @@ def weak_points(graph: Graph, *, least: Mapping[UUID, int] | None = None, most: 
 # of very many resources it takes seconds, so it is worked out once for each picture of the inventory
 _known: Kept[list[WeakPoint]] = Kept(1)
 _at_work = threading.Lock()
+STALE_SECONDS = 120.0
+
+
+@dataclass(slots=True)
+class _Last:
+    """What was worked out last, for an inventory that changes more often than it can be looked through."""
+
+    found: list[WeakPoint] = field(default_factory=list)
+    at: float = -STALE_SECONDS
+    failed: bool = False
+
+
+_last = _Last()
 
 
 def known_weak_points(graph: Graph) -> list[WeakPoint]:
@@ -217,21 +231,41 @@ def known_weak_points(graph: Graph) -> list[WeakPoint]:
 
 
 def weak_points_soon(graph: Graph) -> list[WeakPoint] | None:
-    """As `known_weak_points`; of a graph that takes seconds None, while a thread works them out. One query."""
+    """As `known_weak_points`; of a graph that takes seconds what is known from up to two minutes ago, else None.
+
+    A thread works them out meanwhile. One query. Raises what the last try raised.
+    """
     least = least_needed()
     question = frozenset(least.items())
-    if len(graph) < LARGE or _known.has(graph, question):
+    if len(graph) < LARGE or _known.has(graph, question) or _last.failed:
+        _last.failed = False
         return known_weak_points(graph)
     if _at_work.acquire(blocking=False):
+        try:
+            threading.Thread(target=_work, args=(graph, question, least), name="weak-points", daemon=True).start()
+        except BaseException:
+            _at_work.release()
+            raise
+    if time.monotonic() - _last.at > STALE_SECONDS:
+        return None
+    return [each for each in _last.found if _is_there(graph, each)]  # the inventory may have changed since
 
-        def work() -> None:
-            try:
-                _known.of(graph, question, lambda: weak_points(graph, least=least))
-            finally:
-                _at_work.release()
 
-        threading.Thread(target=work, name="weak-points", daemon=True).start()
-    return None
+def _work(graph: Graph, question: frozenset[tuple[UUID, int]], least: Mapping[UUID, int]) -> None:
+    try:
+        _last.found = _known.of(graph, question, lambda: weak_points(graph, least=least))
+        _last.at = time.monotonic()
+    except Exception:
+        _last.failed = True  # who asks next tries it in person, and is told
+        raise
+    finally:
+        _at_work.release()
+
+
+def _is_there(graph: Graph, weak: WeakPoint) -> bool:
+    ids = {weak.resource, *weak.services}
+    ids.update(each for cause in weak.causes for each in (cause.failed, cause.through) if each)
+    return all(each in graph.nodes for each in ids)
 
 
 def _counts(sets: Mapping[int, int], count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -48,6 +48,9 @@ class Batch:
     v: Float64s
     done: Future[None] = field(default_factory=Future)
 
+    def __post_init__(self) -> None:
+        self.done.set_running_or_notify_cancel()  # who waits may go; what is under way cannot be called off
+
 
 @dataclass(slots=True)
 class Pending:
@@ -133,7 +136,6 @@ class Ingest:
         Raises TooMany (or what keeps the tables from taking more) when too much is pending, Unavailable when closing.
         """
         batch = Batch(rows, ts, v)
-        batch.done.set_running_or_notify_cancel()  # who waits may go; what is under way cannot be called off
         if not len(rows):
             batch.done.set_result(None)
             return batch.done

@@ -22,6 +22,7 @@ PAGE = 32
 _PAGE_BYTES = PAGE * 16 + 40
 _NEVER = np.iinfo(np.int64).min
 _GROWTH_PAGES = 256
+_RUN = 64 * PAGE  # samples of one series that are appended together
 _SWEEPS = 256  # in the length of the window
 # Random, so that nobody can make timestamps that look alike; odd, so that no bit is lost.
 _KEYS = np.frombuffer(os.urandom(8 * 1024), np.uint64) | np.uint64(1)
@@ -100,6 +101,19 @@ class Window:
             if ((by_row[1:] == by_row[:-1]) & (in_time[1:] < in_time[:-1])).any():
                 order = np.lexsort((ts, rows))
             rows, ts, v = rows[order], ts[order], v[order]
+        first = _starts(rows)
+        if len(first) < len(rows):
+            rank = np.arange(len(rows)) - np.repeat(first, np.diff(np.r_[first, len(rows)]))
+            most = int(rank.max()) + 1
+            # page by page over all that is left: of one long series that would be quadratic
+            for begin in range(0, most, _RUN) if most > _RUN else ():
+                part = (rank >= begin) & (rank < begin + _RUN)
+                self._append_sorted(rows[part], ts[part], v[part])
+            if most > _RUN:
+                return
+        self._append_sorted(rows, ts, v)
+
+    def _append_sorted(self, rows: Int64s, ts: Int64s, v: Float64s) -> None:
         while len(rows):
             rows, ts, v = self._with_room(rows, ts, v)
             first = _starts(rows)

@@ -40,6 +40,7 @@ def write(request: HttpRequest) -> HttpResponse:
     """Take one message."""
     version: Version | None = None
     written = 0
+    began = let_in.now()
     try:
         actor = _writer(request)
         check(actor, "telemetry.write")
@@ -47,7 +48,7 @@ def write(request: HttpRequest) -> HttpResponse:
         taken = write_request(_uncompressed(_body(request)), actor=actor, version=version)
         taken.wait()
         written = taken.samples
-        let_in.remember(request.headers.get("Authorization", "").encode(), actor)
+        let_in.remember(request.headers.get("Authorization", "").encode(), actor, began)
         problem = refusal(taken)
         if problem is not None:
             raise problem

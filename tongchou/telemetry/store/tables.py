@@ -171,6 +171,7 @@ class Tables:
         db, days = self.database, self.retention_days
         if self._applied == (days, self.label_days):
             return
+        self._applied = None  # until both are told
         quick = "SETTINGS materialize_ttl_after_modify = 0"
         self.engine.execute(f"ALTER TABLE {db}.samples MODIFY TTL toDateTime(ts) + INTERVAL {days:d} DAY {quick}")
         self.engine.execute(
