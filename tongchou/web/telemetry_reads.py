@@ -170,11 +170,11 @@ def _found(read: Callable[[Backend], list[str]]) -> list[str]:
 
 def metric_names() -> list[str]:
     """Return the names of metrics with samples in the last hour; remembered for a few seconds. [] without a store."""
-    return _metric_names(int(monotonic() / NAMES_EVERY_SECONDS)) if is_open() else []
+    return _metric_names(int(monotonic() / NAMES_EVERY_SECONDS), backend()) if is_open() else []
 
 
 @lru_cache(maxsize=1)
-def _metric_names(_tick: int) -> list[str]:
+def _metric_names(_tick: int, _store: object) -> list[str]:
     return _values("__name__", "")
 
 
