@@ -32,8 +32,9 @@ def settles(config: SourceConfig, document: Document | None = None) -> Plan:
     first = sources.run_source(actor=ACTOR, source=config, document=document)
     assert first.counts() == planned.counts()
     assert not first.conflicts
-    assert not sources.dry_run(actor=ACTOR, source=config, document=document).changes_something
-    assert not sources.run_source(actor=ACTOR, source=config, document=document).changes_something
+    for look in (sources.dry_run, sources.run_source):
+        again = look(actor=ACTOR, source=config, document=document)
+        assert not again.changes_something, again
     return first
 
 

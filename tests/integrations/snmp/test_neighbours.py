@@ -111,7 +111,7 @@ def test_two_machines_that_hear_each_other_are_linked_once(
         joined.tell(name, "configure", "lldp", "tx-interval", "1")
         joined.tell(name, "configure", "lldp", "tx-hold", "100")  # a busy host that is silent for 4 s is not gone
     settings = {"ranges": list(NAMES.values()), "port": agents.port, "community_secret": "community"}
-    config = laws.configured("snmp", {**settings, "timeout_seconds": 1}, name="net")
+    config = laws.configured("snmp", {**settings, "timeout_seconds": 10}, name="net")
 
     def both_hear() -> bool:
         try:
