@@ -164,8 +164,11 @@ class Story:
             nonlocal quiet_since
             ratio = operator.number(ERROR_RATIO)
             # what may become an alert of the platform in an hour (its disk fills) is nothing of the shop
-            waiting = [each for each in operator.items("/alerts") if each["labels"].get("job") != OWN_JOB]
-            alerts = [*waiting, *operator.items("/alerts", state="firing")]
+            alerts = [
+                each
+                for each in operator.items("/alerts")
+                if each["state"] == "firing" or each["labels"].get("job") != OWN_JOB
+            ]
             told = [key for inbox in self._inboxes() for key in inbox.unended()]
             if ratio is None or ratio >= CALM_ERROR_RATIO or alerts or told:
                 names = sorted({each["labels"]["alertname"] for each in alerts})

@@ -13,6 +13,7 @@ until nothing changes, so that each relation is looked at once where there are n
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -217,7 +218,7 @@ class _Last:
     """What was worked out last, for an inventory that changes more often than it can be looked through."""
 
     found: list[WeakPoint] = field(default_factory=list)
-    at: float = -STALE_SECONDS
+    at: float = -math.inf
     failed: bool = False
 
 
@@ -243,7 +244,7 @@ def weak_points_soon(graph: Graph) -> list[WeakPoint] | None:
     if _at_work.acquire(blocking=False):
         try:
             threading.Thread(target=_work, args=(graph, question, least), name="weak-points", daemon=True).start()
-        except BaseException:
+        except RuntimeError:  # the system has no thread to give
             _at_work.release()
             raise
     if time.monotonic() - _last.at > STALE_SECONDS:
@@ -252,13 +253,12 @@ def weak_points_soon(graph: Graph) -> list[WeakPoint] | None:
 
 
 def _work(graph: Graph, question: frozenset[tuple[UUID, int]], least: Mapping[UUID, int]) -> None:
+    found = None
     try:
-        _last.found = _known.of(graph, question, lambda: weak_points(graph, least=least))
+        found = _last.found = _known.of(graph, question, lambda: weak_points(graph, least=least))
         _last.at = time.monotonic()
-    except Exception:
-        _last.failed = True  # who asks next tries it in person, and is told
-        raise
     finally:
+        _last.failed = found is None  # who asks next tries it in person, and is told
         _at_work.release()
 
 

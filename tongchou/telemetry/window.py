@@ -102,16 +102,16 @@ class Window:
                 order = np.lexsort((ts, rows))
             rows, ts, v = rows[order], ts[order], v[order]
         first = _starts(rows)
-        if len(first) < len(rows):
-            rank = np.arange(len(rows)) - np.repeat(first, np.diff(np.r_[first, len(rows)]))
-            most = int(rank.max()) + 1
-            # page by page over all that is left: of one long series that would be quadratic
-            for begin in range(0, most, _RUN) if most > _RUN else ():
-                part = (rank >= begin) & (rank < begin + _RUN)
-                self._append_sorted(rows[part], ts[part], v[part])
-            if most > _RUN:
-                return
-        self._append_sorted(rows, ts, v)
+        counts = np.diff(np.r_[first, len(rows)])
+        most = int(counts.max())
+        if most <= _RUN:
+            self._append_sorted(rows, ts, v)
+            return
+        # page by page over all that is left: of one long series that would be quadratic
+        rank = np.arange(len(rows)) - np.repeat(first, counts)
+        for begin in range(0, most, _RUN):
+            part = (rank >= begin) & (rank < begin + _RUN)
+            self._append_sorted(rows[part], ts[part], v[part])
 
     def _append_sorted(self, rows: Int64s, ts: Int64s, v: Float64s) -> None:
         while len(rows):
