@@ -22,7 +22,12 @@ from tongchou.incidents import postmortem_actions, postmortem_prefill
 Values = dict[str, Any]
 KINDS = ("service", "host", "instance", "database", "disk")
 SKIPPED = {"core.User", "core.Membership", "core.Segment", "core.Seal", "core.Secret", "core.SettingChange"}
-SKIPPED |= {"core.Lease", "incidents.Numbering", "inventory.Stamp"}  # one of each, or kept by their own code
+SKIPPED |= {
+    "changes.DesignNumber",
+    "core.Lease",
+    "incidents.Numbering",
+    "inventory.Stamp",
+}  # one of each, or kept by their own code
 PROCEDURE = "name: {0}\ntitle: {{en: Look, zh: 看}}\ngrade: read\nsteps: [{{name: a, read: {{query: up}}}}]\n"
 RULE_FILE = "groups: [{name: a, rules: [{alert: Down, expr: up == 0}]}]"
 
@@ -190,7 +195,72 @@ RECIPES: dict[str, Callable[[int], Values]] = {
     "incidents.CheckSpan": lambda n: {"state": "green"},
     "incidents.Recurrence": lambda n: {"reason_code": "same_chain", "earlier": _first("incidents.Incident", n + 1)},
     "usage.Impact": lambda n: {"about": _ref("incidents.Incident", n), "method": "baseline", "reason": "no_query"},
+    "changes.Requirement": lambda n: {"number": n + 1, "owner_team": None, "approval": None, "state": "accepted"},
+    "changes.Participant": lambda n: {"answer": "", "about_hash": ""},
+    "changes.Option": lambda n: {
+        "name": f"option-{n}",
+        "position": n + 1,
+        "structure": "series: s\n  a | 99% | vendor: v\n  b | ? |",
+        "computed": {"availability": None, "missing": ["b"], "weakest": []},
+    },
+    "changes.Decision": lambda n: {
+        "number": n + 1,
+        "owner_team": None,
+        "status": "proposed",
+        "supersedes": None,
+        "decision": "Do it.",
+    },
+    "changes.Scorecard": lambda n: {
+        "number": n + 1,
+        "owner_team": None,
+        "criteria": [{"name": "cost", "weight": "2"}, {"name": "fit", "weight": "1"}],
+        "candidates": ["A", "B"],
+        "scores": {each: {"cost": {"score": "3", "note": ""}} for each in "AB"},
+    },
     "changes.Deployment": lambda n: {"service_name": f"node-{n}", "source": "ci"},
+    "changes.Drift": lambda n: {
+        "key": f"{n:064x}",
+        "source_kind": "playbook",
+        "state": "open" if _current(n) else "cleared",
+        "subject": f"node-{n}",
+        "resource": _first("inventory.Resource", n),
+        "ignored_by": None,
+    },
+    "changes.Playbook": lambda n: {
+        "name": f"site-{n}",
+        "hosts": "kind=host",
+        "playbook": "site.yml",
+        "batches": [1, "100%"],
+        "owner": None,
+    },
+    "changes.Baseline": lambda n: {
+        "name": f"role-{n}",
+        "hosts": "kind=host",
+        "watch": {"files": ["/etc/motd"]},
+        "owner": None,
+        "taken_from": None,
+    },
+    "changes.PlaybookCheck": lambda n: {"state": "done"},
+    "changes.PlaybookHost": lambda n: {"run": None, "of_check": _first("changes.PlaybookCheck", 0), "state": "ok"},
+    "changes.Workspace": lambda n: {"name": f"workspace-{n}", "state_source": ""},
+    "changes.Plan": lambda n: {"number": n + 1, "verdict": "pass", "state": "ready" if _current(n) else "applied"},
+    "changes.Environment": lambda n: {"name": f"environment-{n}", "position": n + 1},
+    "changes.Rollout": lambda n: {
+        "service": _first("inventory.Resource", n),
+        "procedure": _first("runbooks.Procedure", 0),  # whose version is there
+        "rollback_procedure": None,
+        "targets": {"from": "service"},
+        "params": {"version": "${version}"},
+        "batches": [1, "100%"],
+    },
+    "changes.Release": lambda n: {"number": n + 1, "state": "draft" if _current(n) else "succeeded"},
+    "changes.ReleaseItem": lambda n: {
+        "position": n + 1,
+        "service": _first("inventory.Resource", n),
+        "deployment": None,
+    },
+    "changes.ReleaseBatch": lambda n: {"number": n + 1, "targets": [{"ref": "", "name": f"node-{n}"}]},
+    "changes.DriftIgnore": lambda n: {"path": f"/etc/file-{n}", "source_kind": ""},
     "core.Event": lambda n: {
         "verb": ("resource.added", "run.failed", "deployment.recorded", "incident.opened")[n % 4],
         "subject": _ref(SUBJECTS[n % 5], n),

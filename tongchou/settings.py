@@ -105,6 +105,7 @@ INSTALLED_APPS = [
     "tongchou.usage",
     "tongchou.incidents",
     "tongchou.changes",
+    "tongchou.assurance",
     *[each.app for each in INTEGRATIONS if each.app],
     "tongchou.web",
 ]
@@ -235,6 +236,11 @@ PROMETHEUS_TIMEOUT_SECONDS = float(os.environ.get("TONGCHOU_PROMETHEUS_TIMEOUT_S
 ANSIBLE_RUNNER = Path(
     os.environ.get("TONGCHOU_ANSIBLE_RUNNER", PACKAGE.parent / ".venv-tools" / "bin" / "ansible-runner")
 )
+# Terraform is BUSL, OpenTofu MPL: whoever wants them installs them; a path, or a name on the PATH.
+TERRAFORM = os.environ.get("TONGCHOU_TERRAFORM", "terraform")
+TOFU = os.environ.get("TONGCHOU_TOFU", "tofu")
+TERRAFORM_CONFIG = os.environ.get("TONGCHOU_TERRAFORM_CONFIG", "")  # their CLI configuration: mirrors of providers
+CHECKOV = os.environ.get("TONGCHOU_CHECKOV", "checkov")
 
 # --- nodes --------------------------------------------------------------------------------------------------------
 NODE_NAME = os.environ.get("TONGCHOU_NODE", "") or f"{platform.node()}-{PORT}"

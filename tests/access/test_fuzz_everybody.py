@@ -164,6 +164,7 @@ def test_what_is_no_operation_is_told_as_a_problem(world: list[Place]) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 def test_no_protocol_fails_in_the_long_run(world: list[Place]) -> None:
     who = identity(make_user("root-of-tests", Role.ADMIN))
     for place in world:
@@ -172,4 +173,5 @@ def test_no_protocol_fails_in_the_long_run(world: list[Place]) -> None:
             def once(data: st.DataObject, place: Place = place, method: str = method) -> None:
                 send(data, who.api, place, method, set())
 
-            hold(once, 300)
+            served = not place.is_api or operation(place, method)
+            hold(once, 300 if served else 10)  # what the document does not know is refused before anything is read

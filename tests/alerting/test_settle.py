@@ -19,6 +19,7 @@ from tongchou.core import settings_store
 from tongchou.core.access import Actor, system
 from tongchou.core.models import Event, Job
 from tongchou.core.problems import Problem
+from tongchou.inventory import actions as inventory
 from tongchou.inventory.models import Relation, Resource
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db(transaction=True)]
@@ -396,7 +397,7 @@ def test_quiet_turns_write_nothing(django_assert_num_queries: Any) -> None:
     fire("orders")
     settle.settle(NOW)
     events = Event.objects.count()
-    with django_assert_num_queries(14) as seen:
+    with django_assert_num_queries(15) as seen:
         settle.settle(later(10))
     assert not [each for each in seen.captured_queries if each["sql"].startswith(("UPDATE", "INSERT"))]
     assert Event.objects.count() == events
@@ -442,3 +443,29 @@ def test_what_changed_between_reading_and_writing_is_decided_in_the_next_turn(mo
     assert Job.objects.filter(name=tell.SETTLE_JOB, state="queued").exists()
     settle.settle(later(2))
     assert told() == [("firing", "opened")]
+
+
+def test_a_hold_holds_what_stands_in_it_and_nothing_else_and_what_fires_after_it_pages_at_once() -> None:
+    host = Resource.objects.create(kind="host", name="web-1")
+    instance = Resource.objects.create(kind="instance", name="orders-1")
+    service = Resource.objects.create(kind="service", name="orders")
+    Relation.objects.create(from_resource=instance, to_resource=host, type="runs_on", source="t")
+    Relation.objects.create(from_resource=instance, to_resource=service, type="part_of", source="t")
+    change = "changes.change:00000000-0000-0000-0000-000000000001"
+    inventory.place_hold(
+        actor=ACTOR, resource=host, kind="quiet", reason="CHG-1 New kernel", until=later(600), opened_by=change
+    )
+    inside = fire("orders", about=instance)
+    outside = fire("basket", name="B", about=service)
+    settle.settle(NOW)
+    inside.refresh_from_db()
+    outside.refresh_from_db()
+    assert (inside.suppressed, len(inside.suppressed_by)) == ("held", 1)
+    assert inside.suppressed_by[0].startswith("inventory.hold:")
+    assert outside.suppressed == ""
+    assert [each.group.key for each in Notification.objects.select_related("group")] == [outside.group.key]
+    settle.settle(later(599))
+    assert Notification.objects.filter(group=inside.group).count() == 0
+    settle.settle(later(600))  # the window is over: not a second later, and no process had to lift anything
+    told = Notification.objects.get(group=inside.group)
+    assert told.reason == "leftover"

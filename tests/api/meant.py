@@ -14,9 +14,17 @@ from typing import Any
 from django.db.models import Model
 from django.utils import timezone
 
+from tongchou.changes.models import Deployment
+from tongchou.changes.models_control import Change
+from tongchou.changes.models_drift import Drift
+from tongchou.changes.models_iac import Plan
+from tongchou.changes.models_playbooks import PlaybookHost
+from tongchou.changes.models_release import Artefact, Environment, Release, Rollout
+from tongchou.changes.models_requirements import Decision, DesignNumber, Participant, Requirement
 from tongchou.core import modules, retention
 from tongchou.core.access import system
 from tongchou.core.models import ApiToken, Job, Membership, User
+from tongchou.core.models_backups import Backup
 from tongchou.core.models_calendars import Calendar, Window
 from tongchou.core.models_consent import Delegation
 from tongchou.core.models_fields import ChoiceSet, FieldDefinition
@@ -79,6 +87,9 @@ def prepare(who: User) -> None:
         Procedure.objects.filter(pk=version.procedure_id).update(version_number=version.number)
     for kind, name, said in THINGS:
         actions.create_resource(actor=system("tests"), kind=kind, name=name, attributes=said)
+    Participant.objects.filter(pk=first(Participant)()).update(user=who)
+    for name in ("requirement", "decision", "scorecard"):
+        DesignNumber.objects.update_or_create(name=name, defaults={"last": 1000})
     for counter in (1, 2):
         Numbering.objects.update_or_create(pk=counter, defaults={"last": 1000})
 
@@ -123,13 +134,87 @@ LASTING = Meant(body={"ends_at": soon})
 LINE = Meant(path={"id": "1700000000000000000-1"})
 WEEK = Meant(body={"time_zone": "UTC", "week": [[["09:00", "18:00"]]] * 7})
 
+WANTED = {"owner": None, "owner_team": None, "services": [], "currency": "CNY", "budget": "5", "slo_percent": "99.9",
+          "data_class": "", "mlps_level": None, "load": [], "wanted_on": None, "budget_months": 12}  # fmt: skip
+OFFERED = {"resources": [], "changes": [], "risks": [], "structure": "", "currency": "", "sources": {},
+           "capex": None, "opex_monthly": None, "energy_kwh_monthly": None, "co2e_kg_monthly": None,
+           "lead_days": None}  # fmt: skip
+RECORDED = {"requirement": None, "owner_team": None, "supersedes": None}
+WEIGHED = RECORDED | {"criteria": [], "candidates": ["A"], "scores": {}}
+WEIGHED.pop("supersedes")
+
 
 def state(model: type[Model], value: str, **more: Any) -> Meant:
     """All rows of a model in a state."""
     return Meant(rows=[(model, {"state": value, **more})])
 
 
+def deployed() -> str:
+    """The Ref of a deployment."""
+    return f"changes.deployment:{first(Deployment)()}"
+
+
+def changed(value: str, *, body: dict[str, Any] | None = None, **more: Any) -> Meant:
+    """All changes in a state, and what is said about one."""
+    return Meant(body=body or {}, rows=[(Change, {"state": value, **more})])
+
+
+def released(value: str, *, body: dict[str, Any] | None = None, **more: Any) -> Meant:
+    """All releases in a state, and what is said about one."""
+    return Meant(body=body or {}, rows=[(Release, {"state": value, **more})])
+
+
+def rolled_out(column: str) -> Callable[[], str]:
+    """A column of the rollout in the first environment."""
+    return lambda: str(Rollout.objects.order_by("environment__position").values_list(column, flat=True)[0])
+
+
+def items() -> list[dict[str, str]]:
+    """A version of the service that is rolled out in the first environment."""
+    rollout = Rollout.objects.order_by("environment__position").select_related("service")[0]
+    version = Artefact.objects.filter(service=rollout.service).values_list("version", flat=True)[0]
+    return [{"service": rollout.service.name, "version": version}]
+
+
+PLAIN = [
+    (Rollout, {"targets": {"from": "none"}, "params": {}, "retired_at": None}),
+    (Environment, {"needs_previous": False}),
+]
+RELEASED_TO = {"environment": rolled_out("environment__name")}
 MEANT: dict[str, Meant] = {
+    "PUT /environments/{name}": Meant(body={"consent": "each"}),
+    "POST /versions": Meant(body={"service": rolled_out("service__name"), "digest": "", "version": "new"}),
+    "PUT /services/{service}/rollouts/{environment}": Meant(
+        path={"service": rolled_out("service__name"), **RELEASED_TO},
+        body={
+            "procedure": "procedure-0",
+            "on_failure": "pause",
+            "batches": [1],
+            "params": {},
+            "checks": [],
+            "targets": {"from": "none"},
+            "rollback_procedure": "",
+            "rollback_params": {},
+        },
+    ),
+    "POST /releases": Meant(body={**RELEASED_TO, "items": items}, rows=PLAIN),
+    "POST /releases/{number}/replan": Meant(rows=[*PLAIN, (Release, {"state": "draft"})]),
+    "POST /releases/{number}/ask": released("draft"),
+    "POST /releases/{number}/pause": released("running"),
+    "POST /releases/{number}/resume": released("paused"),
+    "POST /releases/{number}/leave": released("paused", body={"reason": "because"}),
+    "POST /releases/{number}/cancel": released("ready", body={"reason": "because"}),
+    "POST /incidents/{incident_id}/caused-by": Meant(body={"ref": deployed}),
+    "POST /changes/{number}/cancel": changed("assess", body={"reason": "because"}),
+    "POST /changes/{number}/finish": changed("implement", body={"backed_out": True}),
+    "POST /changes/{number}/close": changed("review", body={"outcome": "successful"}),
+    "PUT /change-templates/{name}": Meant(
+        body={"tasks": [{"title": "Restart it"}], "backout": "x", "verification": "x"}
+    ),
+    "POST /gate/break-glass": Meant(body={"service": first(Resource, "name", kind="service")}),
+    "POST /runs/{run_id}/pause": state(Run, "running"),
+    "POST /dashboard-imports": Meant(body={"dashboard": {"title": "Words", "panels": []}}),
+    "POST /backups": Meant(rows=[(Backup, {"state": "done"})]),
     "POST /service-accounts": Meant(body={"owner": "root-of-tests"}),
     "GET /service-accounts/{account_id}": SERVICE,
     "PATCH /service-accounts/{account_id}": SERVICE,
@@ -151,6 +236,17 @@ MEANT: dict[str, Meant] = {
     "PUT /calendars/{name}": WEEK,
     "PUT /windows": Meant(body={**DATED, "kind": "freeze"}),
     "PUT /deployment-sources/{name}": Meant(body={"secret": "0123456789abcdef" * 4}),
+    "PUT /build-servers/{name}": Meant(
+        body={"url": "http://127.0.0.1:1/jenkins", "sender": "", "poll_every_seconds": 60}
+    ),
+    "POST /drift/{drift_id}": Meant(
+        body={"decision": "revert", "reason": "because"}, rows=[(Drift, {"state": "open"})]
+    ),
+    "POST /playbook-checks/{check_id}/run": Meant(rows=[(PlaybookHost, {"state": "ok"})]),
+    "POST /plans/{plan_id}/approval": state(Plan, "ready", sha256="0" * 64),
+    "POST /plans/{plan_id}/discard": state(Plan, "ready"),
+    "POST /plans/{plan_id}/change": state(Plan, "ready", sha256="0" * 64),
+    "POST /drift-ignore-rules": Meant(body={"reason": "because", "path": "/etc/motd", "until": None}),
     "PUT /settings/{key}": Meant(body={"value": True}),
     "POST /jobs/{job_id}/retry": state(Job, "dead"),
     "GET /kinds/{name}": Meant(path={"name": "host"}),
@@ -206,6 +302,27 @@ MEANT: dict[str, Meant] = {
     "DELETE /views/{id}": VIEW,
     "POST /views/{id}/restore": Meant(path=VIEW.path, rows=[(SavedView, {"deleted_at": timezone.now()})]),
     "PUT /modules/{name}": Meant(path={"name": lambda: modules.known()[0].name}),
+    "POST /requirements": Meant(body=WANTED),
+    "PUT /requirements/{requirement_id}": Meant(body=WANTED),
+    "DELETE /requirements/{requirement_id}": state(Requirement, "draft"),
+    "POST /requirements/{requirement_id}/submit": state(Requirement, "draft", need="It is needed."),
+    "PUT /requirements/{requirement_id}/checklist": Meant(
+        body={"answers": []}, rows=[(Requirement, {"state": "in_review"})]
+    ),
+    "POST /requirements/{requirement_id}/participants": Meant(body={"users": ["another"]}),
+    "POST /requirements/{requirement_id}/opinion": Meant(body={"answer": "yes"}),
+    "POST /requirements/{requirement_id}/request-acceptance": state(Requirement, "in_review"),
+    "POST /requirements/{requirement_id}/reopen": state(Requirement, "withdrawn"),
+    "POST /requirements/{requirement_id}/done": state(Requirement, "decided"),
+    "POST /requirements/{requirement_id}/options": Meant(body=OFFERED | {"name": "another"}),
+    "PUT /requirement-options/{option_id}": Meant(body=OFFERED | {"name": "another"}),
+    "DELETE /requirement-options/{option_id}": Meant(rows=[(Decision, {"option": None})]),
+    "POST /availability/compute": Meant(body={"structure": "series: s\n  a | 99% | vendor: v"}),
+    "GET /availability/proposal": Meant(query={"resource_id": first(Resource, kind="service")}),
+    "POST /decisions": Meant(body=RECORDED),
+    "PUT /decisions/{decision_id}": Meant(body=RECORDED),
+    "POST /scorecards": Meant(body=WEIGHED),
+    "PUT /scorecards/{scorecard_id}": Meant(body=WEIGHED),
     "POST /postmortems/{postmortem_id}/return": state(Postmortem, "review"),
     "POST /postmortems/{postmortem_id}/publish": state(Postmortem, "review"),
     "POST /postmortems/{postmortem_id}/revise": state(Postmortem, "published", edition=1),

@@ -81,3 +81,9 @@ def test_no_two_schemas_share_a_name_and_so_hide_each_other_in_the_document() ->
     )
     assert len(defined) > 100
     assert [name for name, times in defined.items() if times > 1] == []
+
+
+@pytest.mark.parametrize("value", ["0", "86400", "2026-03-02T00:00:00", "02.03.2026"])
+def test_a_day_is_a_date_and_no_number(api: Api, value: str) -> None:
+    assert api.get(f"/api/v1/ends?since={value}").status_code == 422
+    assert api.get("/api/v1/ends?since=2026-03-02").status_code == 200

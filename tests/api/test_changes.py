@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from tongchou.changes import actions
+from tongchou.changes import actions, deliveries
 from tongchou.changes.deployment import read
+from tongchou.changes.told import Ignored
 from tongchou.core.access import Actor, system
+from tongchou.core.models import Event
 from tongchou.inventory import actions as inventory
 
 pytestmark = pytest.mark.django_db
@@ -59,6 +61,37 @@ def test_a_sender_is_made_and_its_secret_never_shown(api: Any) -> None:
 def test_a_sender_that_does_not_fit_is_refused(api: Any) -> None:
     for name, body in (("ci", {}), ("ci", {"secret": "short"}), ("C", {"secret": "a" * 20}), ("ci", {"secret": 7})):
         assert api.put(f"/api/v1/deployment-sources/{name}", body).status_code == 422
+
+
+def test_a_sender_has_a_format_and_rules_and_keeps_what_is_left_out(api: Any) -> None:
+    first = {"secret": "a long enough secret", "format": "github", "rules": [{"name": "acme/*", "service": "orders"}]}
+    assert api.put("/api/v1/deployment-sources/gh", first).status_code == 200
+    changed = api.put("/api/v1/deployment-sources/gh", {"enabled": False}).json()
+    assert (changed["format"], changed["enabled"], changed["rules"][0]["service"]) == ("github", False, "orders")
+    for wrong in ({"format": "svn"}, {"rules": [{"version": "newest"}]}, {"rules": [{"repo": "x"}]}):
+        assert api.put("/api/v1/deployment-sources/gh", wrong).status_code == 422
+
+
+def test_deliveries_are_listed_with_their_verdicts(api: Any) -> None:
+    row = actions.put_source(actor=TESTS, name="ci", secret="a long enough secret")
+    told = Ignored("no_rule", "push")
+    deliveries.note_ignored(actor=TESTS, sender=row, delivery_id="d-1", told=told, event="push")
+    page = api.get("/api/v1/deployment-sources/ci/deliveries").json()
+    assert page["count"] == 1
+    assert (page["items"][0]["verdict"], page["items"][0]["reason"]) == ("ignored", "no_rule")
+    assert page["items"][0]["text"] not in ("", "no_rule")
+    assert api.get("/api/v1/deployment-sources/none/deliveries").status_code == 404
+
+
+def test_a_deployment_is_marked_as_unplanned_and_back_again(api: Any, deployments: None, viewer_actor: Any) -> None:
+    one = api.get("/api/v1/deployments").json()["items"][0]
+    address = f"/api/v1/deployments/{one['id']}/mark"
+    marked = api.post(address, {"unplanned": True, "incident": 7}).json()
+    assert (marked["unplanned"], marked["incident"]) == (True, 7)
+    back = api.post(address, {"unplanned": False}).json()
+    assert (back["unplanned"], back["incident"]) == (False, None)
+    assert Event.objects.filter(verb="deployment.marked").count() == 2
+    assert api.post(address, {"unplanned": True, "incident": 0}).status_code == 422
 
 
 def test_who_may_do_what(api_as: Any, approver_actor: Actor, viewer_actor: Actor, client: Any) -> None:

@@ -70,8 +70,8 @@ def test_the_detail_speaks_the_callers_language(api: Any, incident: Incident) ->
         response = api._client.get(path(incident), headers={"Accept-Language": language})
         return str(response.json()["suspects"][0]["reasons"][0]["text"])
 
-    assert said("en") == "A release was rolled out."
-    assert said("zh-hans") == "进行了一次发布。"
+    assert said("en") == "A service was deployed."
+    assert said("zh-hans") == "部署了一个服务。"
 
 
 def test_the_detail_costs_the_same_queries_whatever_its_size(

@@ -10,9 +10,11 @@ import json
 import os
 import re
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.browser.conftest import Served, send
@@ -36,7 +38,33 @@ PICTURES = {  # name: (address, what is there when it can be looked at)
     "calendar": ("/calendars/china?year=2026", "main"),
     "storage": ("/storage", "main"),
     "inbox": ("/inbox", "main"),
+    "change": ("/changes/{change}", ".way"),
 }
+
+
+NUMBERS: dict[str, int] = {}
+
+
+def a_change(client: httpx.Client) -> int:
+    """One that waits for consent, tonight."""
+    checkout = client.get("/api/v1/resources", params={"kind": "service", "q": "checkout"}).json()["items"][0]["id"]
+    tonight = datetime.now(UTC).replace(hour=22, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    body = {
+        "title": "Checkout: new card gateway",
+        "description": "The old gateway refuses **one card in three**. The new one is in use in staging since Monday.",
+        "resources": [checkout],
+        "starts_at": tonight.isoformat(),
+        "ends_at": (tonight + timedelta(hours=2)).isoformat(),
+        "tasks": [{"title": "Look and ask", "procedure": "look-and-ask"}, {"title": "Watch the refused cards"}],
+        "backout": "Point `gateway.url` at the old gateway again.",
+        "verification": "Fewer than 1 % of cards are refused for ten minutes.",
+        "answers": {
+            each["name"]: each["answers"][0]["answer"] for each in client.get("/api/v1/change-questions").json()
+        },
+    }
+    number: int = client.post("/api/v1/changes", json=body).raise_for_status().json()["number"]
+    client.post(f"/api/v1/changes/{number}/ask").raise_for_status()
+    return number
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +89,7 @@ def shop(platform: Served) -> Served:
             "target": 0.999,
         }
         client.put("/api/v1/slos/checkout", json=objective).raise_for_status()
+        NUMBERS["change"] = a_change(client)
     times = range(now // 10**6 - 3_600_000, now // 10**6, 15_000)
     for name, each in (("checkout_requests_total", 300), ("checkout_errors_total", 0.2)):
         send(platform, name, {"service": "checkout"}, [(at, each * i) for i, at in enumerate(times)])
@@ -79,7 +108,7 @@ def test_every_picture_can_be_taken(shop: Served, signed_in: Any, language: str,
     seen = signed_in(theme="light", language=language, width=1280)
     sizes = {}
     for name, (address, there) in PICTURES.items():
-        page = seen.open(address)
+        page = seen.open(address.format(**NUMBERS))
         page.wait_for_selector(there, state="attached")
         charts_ready(page)
         page.wait_for_timeout(300)  # what slides in has slid in

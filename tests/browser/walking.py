@@ -47,10 +47,14 @@ def all_pages(seen: Any, known: list[str]) -> list[str]:
 
 def some_pages(seen: Any, known: list[str], part: str) -> list[str]:
     """All pages; with `part` a third of them, another third for another name: `make soak` (WALK_ALL) looks at all."""
-    found = all_pages(seen, known)
+    return third_of(all_pages(seen, known), part)
+
+
+def third_of(addresses: list[str], part: str) -> list[str]:
+    """A third of these, another for another name; all for "" and with WALK_ALL."""
     if not part or os.environ.get("WALK_ALL"):
-        return found
-    return [each for each in found if zlib.crc32(f"{part} {shape(each)}".encode()) % 3 == 0]
+        return addresses
+    return [each for each in addresses if zlib.crc32(f"{part} {shape(each)}".encode()) % 3 == 0]
 
 
 def forget_refusals(seen: Any) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tongchou.core import approval_policies, approvals, ledger
+from tongchou.core import approval_policies, approvals, consent, ledger
 from tongchou.core.access import Actor, actor_for_user, system
 from tongchou.core.models import Approval, ApprovalState, Membership, Role, Team, User
 from tongchou.core.models_consent import ApprovalNeed, ApprovalVote, Delegation
@@ -25,7 +25,7 @@ from tongchou.core.refs import ref
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 WHAT: dict[str, Any] = {
     "subject": "runbooks.run:1",
-    "action": "run",
+    "action": "runbooks.run",
     "content_hash": "a" * 64,
     "scope": {"targets": ["db-1"], "grade": "irreversible"},
 }
@@ -51,7 +51,34 @@ def ask(actor: Actor, **more: Any) -> Approval:
 
 
 def policy(actor: Actor, *needs: dict[str, Any], name: str = "p", **more: Any) -> None:
-    approval_policies.put_policy(actor=actor, name=name, action=more.pop("action", "run"), needs=needs, **more)
+    approval_policies.put_policy(actor=actor, name=name, action=more.pop("action", "runbooks.run"), needs=needs, **more)
+
+
+PART = ("runbooks.run", {"targets": ["db-1"]})
+
+
+@pytest.mark.parametrize("about", ["runbooks.run", "changes.implement"])
+def test_a_policy_of_a_part_or_the_whole_does_not_stand_for_the_approver_the_other_needs(
+    admin_actor: Actor, operator_actor: Actor, about: str
+) -> None:
+    policy(admin_actor, {"who": "owner"}, action=about, expires_seconds=600)
+    team = Team.objects.create(name="ours")
+    row = ask(operator_actor, action="changes.implement", scope={}, owners=[team.pk], parts=[PART])
+    assert {each.kind for each in approvals.needs_of(row)} == {"team", "role"}
+    limited = row.expires_at < timezone.now() + timedelta(seconds=601)
+    assert limited == (about == "changes.implement")
+
+
+def test_the_owner_of_what_nobody_owns_is_the_approver(admin_actor: Actor, operator_actor: Actor) -> None:
+    policy(admin_actor, {"who": "owner"})
+    row = ask(operator_actor, action="changes.implement", scope={}, parts=[PART])
+    assert [(each.kind, each.count) for each in approvals.needs_of(row)] == [("role", 1)]
+
+
+def test_an_administrator_who_is_asked_is_an_approver_too(admin_actor: Actor, operator_actor: Actor) -> None:
+    policy(admin_actor, {"who": "role:admin"}, action="changes.implement")
+    row = ask(operator_actor, action="changes.implement", scope={}, parts=[PART])
+    assert [each.role for each in approvals.needs_of(row)] == ["admin"]
 
 
 def test_two_approvers_are_two_persons(admin_actor: Actor, operator_actor: Actor, person: Person) -> None:
@@ -294,7 +321,7 @@ class Consent(RuleBasedStateMachine):
         Approval.objects.all().delete()
         Delegation.objects.all().delete()
         approval_policies.put_policy(
-            actor=system("test"), name="two", action="run", needs=[{"who": "role:approver", "count": 2}]
+            actor=system("test"), name="two", action="runbooks.run", needs=[{"who": "role:approver", "count": 2}]
         )
         self.row = ask(actor_for_user(self.people[1]))  # asked by one who may decide in general
 
@@ -344,3 +371,13 @@ class TestConsent(TestCase):
             max_examples=25, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
         )
         machine().runTest()
+
+
+def test_a_policy_about_nothing_is_refused_and_every_action_has_a_name(admin_actor: Actor) -> None:
+    with pytest.raises(Invalid) as refused:
+        approval_policies.put_policy(actor=admin_actor, name="none", action="run", needs=[{"who": "role:admin"}])
+    assert (refused.value.code, refused.value.field) == ("policy.action", "action")
+    assert "runbooks.run" in str(refused.value.remedy)
+    asked = {"runbooks.run", "changes.implement", "changes.release", "changes.plan.apply"}
+    assert asked <= set(consent.ACTIONS), "an action that consent is asked for cannot be named by a policy"
+    assert all(str(each) for each in consent.ACTIONS.values())

@@ -18,7 +18,7 @@ from tongchou.core.refs import ref
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 WHAT: dict[str, Any] = {
     "subject": "runbooks.run:1",
-    "action": "run",
+    "action": "runbooks.run",
     "content_hash": "a" * 64,
     "scope": {"targets": ["db-1"]},
 }

@@ -162,6 +162,14 @@ def test_an_answer_over_the_cap_is_cut_off(url: str, path: str) -> None:
 
 
 @pytest.mark.usefixtures("allowed")
+def test_the_beginning_of_a_large_answer_is_had_by_who_asks_for_it(url: str) -> None:
+    answer = http.fetch("GET", f"{url}/big", purpose="test", max_bytes=1000, cut=True)
+    assert (answer.status, answer.body, answer.cut) == (200, b"x" * 1000, True)
+    whole = http.fetch("GET", f"{url}/other", purpose="test", max_bytes=1000, cut=True)
+    assert (whole.cut, whole.body) == (False, url.removeprefix("http://").encode())
+
+
+@pytest.mark.usefixtures("allowed")
 def test_an_answer_that_drips_for_ever_ends_at_the_deadline(url: str) -> None:
     for result in both(f"{url}/drip", timeout_seconds=0.6):
         assert isinstance(result, http.Failed)

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tongchou.core import jobs, ledger, log_lines
 from tongchou.core.access import system
@@ -48,6 +50,22 @@ def test_a_planted_secret_never_reaches_the_log(text: str, secret: str) -> None:
 @pytest.mark.parametrize("text", HARMLESS)
 def test_what_is_no_secret_stays_readable(text: str) -> None:
     assert log_lines.masked(text) == text
+
+
+PIECES = st.sampled_from(
+    [
+        *SECRETS, *HARMLESS, "PassWord", "pwd", "SECRET", "api-key", "Key", "=", ": ", "?sig=", "&code=", "//", "://a:b@c", "tc_",
+        "-----BEGIN ", "RSA PRIVATE KEY-----", "Bearer ", "BASIC ", "aHVudGVyOmh1bnRlcg==", "paſſword", "to\u212aen", "統", "x", " ", "\n",
+    ]
+)  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=8).map("".join))
+def test_looking_for_words_first_hides_what_every_search_would(text: str) -> None:
+    wanted = text
+    for pattern, instead, _marks in log_lines._SECRETS:
+        wanted = pattern.sub(instead, wanted)
+    assert log_lines.masked(text) == wanted
 
 
 def test_a_huge_message_is_cut() -> None:

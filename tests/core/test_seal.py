@@ -124,3 +124,26 @@ def test_the_unsealed_lag_counts_what_waits() -> None:
     assert seal.unsealed_count() == 3
     seal.seal_pending(now=timezone.now())
     assert seal.unsealed_count() == 0
+
+
+def test_what_is_sealed_while_the_chain_is_walked_is_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    make(3)
+    seal.seal_pending()
+    walk, more = seal._abouts_of, [4, 2]
+
+    def sealing(ids: list[int]) -> Any:
+        found = walk(ids)
+        monkeypatch.setattr(seal, "_abouts_of", walk)  # to seal asks for them, too
+        if more:
+            make(more.pop())
+            seal.seal_pending()
+        monkeypatch.setattr(seal, "_abouts_of", sealing)
+        return found
+
+    monkeypatch.setattr(seal, "_abouts_of", sealing)
+    assert seal.verify() == []
+    monkeypatch.setattr(seal, "_abouts_of", walk)
+    assert more == []
+    last = Seal.objects.order_by("-position")[0]
+    Seal.objects.filter(pk=last.pk).delete()  # what is really missing is still told
+    assert [each.what for each in seal.verify()] != []

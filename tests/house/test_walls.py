@@ -152,3 +152,14 @@ def test_the_tree_names_no_place_of_one_machine(word: str) -> None:
         if not {".venv", ".venv-tools", "data", ".git", "build"} & set(path.relative_to(ROOT).parts)
     ]
     assert [name_of(path) for path in own if word in path.read_text(errors="ignore")] == []
+
+
+def test_no_two_files_of_the_api_name_a_schema_alike() -> None:
+    """The OpenAPI document keeps schemas by their bare names: the second one would silently stand for both."""
+    where: dict[str, set[str]] = {}
+    for path in SOURCES:
+        if path.parent.name == "api":
+            for node in ast.parse(path.read_text()).body:
+                if isinstance(node, ast.ClassDef):
+                    where.setdefault(node.name, set()).add(name_of(path))
+    assert {name: sorted(files) for name, files in where.items() if len(files) > 1} == {}

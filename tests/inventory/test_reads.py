@@ -111,3 +111,22 @@ def test_endpoints_of_what_is_gone_are_not_read(shop: dict[str, Resource], djang
         assert [row.resource_id for row in reads.metric_endpoints()] == [shop["web-1"].pk]
     actions.retire_resource(actor=ACTOR, resource=shop["web-1"])
     assert reads.metric_endpoints() == []
+
+
+def test_a_person_means_one_by_its_kind_and_name_or_by_its_name_alone(db: None) -> None:
+    everybody = system("tests")
+    for kind, name in (("host", "web-1"), ("service", "web-1"), ("host", "a/b"), ("service", "orders")):
+        actions.create_resource(actor=everybody, kind=kind, name=name)
+    found = {
+        text: [each.kind for each in reads.called(everybody, text)]
+        for text in ("host/web-1", "web-1", "orders", "a/b", "host/a/b", "host/orders", "nothing")
+    }
+    assert found == {
+        "host/web-1": ["host"],
+        "web-1": ["host", "service"],
+        "orders": ["service"],
+        "a/b": ["host"],
+        "host/a/b": ["host"],
+        "host/orders": [],
+        "nothing": [],
+    }

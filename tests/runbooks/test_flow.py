@@ -12,12 +12,18 @@ from django.utils import timezone
 
 from tests.runbooks.conftest import TESTS, Effects, Metrics, Request, ask, decide, make_resource, reply, states, work
 from tests.runbooks.test_kill import until
-from tongchou.core import jobs, settings_store
+from tongchou.core import jobs, ledger, settings_store
 from tongchou.core.access import Actor
 from tongchou.core.models import Event, Job
 from tongchou.core.problems import Conflict, Invalid
+from tongchou.core.refs import ref
+from tongchou.integrations.http_step.runner import HttpStep
 from tongchou.runbooks import actions, journal
+from tongchou.runbooks.layout import batch_numbers
 from tongchou.runbooks.models import Procedure, Run, RunStep
+from tongchou.runbooks.ports import StepResult
+from tongchou.runbooks.prepare import definition_of
+from tongchou.runbooks.reasons import Reason
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db(transaction=True)]
 
@@ -176,6 +182,9 @@ def test_targets_go_in_batches_after_the_canary(go: Go, effects: Effects) -> Non
     assert run.state == "succeeded"
     paths = effects.paths()
     assert (paths[0], set(paths[1:3]), paths[3]) == ("/db-b", {"/db-c", "/db-d"}, "/db-e")
+    assert batch_numbers(definition_of(run.version.text), 4) == [1, 2, 2, 3]  # as pages tell it
+    ended = ledger.events(about=ref(run), verbs=["run.step_finished"])
+    assert {each.payload["target"] for each in ended} >= set(names)
     effects.seen.clear()
     effects.answers["/db-c"] = fail
     run = go(save(text, "batch: {size: 1}\n"), *names)
@@ -277,3 +286,16 @@ def test_a_run_that_has_not_begun_waits_for_the_stop_to_be_lifted(
     actions.lift_stop(actor=approver_actor)
     assert (work(run).state, effects.paths()) == ("succeeded", ["/one"])
     assert jobs.run_due() == 0
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_whatever_a_step_brings_back_is_kept_and_the_run_ends(
+    go: Go, effects: Effects, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    """A server says what it likes: half a character, a NUL, no number."""
+    odd = {"said": "a\x00b\ud800", "\x00": [{"deep\udfff": "\x00"}], "number": float("nan")}
+    reason = Reason("step_broken", {"why": "\x00\ud800"}) if fails else None
+    monkeypatch.setattr(HttpStep, "run", lambda *_args: StepResult(odd, reason))
+    run = go(save(f"  - {step('ship')}\n"))
+    assert run.state == ("failed" if fails else "succeeded")
+    assert RunStep.objects.get(run=run).output["said"] == "a\ufffdb\ufffd"

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -53,15 +53,16 @@ steps:
 class Worker:
     """A worker process that is started, killed and started again."""
 
-    def __init__(self, metrics: Path) -> None:
+    def __init__(self, metrics: Path, periodic: Sequence[str] = ("runbooks.wake",)) -> None:
         self.metrics = metrics
+        self.periodic = periodic
         self.process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
         """Start it and wait until it takes jobs."""
         command = [sys.executable, str(Path(__file__).with_name("worker.py"))]
         self.process = subprocess.Popen(
-            [*command, str(connection.settings_dict["NAME"]), str(self.metrics)],
+            [*command, str(connection.settings_dict["NAME"]), str(self.metrics), *self.periodic],
             env={**os.environ, "DJANGO_SETTINGS_MODULE": "tongchou.settings", "PYTHONPATH": str(Path.cwd())},
             stdout=subprocess.PIPE,
             text=True,

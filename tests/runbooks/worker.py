@@ -1,6 +1,6 @@
-"""A job worker in its own process, to be killed: `python worker.py DATABASE_NAME METRICS_FILE`.
+"""A job worker in its own process, to be killed: `python worker.py DATABASE_NAME METRICS_FILE PERIODIC...`.
 
-Only the jobs of the platform run in it: no duties, and of the periodic work only the one that wakes runs. The metrics
+Only the jobs of the platform run in it: no duties, and of the periodic work only what is named. The metrics
 are a JSON file {query: [values]}, so that a test can turn a wait's answer while the worker lives or is dead.
 """
 
@@ -33,7 +33,7 @@ def instant_vector(query: str, at: datetime | None = None) -> list[Sample]:
 
 observe.reads.instant_vector = instant_vector  # type: ignore[assignment]  # the fake has the same signature
 jobs._duties.clear()
-for name in [name for name in jobs._periodic if name != "runbooks.wake"]:
+for name in [name for name in jobs._periodic if name not in sys.argv[3:]]:
     del jobs._periodic[name]
 jobs.Workers(threads=3, alone=True).start()
 print("ready", flush=True)

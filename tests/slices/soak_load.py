@@ -190,7 +190,7 @@ class Load:
                             break  # as a page that is closed
 
 
-COLUMNS = ("minutes", "rss_mb", "pss_mb", "anon_mb", "window_mb", "threads", "fds", "database_mb", "store_mb",
+COLUMNS = ("minutes", "rss_mb", "pss_mb", "anon_mb", "window_mb", "cache_mb", "threads", "fds", "database_mb", "store_mb",
            "jobs_queued", "jobs_dead", "streams", "write_p50_ms", "write_p95_ms", "page_p50_ms", "page_p95_ms", "read_p50_ms", "read_p95_ms",
            "samples", "lines", "host_load")  # fmt: skip
 
@@ -230,6 +230,7 @@ def sample(load: Load, since: float, client: httpx.Client) -> dict[str, float]:
         "minutes": (time.monotonic() - since) / 60,
         **memory(processes),
         "window_mb": metric("tongchou_telemetry_window_bytes") / 1e6,
+        "cache_mb": metric("tongchou_telemetry_cache_bytes") / 1e6,
         "threads": sum(each.num_threads() for each in processes),
         "fds": sum(each.num_fds() for each in processes),
         "database_mb": metric("tongchou_database_size_bytes") / 1e6,

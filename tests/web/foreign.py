@@ -13,6 +13,10 @@ from tests.conftest import make_user
 from tongchou.alerting import actions as alerting
 from tongchou.alerting.models import Alert, AlertGroup, AlertResource, Rule
 from tongchou.changes.models import Deployment
+from tongchou.changes.models_drift import Drift
+from tongchou.changes.models_iac import Plan, Workspace
+from tongchou.changes.models_release import Artefact, Environment, Release, ReleaseBatch, ReleaseItem, Rollout
+from tongchou.changes.models_requirements import Decision, Option, Requirement, Scorecard
 from tongchou.core import approvals, ledger, people, search
 from tongchou.core.access import system
 from tongchou.core.models import Approval, Membership, Role, Team, User
@@ -61,6 +65,8 @@ class Foreign:
     incident: Incident
     approval: Approval
     run: Run
+    artefact: Artefact
+    rollout: Rollout
 
 
 def member_of(team: Team, role: Role, name: str = "member") -> User:
@@ -90,8 +96,16 @@ def plant() -> Foreign:
     Deployment.objects.create(
         source="ci", delivery_id="1", service=service, service_name=service.name, version=MARKER, started_at=now
     )
+    mine = Workspace.objects.create(name=f"{MARKER}-net", owner=team, directory=f"/srv/{MARKER}")
+    Plan.objects.create(workspace=mine, number=1, requested_by_name=MARKER, reason=MARKER, output=MARKER)
+    Drift.objects.create(
+        key="0" * 64, source_kind="playbook", source_ref="changes.playbook:1", source_name=MARKER, resource=resource,
+        subject=resource.name, path=f"/etc/{MARKER}", observed=MARKER, state="open", first_seen_at=now, last_seen_at=now,
+    )  # fmt: skip
     run = _run(resource, incident)
     _postmortem(incident, resource, team, now)
+    _design(team, service)
+    artefact, rollout = _release(service)
     with transaction.atomic():
         approval = approvals.request(
             actor=SYSTEM,
@@ -109,7 +123,7 @@ def plant() -> Foreign:
     Run.objects.filter(pk=run.pk).update(approval=approval)
     while not search.go_on():
         continue
-    return Foreign(team, resource, service, group, incident, approval, run)
+    return Foreign(team, resource, service, group, incident, approval, run, artefact, rollout)
 
 
 def _postmortem(incident: Incident, resource: Resource, team: Team, now: datetime) -> None:
@@ -136,6 +150,42 @@ def _postmortem(incident: Incident, resource: Resource, team: Team, now: datetim
         no_check_reason=f"{MARKER} has no metric",
         created_by_name="tests",
     )
+
+
+def _design(team: Team, service: Resource) -> None:
+    """A requirement with an option, a decision and a scorecard; numbered like the incident."""
+    row = Requirement.objects.create(
+        number=7, title=f"more {MARKER}", need=MARKER, drivers=[MARKER], owner_team=team, created_by_name="tests"
+    )
+    row.services.add(service)
+    option = Option.objects.create(
+        requirement=row, position=1, name=f"{MARKER} twice", structure=f"series: {MARKER}\n  {MARKER} | ? |",
+        created_by_name="tests",
+    )  # fmt: skip
+    Decision.objects.create(
+        number=7, title=f"take {MARKER}", requirement=row, option=option, owner_team=team, decision=MARKER,
+        created_by_name="tests",
+    )  # fmt: skip
+    Scorecard.objects.create(
+        number=7, title=f"which {MARKER}", owner_team=team, candidates=[MARKER], winner=MARKER, created_by_name="tests"
+    )
+
+
+def _release(service: Resource) -> tuple[Artefact, Rollout]:
+    """A version, how it is rolled out, and a release with it; numbered like the incident."""
+    environment = Environment.objects.create(name="production", position=10)
+    artefact = Artefact.objects.create(service=service, version=MARKER, source=MARKER, created_by_name=MARKER)
+    rollout = Rollout.objects.create(
+        service=service, environment=environment, procedure=Procedure.objects.get(), targets={"from": "service"},
+        batches=[1], params={"version": MARKER},
+    )  # fmt: skip
+    release = Release.objects.create(
+        number=7, title=f"{MARKER} goes out", environment=environment, state="paused", requested_by_name=MARKER,
+        outcome={"code": "by_person", "params": {"by": MARKER, "comment": MARKER}},
+    )  # fmt: skip
+    item = ReleaseItem.objects.create(release=release, position=1, service=service, artefact=artefact, rollout=rollout)
+    ReleaseBatch.objects.create(item=item, number=1, targets=[{"ref": ref(service), "name": MARKER}])
+    return artefact, rollout
 
 
 def _outage(team: Team, resource: Resource, now: Any) -> AlertGroup:

@@ -109,6 +109,8 @@ def addresses(foreign: Foreign) -> list[str]:
         "group_id": foreign.group.pk,
         "approval_id": foreign.approval.pk,
         "run_id": foreign.run.pk,
+        "artefact_id": foreign.artefact.pk,
+        "rollout_id": foreign.rollout.pk,
         "number": foreign.incident.number,
         "name": "restart",
     }
@@ -158,6 +160,7 @@ def test_the_word_is_read_by_those_who_may(browser: Any) -> None:
     paths += ["/postmortems?state=draft", "/postmortems/7", "/improvements", "/improvements/7"]
     paths += ["/runs", f"/runs/{foreign.run.pk}", "/search?q=zanzi", "/deployments"]
     paths += ["/alerts", f"/alerts/groups/{foreign.group.pk}"]
+    paths += ["/requirements", "/requirements/7", "/decisions", "/decisions/7", "/scorecards", "/scorecards/7"]
     ledger_pages = ["/events", f"/events/{event.pk}"]
     for who in (Role.VIEWER, member_of(foreign.team, Role.VIEWER, "owner")):
         client = browser(who)
@@ -204,6 +207,12 @@ def test_the_menu_counts_what_its_reader_may_see(browser: Any) -> None:
     foreign = plant()
     ours = people.create_team(actor=SYSTEM, name="ours")
     stranger, owner = member_of(ours, Role.OPERATOR), member_of(foreign.team, Role.OPERATOR, "owner")
-    assert menu_counts(actor_for_user(stranger)) == {"incidents": 0, "improvements": 0, "alerts": 0, "runs": 0}
-    assert menu_counts(actor_for_user(owner)) == {"incidents": 1, "improvements": 1, "alerts": 1, "runs": 1}
-    assert menu_counts(SYSTEM) == {"approvals": 1, "incidents": 1, "improvements": 1, "alerts": 1, "runs": 1}
+    assert menu_counts(actor_for_user(stranger)) == dict.fromkeys(
+        ("drift", "incidents", "improvements", "alerts", "runs"), 0
+    )
+    assert menu_counts(actor_for_user(owner)) == dict.fromkeys(
+        ("drift", "incidents", "improvements", "alerts", "runs"), 1
+    )
+    assert menu_counts(SYSTEM) == dict.fromkeys(
+        ("approvals", "drift", "incidents", "improvements", "alerts", "runs"), 1
+    )

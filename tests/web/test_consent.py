@@ -18,13 +18,13 @@ from tongchou.core.models_consent import ApprovalPolicy, ApprovalVote, Delegatio
 
 pytestmark = pytest.mark.django_db
 Browser = Callable[..., Client]
-POLICY = {"name": "two", "action": "run", "conditions": "grade: irreversible", "who": ["role:approver", ""], "count": ["2", "1"], "minutes": "30", "enabled": "on"}  # fmt: skip
+POLICY = {"name": "two", "action": "runbooks.run", "conditions": "grade: irreversible", "who": ["role:approver", ""], "count": ["2", "1"], "minutes": "30", "enabled": "on"}  # fmt: skip
 
 
 def ask(actor: Actor, **more: object) -> Approval:
     with transaction.atomic():
         return approvals.request(
-            actor=actor, subject="runbooks.run:1", action="run", content_hash="a" * 64,
+            actor=actor, subject="runbooks.run:1", action="runbooks.run", content_hash="a" * 64,
             scope={"grade": "irreversible"}, reason="down", expires_at=timezone.now() + timedelta(hours=1), **more,  # type: ignore[arg-type]  # owners
         )  # fmt: skip
 
@@ -72,7 +72,7 @@ def test_a_team_s_approver_sees_what_asks_the_team_and_nothing_else(
     team = Team.objects.create(name="dba")
     member = User.objects.create_user("dba")
     Membership.objects.create(user=member, team=team, role=Role.APPROVER)
-    ApprovalPolicy.objects.create(name="owner", action="run", needs=[{"who": "owner", "count": 1}])
+    ApprovalPolicy.objects.create(name="owner", action="runbooks.run", needs=[{"who": "owner", "count": 1}])
     asked, other = ask(operator_actor, owners=[team.pk]), ask(operator_actor)
     client = browser(member)
     text = client.get("/approvals").content.decode()

@@ -47,7 +47,7 @@ def test_the_number_of_queries_does_not_grow_with_the_objectives(browser, django
     client = browser(Role.VIEWER)
     for number in range(12):
         actions.put_objective(actor=system("tests"), spec=dataclasses.replace(SPEC, name=f"objective-{number}"))
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         assert client.get("/slos").status_code == 200
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tongchou.alerting.suppress import SILENCED
+from tongchou.alerting.suppress import HELD, SILENCED
 
 OPENED = "opened"
 UPDATE = "update"
@@ -60,8 +60,9 @@ class Notice:
 def next_notice(group: GroupFacts, alerts: Sequence[AlertFacts], times: Intervals) -> Notice | None:
     """The next notice; None while every alert is suppressed, or when only a new event can bring one.
 
-    ``at`` None means now. A group released from a silence is told at once; one whose explanation or inhibition ended
-    is given ``release_seconds`` to end as well. Acknowledged groups are not repeated; what is new is still told.
+    ``at`` None means now. A group released from a silence or a hold is told at once; one whose explanation or
+    inhibition ended is given ``release_seconds`` to end as well. Acknowledged groups are not repeated; what is new is
+    still told.
     """
     told = [alert for alert in alerts if not alert.suppressed]
     if not told:
@@ -69,7 +70,7 @@ def next_notice(group: GroupFacts, alerts: Sequence[AlertFacts], times: Interval
     untold = any(alert.untold for alert in told)
     leftover = untold and group.released_at is not None and (group.told_at is None or group.told_at < group.released_at)
     if leftover and group.released_at is not None:
-        wait = 0.0 if group.held_by == SILENCED else times.release_seconds
+        wait = 0.0 if group.held_by in (SILENCED, HELD) else times.release_seconds
         return Notice(LEFTOVER, group.released_at + timedelta(seconds=wait))
     if group.told_at is None:
         return Notice(OPENED, None)

@@ -150,6 +150,7 @@ class Suppressed(models.TextChoices):
     """Why an alert is not told."""
 
     SILENCED = "silenced", _("Silenced")
+    HELD = "held", _("Held back")
     INHIBITED = "inhibited", _("Inhibited")
     EXPLAINED = "explained", _("Explained")
 

@@ -7,7 +7,7 @@ between reading and writing is left for the next turn, which is asked for.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -29,18 +29,33 @@ from tongchou.alerting.run_time_settings import (
     inhibit_rules,
 )
 from tongchou.alerting.state import severity_rank
-from tongchou.alerting.suppress import EXPLAINED, INHIBITED, SILENCED, AlertView, SilenceView, Suppression, suppressions
+from tongchou.alerting.suppress import (
+    EXPLAINED,
+    HELD,
+    INHIBITED,
+    SILENCED,
+    AlertView,
+    SilenceView,
+    Suppression,
+    suppressions,
+)
 from tongchou.core import ledger, settings_store
 from tongchou.core.access import system
 from tongchou.core.problems import Problem
 from tongchou.core.refs import ref
 from tongchou.inventory.graph import load_graph
+from tongchou.inventory.holds import held_through, quiet_by
 from tongchou.inventory.reads import resources_for_labels
 from tongchou.telemetry.reads import instant_vector
 
 ACTOR = system("notifier")
 CRITICAL_RANK = 4
-_REF = {SILENCED: "alerting.silence", INHIBITED: "alerting.alert", EXPLAINED: "alerting.alertgroup"}
+_REF = {
+    SILENCED: "alerting.silence",
+    HELD: "inventory.hold",
+    INHIBITED: "alerting.alert",
+    EXPLAINED: "alerting.alertgroup",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +82,7 @@ def settle(now: datetime) -> int:
         down=down,
         needs=lambda resource: needs.get(resource, ()),
         started={key: one.row.started_at for key, one in read.items()},
+        held=_holding(now),
     )
     times = Intervals(
         float(settings_store.get(GROUP_INTERVAL)),
@@ -100,6 +116,18 @@ def _view(alert: Alert, group: UUID, own: Collection[str]) -> AlertView:
         resources=frozenset(row.resource_id for row in alert.resources.all()),
         own=alert.labels.get("service") in own or alert.labels.get("job") in own,
     )
+
+
+def _holding(now: datetime) -> Callable[[AlertView], tuple[UUID, ...]]:
+    """What gives the holds of an alert: by which everything it is about, or something that stands in, is quiet.
+
+    The monitoring's own alerts are never held: somebody has to hear that nobody would be told.
+    """
+    quiet = quiet_by(now)
+    if not quiet:
+        return lambda _alert: ()
+    graph = load_graph()
+    return lambda alert: () if alert.own or not alert.resources else held_through(graph, alert.resources, quiet)
 
 
 def _down_and_needs(views: Mapping[UUID, AlertView]) -> tuple[set[UUID], dict[UUID, Collection[UUID]]]:
@@ -226,7 +254,7 @@ def _hold_or_release(row: AlertGroup, alerts: Collection[Alert], now: datetime) 
     kinds = [alert.suppressed for alert in alerts]
     if kinds and all(kinds):
         # A silence is somebody's word and ends at a time: it decides what follows when several reasons meet.
-        kind = next(each for each in (SILENCED, INHIBITED, EXPLAINED) if each in kinds)
+        kind = next(each for each in (SILENCED, HELD, INHIBITED, EXPLAINED) if each in kinds)
         by = sorted({each for alert in alerts for each in alert.suppressed_by})[:20]
         if row.held_at is None:
             row.held_at = now

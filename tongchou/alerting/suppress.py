@@ -1,4 +1,4 @@
-"""Which firing alerts are not told, and by what: silences, inhibition, something they need that is down.
+"""Which firing alerts are not told, and by what: silences, holds, inhibition, something they need that is down.
 
 Pure. Suppression is about notices only: alerts, groups, events and incidents go on as if it were not there.
 """
@@ -15,6 +15,7 @@ from tongchou.alerting.matchers import matches
 from tongchou.telemetry.series import Matcher
 
 SILENCED = "silenced"
+HELD = "held"
 INHIBITED = "inhibited"
 EXPLAINED = "explained"
 # So many inhibiting alerts are named; a storm of sources must not cost its square.
@@ -52,7 +53,7 @@ class InhibitRule:
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """Why an alert is not told: ids of silences, of the inhibiting alerts, or of the groups that explain it."""
+    """Why an alert is not told: ids of silences, of holds, of inhibiting alerts, or of the groups that explain it."""
 
     kind: str
     by: tuple[UUID, ...]
@@ -180,12 +181,18 @@ def suppressions(
     down: Collection[UUID],
     needs: Callable[[UUID], Collection[UUID]],
     started: Mapping[UUID, datetime],
+    held: Callable[[AlertView], tuple[UUID, ...]] = lambda _alert: (),
 ) -> dict[UUID, Suppression]:
-    """Alert id -> why it is not told, for those that are not; a silence comes before inhibition before explanation."""
+    """Alert id -> why it is not told, for those that are not: silence, hold, inhibition, explanation, in this order.
+
+    ``held`` gives the holds by which all that an alert is about is quiet.
+    """
     by_silence = silenced(alerts, silences)
+    by_hold = {alert.id: by for alert in alerts if alert.id not in by_silence and (by := held(alert))}
     by_rule = inhibited(alerts, rules)
-    quiet = by_silence.keys() | by_rule.keys()
+    quiet = by_silence.keys() | by_hold.keys() | by_rule.keys()
     by_need = explained(alerts, candidates(alerts, down, needs), quiet, started)
     found = {key: Suppression(EXPLAINED, by) for key, by in by_need.items()}
     found |= {key: Suppression(INHIBITED, by) for key, by in by_rule.items()}
+    found |= {key: Suppression(HELD, by) for key, by in by_hold.items()}
     return found | {key: Suppression(SILENCED, by) for key, by in by_silence.items()}

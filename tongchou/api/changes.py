@@ -15,7 +15,9 @@ from tongchou.api.bodies import Body
 from tongchou.api.core import actor_of
 from tongchou.api.paging import Offset, page_of
 from tongchou.changes import actions, reads
+from tongchou.changes.delivery_reasons import REASONS
 from tongchou.changes.models import Deployment, DeploymentSource
+from tongchou.changes.models_deliveries import SenderDelivery
 from tongchou.core.custom_fields import fields_of, shown
 from tongchou.core.field_types import FieldDef
 from tongchou.core.refs import ref
@@ -44,6 +46,14 @@ class DeploymentOut(Schema):
     received_at: datetime
     url: str
     actor: str
+    tier: str
+    commit: str
+    commit_at: datetime | None
+    commits: list[dict[str, str]]
+    artifact: str
+    rollback: bool
+    unplanned: bool
+    incident: int | None
     custom: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -54,19 +64,65 @@ class DeploymentPage(Schema):
     count: int
 
 
-class SenderIn(Body):
-    """The secret with which the sender signs; kept encrypted and never shown."""
+class RuleIn(Body):
+    """Globs that must all fit, and what follows; see the guide's page on deployments."""
 
-    secret: str = Field(min_length=1, max_length=4096)
+    name: str = Field("", max_length=253)
+    part: str = Field("", max_length=253)
+    environment: str = Field("", max_length=253)
+    ref: str = Field("", max_length=253)
+    service: str = Field("", max_length=253)
+    version: str = Field("", max_length=253)
+    to_environment: str = Field("", max_length=253)
+    ignore: bool = False
+
+
+class SenderIn(Body):
+    """A sender; what is left out stays as it is. A new one wants the secret: kept encrypted and never shown."""
+
+    secret: str | None = Field(None, min_length=1, max_length=4096)
+    format: str | None = Field(None, max_length=20)
+    rules: list[RuleIn] | None = Field(None, max_length=100)
+    enabled: bool | None = None
 
 
 class SourceOut(Schema):
-    """A sender of deployments and where it posts them."""
+    """A sender of deployments, where it posts them, and its rules."""
 
     name: str
     hook: str
+    format: str
+    enabled: bool
+    rules: list[dict[str, Any]]
     created_at: datetime
     last_delivery_at: datetime | None
+
+
+class SenderDeliveryOut(Schema):
+    """What became of one delivery; nothing of what was in it is kept."""
+
+    at: datetime
+    delivery_id: str
+    event: str
+    verdict: str
+    reason: str
+    text: str
+    field: str
+    deployment: str | None
+
+
+class SenderDeliveryPage(Schema):
+    """A page of deliveries."""
+
+    items: list[SenderDeliveryOut]
+    count: int
+
+
+class UnplannedIn(Body):
+    """Whether a deployment is unplanned work, and because of which incident (its number)."""
+
+    unplanned: bool
+    incident: int | None = Field(None, ge=1, lt=2**31)
 
 
 class SourcePage(Schema):
@@ -79,8 +135,11 @@ class SourcePage(Schema):
 def _deployment(row: Deployment, fields: list[FieldDef] | None = None) -> dict[str, Any]:
     same = ("id", "title", "version", "previous_version", "environment", "status", "source", "delivery_id")
     times = ("started_at", "finished_at", "received_at", "url")
+    more = ("tier", "commit_at", "commits", "artifact", "rollback", "unplanned")
     return {
-        **{name: getattr(row, name) for name in (*same, *times)},
+        **{name: getattr(row, name) for name in (*same, *times, *more)},
+        "commit": row.commit_sha,
+        "incident": row.incident_number,
         "ref": ref(row),
         "service": row.service_name,
         "service_ref": ref(row.service) if row.service else None,
@@ -94,6 +153,9 @@ def _source(row: DeploymentSource) -> dict[str, Any]:
     return {
         "name": row.name,
         "hook": f"/hooks/deployments/{row.name}",
+        "format": row.format,
+        "enabled": row.enabled,
+        "rules": row.rules,
         "created_at": row.created_at,
         "last_delivery_at": row.last_delivery_at,
     }
@@ -130,5 +192,34 @@ def list_sources(request: HttpRequest) -> dict[str, Any]:
 
 @router.put("/deployment-sources/{name}", response=SourceOut)
 def put_source(request: HttpRequest, name: str, body: SenderIn) -> dict[str, Any]:
-    """Create a sender, or give it a new secret."""
-    return _source(actions.put_source(actor=actor_of(request), name=name, secret=body.secret))
+    """Create a sender, or change its secret, format, rules, or whether it is on."""
+    rules = None if body.rules is None else [each.model_dump() for each in body.rules]
+    wanted = actions.SenderWanted(secret=body.secret, format=body.format, rules=rules, enabled=body.enabled)
+    return _source(actions.configure_sender(actor=actor_of(request), name=name, wanted=wanted))
+
+
+@router.get("/deployment-sources/{name}/deliveries", response=SenderDeliveryPage)
+def list_deliveries(request: HttpRequest, name: str, limit: int = 100, offset: Offset = 0) -> dict[str, Any]:
+    """List the last deliveries of a sender with their verdicts, the latest first; 300 are kept."""
+    actor = actor_of(request)
+    rows = reads.deliveries(actor, reads.sender(actor, name))
+    limit, offset = max(1, min(limit, 500)), max(0, offset)
+    return {"items": [_delivery(each) for each in page_of(rows, offset, limit)], "count": rows.count()}
+
+
+def _delivery(row: SenderDelivery) -> dict[str, Any]:
+    same = ("at", "delivery_id", "event", "verdict", "reason", "field")
+    return {
+        **{name: getattr(row, name) for name in same},
+        "text": str(REASONS.get(row.reason, row.reason)),
+        "deployment": ref(row.deployment) if row.deployment else None,
+    }
+
+
+@router.post("/deployments/{uuid:deployment_id}/mark", response=DeploymentOut)
+def mark_deployment(request: HttpRequest, deployment_id: UUID, body: UnplannedIn) -> dict[str, Any]:
+    """Say whether a deployment is unplanned work because of an incident; said again otherwise, it is taken back."""
+    actor = actor_of(request)
+    row = reads.deployment(actor, deployment_id)
+    actions.mark_deployment(actor=actor, deployment=row, unplanned=body.unplanned, incident_number=body.incident)
+    return _deployment(row)

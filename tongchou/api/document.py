@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import get_language
 from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
@@ -71,10 +72,25 @@ def _take_numbers(schema: Any, known: dict[str, Any], seen: set[str]) -> None:
 class DocumentedAPI(NinjaAPI):
     """NinjaAPI whose document tells the refusals of every operation, and the headers of every answer."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._documents: dict[tuple[str, str | None], OpenAPISchema] = {}
+
     def get_openapi_schema(
         self, *, path_prefix: str | None = None, path_params: dict[str, Any] | None = None
     ) -> OpenAPISchema:
-        """Return the document with the schema Problem, its answers in every operation, and X-Request-ID in all."""
+        """Return the document with the schema Problem, its answers in every operation, and X-Request-ID in all.
+
+        Made once a process, language and prefix (it takes more than a second): not to be altered by who gets it.
+        """
+        if path_params:
+            return self._made(path_prefix, path_params)
+        key = (path_prefix if path_prefix is not None else self.get_root_path({}), get_language())
+        if key not in self._documents:
+            self._documents = {**self._documents, key: self._made(path_prefix, path_params)}
+        return self._documents[key]
+
+    def _made(self, path_prefix: str | None, path_params: dict[str, Any] | None) -> OpenAPISchema:
         document = super().get_openapi_schema(path_prefix=path_prefix, path_params=path_params)
         document["components"]["schemas"]["Problem"] = PROBLEM
         document["components"]["headers"] = {"RequestId": REQUEST_ID}

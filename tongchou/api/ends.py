@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any, Literal
 
 from django.http import HttpRequest, HttpResponse
@@ -10,6 +9,7 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from ninja import Router
 
+from tongchou.api.bodies import Day
 from tongchou.api.core import Page, actor_of
 from tongchou.api.document import bytes_of
 from tongchou.api.paging import Offset
@@ -32,8 +32,8 @@ def _end(row: QueueItem) -> dict[str, Any]:
 @router.get("/ends", response=Page)
 def list_ends(
     request: HttpRequest,
-    since: date | None = None,
-    until: date | None = None,
+    since: Day | None = None,
+    until: Day | None = None,
     sort: Sort | None = None,
     limit: int = 100,
     offset: Offset = 0,
@@ -54,8 +54,8 @@ def list_ends(
 @router.get("/ends.ics", openapi_extra=bytes_of("text/calendar"))
 def ends_calendar(
     request: HttpRequest,
-    since: date | None = None,
-    until: date | None = None,
+    since: Day | None = None,
+    until: Day | None = None,
     sort: Sort | None = None,
     lang: Literal["en", "zh", ""] = "",
 ) -> HttpResponse:

@@ -14,7 +14,7 @@ from ninja import Router, Schema, Status
 from pydantic import Field
 
 from tongchou.api import custom_values
-from tongchou.api.bodies import Body
+from tongchou.api.bodies import Body, Day
 from tongchou.api.core import actor_of
 from tongchou.api.paging import Offset
 from tongchou.core.access import check
@@ -43,7 +43,7 @@ class ImprovementIn(Body):
 
     title: str = Field(max_length=200)
     kind: str
-    due_on: date
+    due_on: Day
     priority: str = "2"
     details: str = Field(default="", max_length=MAX_DETAILS)
     owner: str | None = None

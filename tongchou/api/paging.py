@@ -18,10 +18,11 @@ FAR = 1000  # rows skipped, from which on finding the page first is worth a quer
 
 
 def page_of(rows: QuerySet[Row], offset: int, limit: int) -> list[Row]:
-    """A page of an ordered list. With joins, or far back, its keys are found first.
+    """A page of an ordered list; an offset below zero is its beginning. With joins, or far back, keys are found first.
 
     What is skipped is not read then, and no planner begins with the other table and sorts all that hangs on it.
     """
+    offset = max(0, offset)
     if offset < FAR and not rows.query.select_related:
         return list(rows[offset : offset + limit])
     keys = list(rows.select_related(None).values_list("pk", flat=True)[offset : offset + limit])

@@ -562,9 +562,17 @@ def retry_run(request: HttpRequest, run_id: UUID, body: RetryIn) -> dict[str, An
 
 @router.post("/runs/{run_id}/resume", response=RunDetail)
 def resume_run(request: HttpRequest, run_id: UUID) -> dict[str, Any]:
-    """Go on with a run that the emergency stop paused."""
+    """Go on with a run that is paused."""
     actor = actor_of(request)
     actions.resume(actor=actor, run=reads.run(actor, run_id))
+    return run_detail(actor, reads.run(actor, run_id))
+
+
+@router.post("/runs/{run_id}/pause", response=RunDetail)
+def pause_run(request: HttpRequest, run_id: UUID) -> dict[str, Any]:
+    """Hold a run before its next step, until it is resumed."""
+    actor = actor_of(request)
+    actions.pause(actor=actor, run=reads.run(actor, run_id))
     return run_detail(actor, reads.run(actor, run_id))
 
 

@@ -119,13 +119,15 @@ class ObjectiveList(Schema):
 
 
 class StatusOut(Schema):
-    """An objective measured now."""
+    """An objective measured now. `without`: its budget without windows of changes, together `excluded_seconds` long."""
 
     name: str
     at: datetime
     budget: BudgetOut
     burn: list[BurnOut]
     forecast: ForecastOut
+    excluded_seconds: float
+    without: BudgetOut | None
 
 
 class BurnDownOut(Schema):
@@ -218,7 +220,15 @@ def get_status(request: HttpRequest, name: str) -> dict[str, Any]:
         }
         for each in found.burns
     ]
-    return {"name": name, "at": found.at, "budget": found.budget, "burn": burns, "forecast": found.forecast}
+    return {
+        "name": name,
+        "at": found.at,
+        "budget": found.budget,
+        "burn": burns,
+        "forecast": found.forecast,
+        "excluded_seconds": found.excluded_seconds,
+        "without": found.without,
+    }
 
 
 @router.get("/slos/{name}/burn-down", response=BurnDownOut)

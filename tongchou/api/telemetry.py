@@ -83,6 +83,7 @@ class StorageOut(Schema):
     window_samples: int
     window_bytes: int
     window_seconds: float
+    cache_bytes: int
     ingested_samples: int
     refused_samples: int
     inserts: int

@@ -1,5 +1,5 @@
-"""What we can prove: controls, evidence, findings, delivery measures and the review pack.
+"""What we can prove: DORA's five metrics; later controls, evidence, findings and the review pack.
 
-Will know every room below it, all of them read only; nothing is built here yet.
-Must not be known by any room, and never counts missing data as a pass.
+Knows every room below it, all of them read only.
+Must not be known by any room, and never counts missing data as a pass, nor as a zero.
 """

@@ -1,5 +1,5 @@
-"""What we alter: for now the deployments that other tools report, one row each, one event each.
+"""What we alter: changes with their consent and windows, and the deployments that other tools report.
 
-Knows the inventory (which service was deployed) and the ledger; a repeated delivery is the same deployment.
-Must not know incidents, projects or assurance; who reads a deployment as a suspect follows its event.
+Knows the inventory (what is touched), runbooks (how it is done) and the ledger; a repeated delivery is the same.
+Must not know incidents, projects or assurance; who reads a change as a suspect follows its event.
 """

@@ -1,11 +1,12 @@
 """Names the room for Django."""
 
-from django.apps import AppConfig
+from tongchou.core.apps import RoomConfig
 
 
-class ChangesConfig(AppConfig):
+class ChangesConfig(RoomConfig):
     """The application of the changes room."""
 
+    default = True
     name = "tongchou.changes"
     label = "changes"
     default_auto_field = "django.db.models.BigAutoField"

@@ -11,7 +11,12 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from tongchou.changes import actions, deployment, reads
+from tongchou.changes import (
+    actions,
+    deployment,
+    reads,
+    requirement_imports,  # noqa: F401  # registers its importer: only this file is found by name
+)
 from tongchou.changes.models import Deployment, DeploymentStatus
 from tongchou.core import nouns
 from tongchou.core.access import Actor, check
@@ -23,7 +28,7 @@ from tongchou.core.problems import Conflict, Invalid, NotFound, Problem
 
 KIND = "changes.deployment"
 EDIT = "changes.edit"
-SOURCE = "import"  # whose word a deployment is that comes from a file: no file speaks for a release tool
+SOURCE = "import"  # whose word a deployment is that comes from a file: no file speaks for a deployment tool
 
 FIELDS = (
     ImportField("service", _("Service"), required=True),
@@ -134,11 +139,11 @@ def _refuse_rewriting(row: Deployment, values: Values, *, seen: bool) -> None:
 
 
 def _report(values: Values) -> deployment.Report:
-    """What a release tool would have sent; Invalid names the column."""
+    """What a deployment tool would have sent; Invalid names the column."""
     if values["source"] != SOURCE:
         raise Invalid(
             "import.source",
-            _("A file does not speak for a release tool."),
+            _("A file does not speak for a deployment tool."),
             field="source",
             value=values["source"][:80],
             remedy=_("Leave the source empty for what happened elsewhere."),

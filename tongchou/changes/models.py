@@ -24,7 +24,9 @@ class DeploymentStatus(models.TextChoices):
 class Deployment(models.Model):
     """A release as a tool reported it. `service` is null while the name `service_name` is not in the inventory.
 
-    (source, delivery_id) is the identity: a repeated delivery is the same deployment.
+    (source, delivery_id) is the identity: for the plain webhook the id of its delivery, for other formats what the tool
+    calls the deployment, of which many deliveries tell. `told` says of each field how late the report was that it is
+    from (fold.py). `commits` = [{sha, at}], `unplanned` and `incident_number` only when somebody said so in words.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -42,11 +44,21 @@ class Deployment(models.Model):
     url = models.CharField(max_length=2000, blank=True, default="")
     actor_name = models.CharField(max_length=150, blank=True, default="")
     custom = models.JSONField(default=dict, db_default={}, blank=True)  # values of custom fields, by name
+    tier = models.CharField(max_length=20, blank=True, default="", db_default="")  # production, staging, ... if stated
+    commit_sha = models.CharField(max_length=64, blank=True, default="", db_default="")
+    commit_at = models.DateTimeField(null=True, blank=True)
+    commits = models.JSONField(default=list, db_default=[], blank=True)
+    artifact = models.CharField(max_length=500, blank=True, default="", db_default="")  # a package URL, mostly
+    rollback = models.BooleanField(default=False, db_default=False)
+    unplanned = models.BooleanField(default=False, db_default=False)
+    incident_number = models.PositiveIntegerField(null=True, blank=True)
+    told = models.JSONField(default=dict, db_default={}, blank=True)
 
     class Meta:
         constraints: ClassVar = [models.UniqueConstraint(fields=["source", "delivery_id"], name="changes_one_delivery")]
         indexes: ClassVar = [
             models.Index(fields=["-started_at"], name="changes_newest"),
+            models.Index(fields=["finished_at"], name="changes_by_end"),  # delivery performance reads a period of all
             models.Index(fields=["service", "-started_at"], name="changes_by_service"),
         ]
 
@@ -61,13 +73,32 @@ class Deployment(models.Model):
         return f"{self.service_name} {self.previous_version} → {self.version}"
 
 
+class SenderFormat(models.TextChoices):
+    """What a sender speaks; it says how it proves itself, too."""
+
+    PLAIN = "plain", _("Plain signed webhook")
+    GITHUB = "github", "GitHub"
+    GITLAB = "gitlab", "GitLab"
+    JENKINS = "jenkins", _("Jenkins (Notification plugin)")
+    ARGOCD = "argocd", "Argo CD"
+    CDEVENTS = "cdevents", "CDEvents"
+
+
 class DeploymentSource(models.Model):
-    """A sender of deployments: its name in the hook's URL. The signing secret is in core.secrets, never here."""
+    """A sender of deployments: its name in the hook's URL. The signing secret is in core.secrets, never here.
+
+    `rules` say which service a repository, job or application is (mapping.py), the first that fits.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=80, unique=True)
     created_at = models.DateTimeField(default=timezone.now)
     last_delivery_at = models.DateTimeField(null=True, blank=True)
+    format = models.CharField(
+        max_length=20, choices=SenderFormat.choices, default=SenderFormat.PLAIN, db_default=SenderFormat.PLAIN
+    )
+    rules = models.JSONField(default=list, db_default=[], blank=True)
+    enabled = models.BooleanField(default=True, db_default=True)
 
     def __str__(self) -> str:
         return self.name

@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.changes.models import Deployment, DeploymentSource
+from tongchou.changes.models_deliveries import SenderDelivery
 from tongchou.core.access import Actor, check, check_anywhere, visible_teams
 from tongchou.core.problems import NotFound
 
@@ -44,3 +45,18 @@ def sources(actor: Actor) -> list[DeploymentSource]:
     """Return the senders of deployments, by name."""
     check(actor, PERMISSION)
     return list(DeploymentSource.objects.order_by("name"))
+
+
+def sender(actor: Actor, name: str) -> DeploymentSource:
+    """Return one sender; raises NotFound."""
+    check(actor, PERMISSION)
+    found = DeploymentSource.objects.filter(name=name[:80]).first()
+    if found is None:
+        raise NotFound("deployment_source.unknown", _("There is no such sender."))
+    return found
+
+
+def deliveries(actor: Actor, row: DeploymentSource) -> QuerySet[SenderDelivery]:
+    """Return what a sender delivered and what became of it, the latest first."""
+    check(actor, PERMISSION)
+    return SenderDelivery.objects.filter(source=row).select_related("deployment__service").order_by("-id")

@@ -28,6 +28,7 @@ PERMISSIONS: dict[str, Role] = {
     "calendars.edit": Role.OPERATOR,
     "calendars.view": Role.VIEWER,
     "changes.edit": Role.OPERATOR,
+    "changes.manage": Role.ADMIN,
     "changes.view": Role.VIEWER,
     "comments.edit": Role.OPERATOR,
     "comments.moderate": Role.ADMIN,

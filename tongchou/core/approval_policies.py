@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from tongchou.core import ledger
 from tongchou.core.access import Actor, allows, check, check_own, denied
 from tongchou.core.approvals import DECIDE
-from tongchou.core.consent import read_needs
+from tongchou.core.consent import check_action, read_needs
 from tongchou.core.models import User
 from tongchou.core.models_consent import ApprovalPolicy, Delegation
 from tongchou.core.problems import AccessDenied, Invalid
@@ -63,6 +63,7 @@ def put_policy(
     for field, value in (("name", name), ("action", action)):
         if not value:
             raise Invalid("policy.empty", _("This may not be empty."), field=field, value="", remedy=_("Fill it in."))
+    check_action(action)
     if expires_seconds is not None and not MIN_EXPIRES <= expires_seconds <= MAX_EXPIRES:
         raise Invalid(
             "policy.expires",

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from tongchou.core import ledger
 from tongchou.core.access import RANK, Actor, actor_for_user, allows, allows_anywhere, check, check_own, denied, system
-from tongchou.core.consent import OWNER, Standing, Vote, Wanted, combined, fits, read_needs, standing
+from tongchou.core.consent import EVERY, OWNER, Standing, Vote, Wanted, combined, fits, read_needs, standing
 from tongchou.core.models import Approval, ApprovalState, Membership, Role, Team, User
 from tongchou.core.models_consent import ApprovalNeed, ApprovalPolicy, ApprovalVote, Delegation
 from tongchou.core.problems import AccessDenied, Conflict, Invalid
@@ -34,11 +34,14 @@ def request(
     expires_at: datetime,
     about: Iterable[str] = (),
     owners: Iterable[UUID] = (),
+    parts: Iterable[tuple[str, Mapping[str, Any]]] = (),
 ) -> Approval:
     """Ask for approval of `action` on `subject`, bound to `content_hash` and `scope`. Event approval.requested.
 
     Whom it needs is read from the policies now and stays so. `owners`: the teams that own what it is about, for
-    policies that ask them. The caller has checked that the actor may ask. Must run inside the caller's transaction.
+    policies that ask them. `parts`: action and scope of everything inside that this consent covers as well, so that it
+    needs whoever each of them would need alone (`owners` then names theirs, too). The caller has checked that the
+    actor may ask. Must run inside the caller's transaction.
     """
     if expires_at <= timezone.now():
         raise Invalid(
@@ -48,7 +51,8 @@ def request(
             value=expires_at.isoformat(),
             remedy=_("Choose a time in the future."),
         )
-    wanted, within = asked_of(action, scope)
+    owners = sorted(set(owners))
+    wanted, within = asked_of(action, scope, parts, owned=bool(owners))
     if within is not None:
         expires_at = min(expires_at, timezone.now() + timedelta(seconds=within))
     row = Approval.objects.create(
@@ -62,20 +66,68 @@ def request(
         requested_by_name=actor.name,
         expires_at=expires_at,
     )
-    needs = _needs(row, wanted, sorted(set(owners)))
+    needs = _needs(row, wanted, owners)
     _tell(row, "approval.requested", actor, {"needs": [told(need) for need in needs]})
     return row
 
 
-def asked_of(action: str, scope: Mapping[str, Any]) -> tuple[list[Wanted], int | None]:
-    """Return whom a request of this action and scope would need, and for how many seconds at most. One query."""
-    found = [
-        each
-        for each in ApprovalPolicy.objects.filter(enabled=True, action__in=("*", action))
-        if fits(each.action, each.conditions, asked=action, scope=scope)
+def derive(
+    *,
+    actor: Actor,
+    subject: str,
+    action: str,
+    content_hash: str,
+    scope: Mapping[str, Any],
+    expires_at: datetime,
+    of: Approval | None,
+    because: str,
+    about: Iterable[str] = (),
+) -> Approval:
+    """Write down consent to a part of something larger that was agreed on. Event approval.derived.
+
+    The caller has checked that what `of` consents to contains exactly this content. `of` None: nobody was asked, since
+    the glass was broken; `because` then says by whom and why. Must run inside the caller's transaction.
+    """
+    row = Approval.objects.create(
+        subject=subject,
+        action=action,
+        content_hash=content_hash,
+        scope=dict(scope),
+        reason=because[:2000],
+        about=list(about),
+        state=ApprovalState.APPROVED,
+        requested_by_id=actor.user_id,
+        requested_by_name=actor.name,
+        expires_at=expires_at,
+        decided_by_id=of.decided_by_id if of else None,
+        decided_by_name=of.decided_by_name if of else "",
+        decided_at=timezone.now(),
+        comment=because[:2000],
+    )
+    _tell(row, "approval.derived", actor, {"of": ref(of) if of else "", "decided_by": row.decided_by_name})
+    return row
+
+
+def asked_of(
+    action: str, scope: Mapping[str, Any], parts: Iterable[tuple[str, Mapping[str, Any]]] = (), *, owned: bool = True
+) -> tuple[list[Wanted], int | None]:
+    """Return whom a request of this action and scope, and of these parts, would need, and for how many seconds at most.
+
+    A part that no policy is about needs an approver, as it would alone; any need of a role is one, and so is the owner
+    of what nobody owns (`owned`). How long a request of a part would wait says nothing of the whole. One query.
+    """
+    asked = [(action, scope), *parts]
+    rows = list(ApprovalPolicy.objects.filter(enabled=True, action__in={EVERY, *(name for name, _scope in asked)}))
+    fitting = [
+        [each for each in rows if fits(each.action, each.conditions, asked=name, scope=said)] for name, said in asked
     ]
-    limits = [each.expires_seconds for each in found if each.expires_seconds]
-    return combined(read_needs(each.needs) for each in found), min(limits, default=None)
+    wanted = combined(read_needs(each.needs) for policies in fitting for each in policies)
+    if not all(fitting) and not any(
+        each.who.startswith("role:") or (each.who == OWNER and not owned) for each in wanted
+    ):
+        wanted = combined([wanted, combined([])])
+    limits = [each.expires_seconds for each in fitting[0] if each.expires_seconds]
+    return wanted, min(limits, default=None)
 
 
 def _needs(row: Approval, wanted: Iterable[Wanted], owners: Sequence[UUID]) -> list[ApprovalNeed]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.core.problems import Invalid
@@ -15,6 +16,26 @@ MAX_NEEDS = 10
 MAX_COUNT = 10
 ROLES = ("approver", "admin")
 OWNER = "owner"
+EVERY = "*"
+ACTIONS: dict[str, str | Promise] = {}  # what consent is asked for, by its name: rooms declare it
+
+
+def declare(action: str, title: str | Promise) -> str:
+    """Make an action known, so that policies can name it and people read what it is; returns its name."""
+    ACTIONS[action] = title
+    return action
+
+
+def check_action(action: str) -> None:
+    """Raise Invalid unless consent is ever asked for this: a policy about nothing would protect nothing."""
+    if action != EVERY and action not in ACTIONS:
+        raise Invalid(
+            "policy.action",
+            _("Consent is never asked for this."),
+            field="action",
+            value=action,
+            remedy=", ".join([*sorted(ACTIONS), EVERY]),
+        )
 
 
 @dataclass(frozen=True, order=True)

@@ -58,12 +58,13 @@ class Failed(HttpError):
 
 @dataclass(frozen=True)
 class Response:
-    """An answer, whatever its status; the body is complete and within the cap."""
+    """An answer, whatever its status; the body is within the cap, and complete unless it was `cut` there."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     url: str
+    cut: bool = False
 
 
 @cache
@@ -229,12 +230,13 @@ def _send_once(
     body: bytes | None,
     deadline: float,
     cap: int,
+    cut: bool,
     tls: ssl.SSLContext,
 ) -> Response:
     pinned, host, extensions = _pinned(url, address)
     left = max(0.001, deadline - time.monotonic())
     given = {"headers": _headers(headers, host), "content": body, "extensions": extensions}
-    return asyncio.run(_exchange(method, pinned, given, left, cap, str(url), tls))
+    return asyncio.run(_exchange(method, pinned, given, left, cap, cut, str(url), tls))
 
 
 async def _exchange(
@@ -243,6 +245,7 @@ async def _exchange(
     given: dict[str, Any],
     left_seconds: float,
     cap: int,
+    cut: bool,
     url: str,
     tls: ssl.SSLContext,
 ) -> Response:
@@ -258,12 +261,14 @@ async def _exchange(
         try:
             async for part in answer.aiter_bytes():
                 size += len(part)
+                parts.append(part)
+                if size > cap and cut:
+                    break
                 if size > cap:
                     raise Failed("too_large", f"the answer is over {cap:,} bytes")
-                parts.append(part)
         finally:
             await answer.aclose()
-    return Response(answer.status_code, answer.headers, b"".join(parts), url)
+    return Response(answer.status_code, answer.headers, b"".join(parts)[:cap], url, cut=size > cap)
 
 
 def fetch(
@@ -275,6 +280,7 @@ def fetch(
     body: bytes | None = None,
     timeout_seconds: float = 10.0,
     max_bytes: int = 1_000_000,
+    cut: bool = False,
     retries: int = 0,
     follow_redirects: bool = False,
     tls: ssl.SSLContext | None = None,
@@ -283,7 +289,8 @@ def fetch(
 
     `timeout_seconds` is the deadline of the whole exchange, retries and redirects included. `retries` repeats on
     connection errors and 429/502/503/504: only for requests that may be repeated. `purpose` names the caller: "scrape"
-    may read this platform's own /metrics.
+    may read this platform's own /metrics. With `cut` a body over `max_bytes` is read so far and no further, instead of
+    being a failure.
     `tls`: authorities and a certificate other than the system's. Raises Refused (not sent) or Failed.
     """
     deadline = time.monotonic() + timeout_seconds
@@ -291,7 +298,7 @@ def fetch(
     while True:
         try:
             address = _resolve(target, method, purpose)
-            answer = _send_once(method, target, address, headers or {}, body, deadline, max_bytes, tls or _tls())
+            answer = _send_once(method, target, address, headers or {}, body, deadline, max_bytes, cut, tls or _tls())
         except (httpx.HTTPError, OSError) as error:
             if tries >= retries or time.monotonic() >= deadline:
                 raise _failed(error, timeout_seconds) from error

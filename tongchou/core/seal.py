@@ -158,12 +158,32 @@ def verify() -> list[Finding]:
 
 
 def _verify_links(segment: Segment) -> list[Finding]:
+    """Walk a month's chain to its head. What is sealed meanwhile belongs to a newer head, which is read then."""
     findings: list[Finding] = []
     expected, position = segment.previous_head, 0
     while True:
-        seals = list(segment.seals.filter(position__gte=position).order_by("position")[:BATCH])
-        if not seals:
+        expected, position, found = _walk(segment, expected, position)
+        findings += found
+        told = segment.count
+        segment.refresh_from_db()
+        if segment.count == told:
             break
+        if not _signature_holds(segment):
+            findings.append(Finding(segment.month, -1, None, "signature does not fit the head"))
+            break
+    if position != segment.count:
+        findings.append(
+            Finding(segment.month, position, None, f"{segment.count} events were sealed, {position} are here")
+        )
+    if expected != segment.head:
+        findings.append(Finding(segment.month, position, None, "the chain does not end at the signed head"))
+    return findings
+
+
+def _walk(segment: Segment, expected: str, position: int) -> tuple[str, int, list[Finding]]:
+    """Follow the chain from a position on to its end; return the last hash, the position after it, what is wrong."""
+    findings: list[Finding] = []
+    while seals := list(segment.seals.filter(position__gte=position).order_by("position")[:BATCH]):
         ids = [seal.event_id for seal in seals]
         events, abouts = Event.objects.in_bulk(ids), _abouts_of(ids)
         for seal in seals:
@@ -177,13 +197,7 @@ def _verify_links(segment: Segment) -> list[Finding]:
                 findings.append(Finding(segment.month, position, event.pk, "the event was changed after sealing"))
             expected = seal.hash
             position += 1
-    if position != segment.count:
-        findings.append(
-            Finding(segment.month, position, None, f"{segment.count} events were sealed, {position} are here")
-        )
-    if expected != segment.head:
-        findings.append(Finding(segment.month, position, None, "the chain does not end at the signed head"))
-    return findings
+    return expected, position, findings
 
 
 def forget(event_ids: list[int]) -> None:

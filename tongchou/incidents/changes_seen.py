@@ -12,6 +12,9 @@ from tongchou.incidents.suspects import ChangeKind
 CHANGE_VERBS: dict[str, ChangeKind] = {
     "deployment.started": "deployment",
     "deployment.finished": "deployment",
+    "plan.applied": "config",
+    "plan.apply_failed": "config",
+    "plan.interrupted": "config",
     "resource.changed": "other",
     "run.started": "run",
     "run.succeeded": "run",

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from tongchou.core import approvals, ledger
 from tongchou.core.access import Actor, allows, system
+from tongchou.core.consent import declare
 from tongchou.core.models import Approval, ApprovalState, Event, Team, User
 from tongchou.core.problems import AccessDenied, Conflict, Invalid
 from tongchou.core.refs import ref
@@ -32,7 +33,7 @@ from tongchou.incidents.models import (
 from tongchou.inventory import reads as inventory_reads
 from tongchou.inventory.models import Resource
 
-ACTION = "incidents.close_improvement"
+ACTION = declare("incidents.close_improvement", _("Close an improvement without a check"))
 CONSENT_FOR = timedelta(days=14)
 NUMBERING = 2  # the row of Numbering that counts improvements
 MAX_IMPROVEMENTS = 100

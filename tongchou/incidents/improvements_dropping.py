@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from tongchou.core import approvals
 from tongchou.core.access import Actor
+from tongchou.core.consent import declare
 from tongchou.core.models import Approval, ApprovalState
 from tongchou.core.problems import Invalid
 from tongchou.core.refs import ref
@@ -16,7 +17,7 @@ from tongchou.incidents.improvements_actions import CONSENT_FOR, MAX_COMMENT, lo
 from tongchou.incidents.improvements_draft import consent_hash
 from tongchou.incidents.models import ENDED, Improvement, ImprovementState
 
-ACTION = "incidents.drop_improvement"
+ACTION = declare("incidents.drop_improvement", _("Drop an improvement"))
 
 
 def drop(*, actor: Actor, improvement: Improvement, reason: str) -> Improvement:

@@ -19,6 +19,7 @@ from tongchou.core.refs import is_ref, ref
 from tongchou.incidents import postmortem_prefill as prefill
 from tongchou.incidents import severity
 from tongchou.incidents.actions import check_respond
+from tongchou.incidents.caused_by import follow_postmortem
 from tongchou.incidents.models import (
     Cause,
     CauseKind,
@@ -228,6 +229,7 @@ def add_cause(*, actor: Actor, postmortem: Postmortem, cause: CauseDraft) -> Cau
         )
         _wrote(actor, row)
         _tell(actor, row, "postmortem.cause_added", {"kind": cause.kind}, about=[cause.ref] if cause.ref else [])
+        follow_postmortem(actor=actor, postmortem=row, refs={cause.ref})
     return made
 
 
@@ -247,6 +249,7 @@ def change_cause(*, actor: Actor, cause: Cause, wanted: CauseDraft) -> Cause:
         )
         _wrote(actor, row)
         _tell(actor, row, "postmortem.cause_changed", {"kind": wanted.kind}, about=[wanted.ref] if wanted.ref else [])
+        follow_postmortem(actor=actor, postmortem=row, refs={cause.ref, wanted.ref})
     cause.refresh_from_db()
     return cause
 
@@ -260,6 +263,7 @@ def remove_cause(*, actor: Actor, cause: Cause) -> None:
         if Cause.objects.filter(pk=cause.pk).delete()[0]:
             _wrote(actor, row)
             _tell(actor, row, "postmortem.cause_removed", told)
+            follow_postmortem(actor=actor, postmortem=row, refs={cause.ref})
 
 
 # --- draft -> review -> published -----------------------------------------------------------------------------------

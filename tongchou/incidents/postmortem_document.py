@@ -60,6 +60,7 @@ INSTANTS: dict[str, str | Promise] = {
 }
 SUPPRESSED: dict[str, str | Promise] = {
     "silenced": gettext_lazy("held back by a silence"),
+    "held": gettext_lazy("held back by a change or maintenance"),
     "inhibited": gettext_lazy("held back by another alert"),
     "explained": gettext_lazy("explained by what it needs"),
 }

@@ -41,7 +41,7 @@ SUSPECT_TEXTS: dict[str, str | Promise] = {
     "explained_by": _("%(name)s, which it needs, failed no later: it is rather a victim."),
     "not_failing": _("Nothing is known to be wrong with it."),
     "hop": _("The nearest failing resource is at distance %(hops)s."),
-    "deployment": _("A release was rolled out."),
+    "deployment": _("A service was deployed."),
     "config_change": _("A setting was changed."),
     "run": _("An automation ran."),
     "other_change": _("Something was altered."),

@@ -155,6 +155,20 @@ _INCIDENTS: dict[str, Line] = {
         "note", "paperclip", "neutral", _("File %(name)s was attached."), _("A file was attached.")
     ),
     "incident.noted": _line("note", "message-square", "neutral", "%(text)s", _("A note was written.")),
+    "incident.cause_named": _line(
+        "incident",
+        "rocket",
+        "warning",
+        _("Caused by %(title)s, says %(by)s."),
+        _("A deployment was named as the cause."),
+    ),
+    "incident.cause_withdrawn": _line(
+        "incident",
+        "undo-2",
+        "neutral",
+        _("%(title)s is no longer named as the cause."),
+        _("A deployment is no longer named as the cause."),
+    ),
     "incident.severity_raised": _line(
         "incident",
         "trending-up",
@@ -171,14 +185,16 @@ _INCIDENTS: dict[str, Line] = {
     ),
 }
 _CHANGES: dict[str, Line] = {
-    "deployment.started": _line("change", "rocket", "accent", _("A release began: %(title)s"), _("A release began.")),
+    "deployment.started": _line(
+        "change", "rocket", "accent", _("A deployment began: %(title)s"), _("A deployment began.")
+    ),
     "deployment.finished": _line(
         "change",
         "rocket",
         "accent",
-        _("Release: %(title)s (%(status)s)"),
-        _("%(service)s was released: %(version)s"),
-        _("A release was rolled out."),
+        _("Deployment: %(title)s (%(status)s)"),
+        _("%(service)s was deployed: %(version)s"),
+        _("A service was deployed."),
     ),
     "resource.changed": _line(
         "resource", "pencil", "neutral", _("%(name)s changed: %(changed)s"), _("A resource changed.")
@@ -236,7 +252,14 @@ _RUNS: dict[str, Line] = {
     "run.retried": _line(
         "run", "rotate-cw", "accent", _("Procedure %(procedure)s goes on."), _("A procedure goes on.")
     ),
-    "run.step_finished": _line("run", "list-checks", "neutral", _("Step %(step)s: %(state)s"), _("A step ended.")),
+    "run.step_finished": _line(
+        "run",
+        "list-checks",
+        "neutral",
+        _("Step %(step)s on %(target)s: %(state)s"),
+        _("Step %(step)s: %(state)s"),
+        _("A step ended."),
+    ),
     "run.succeeded": _line(
         "run", "circle-check", "ok", _("Procedure %(procedure)s succeeded."), _("A procedure succeeded.")
     ),
@@ -251,8 +274,8 @@ _RUNS: dict[str, Line] = {
         "run",
         "octagon-x",
         "warning",
-        _("The emergency stop paused procedure %(procedure)s."),
-        _("The emergency stop paused a procedure."),
+        _("Procedure %(procedure)s was paused."),
+        _("A procedure was paused."),
     ),
     "run.resumed": _line(
         "run", "play", "accent", _("%(by)s resumed procedure %(procedure)s."), _("A person resumed the run.")

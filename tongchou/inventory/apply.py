@@ -265,7 +265,9 @@ def _entry(change: Changed, source: str) -> Entry | None:
         return None
     verb = "resource.returned" if change.returned else "resource.changed"
     name = change.rename[1] if change.rename else change.name
-    return Entry(verb, resource_ref(change.id), payload={"name": name, "source": source, "changes": changes})
+    again = {"again": sorted(change.again)} if change.again else {}
+    payload = {"name": name, "source": source, "changes": changes, **again}
+    return Entry(verb, resource_ref(change.id), payload=payload)
 
 
 def _write_gone(plan: Plan, now: datetime) -> list[Entry]:

@@ -30,7 +30,11 @@ class Created:
 
 @dataclass(slots=True)
 class Changed:
-    """What one source changes on a known resource. `effective` is what a reader sees differ: name -> (old, new)."""
+    """What one source changes on a known resource. `effective` is what a reader sees differ: name -> (old, new).
+
+    `again`: the attributes among them of which this source itself had said something else before. The others it speaks
+    of for the first time, or no more: that is news about the source, not about the world.
+    """
 
     id: UUID
     kind: str
@@ -44,6 +48,7 @@ class Changed:
     attributes_set: dict[str, Json] = field(default_factory=dict)
     attributes_removed: tuple[str, ...] = ()
     effective: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    again: tuple[str, ...] = ()
     derived: dict[str, Any] = field(default_factory=dict)  # Resource.attributes, afterwards
     returned: bool = False
 

@@ -14,6 +14,7 @@ MANUAL_PRECEDENCE = 1000
 UNKNOWN_PRECEDENCE = 0  # a source that was deleted: its last word stands until anyone else speaks
 
 MAX_DERIVED = 1000  # characters of JSON: a longer value is on the resource's page, not in lists and filters
+PARTS = ("table/",)  # how attributes begin that hold a part of a thing, of which there may be hundreds
 
 V = TypeVar("V")
 
@@ -44,11 +45,13 @@ def effective(values: Mapping[str, V], precedence: Mapping[str, int]) -> V | Non
 def derived(values: Mapping[str, Mapping[str, Any]], precedence: Mapping[str, int]) -> dict[str, Any]:
     """Return name -> effective value of name -> source -> value, as Resource.attributes keeps it.
 
-    Without what is null and what is too long to be filtered by.
+    Without what is null, what is too long to be filtered by, and what a source tells of each part of a thing.
     """
     found = {name: effective(by_source, precedence) for name, by_source in values.items() if by_source}
     return {
         name: value
         for name, value in sorted(found.items())
-        if value is not None and len(json.dumps(value, ensure_ascii=False)) <= MAX_DERIVED
+        if value is not None
+        and not name.startswith(PARTS)
+        and len(json.dumps(value, ensure_ascii=False)) <= MAX_DERIVED
     }

@@ -12,6 +12,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from tongchou.core.access import Actor, allows, visible_teams
+from tongchou.inventory.holds import in_force
 from tongchou.inventory.models import (
     AttributeValue,
     Endpoint,
@@ -126,6 +127,13 @@ def visible(actor: Actor) -> QuerySet[Resource]:
     """Return the resources the actor may see: all, or what their teams own."""
     teams = seen_teams(actor)
     return Resource.objects.all() if teams is None else Resource.objects.filter(owner_id__in=teams)
+
+
+def called(actor: Actor, text: str) -> list[Resource]:
+    """Return the visible ones a person means by `kind/name`, or by a name alone; two when it may be several."""
+    kind, slash, name = text.partition("/")
+    wanted = Q(name=text) | Q(kind=kind, name=name) if slash else Q(name=text)
+    return list(visible(actor).filter(wanted).order_by("kind", "id")[:2])
 
 
 def having(rows: QuerySet[ResourceLabel] | QuerySet[Sighting]) -> Q | Exists:
@@ -263,13 +271,9 @@ def attributes_of(resource: Resource) -> dict[str, Any]:
     return {view.name: view.value for view in attribute_views(rows, (), precedences())}
 
 
-def _in_force(now: datetime) -> Q:
-    return Q(lifted_at__isnull=True) & (Q(until__isnull=True) | Q(until__gt=now))
-
-
 def active_holds(resources: Iterable[UUID], *, kind: str | None = None, at: datetime | None = None) -> QuerySet[Hold]:
     """Return the holds in force on any of the resources: not lifted, not past their end."""
-    found = Hold.objects.filter(_in_force(at or timezone.now()), resource_id__in=list(resources))
+    found = Hold.objects.filter(in_force(at or timezone.now()), resource_id__in=list(resources))
     if kind is not None:
         found = found.filter(kind=kind)
     return found.select_related("resource").order_by("opened_at", "id")
@@ -277,12 +281,12 @@ def active_holds(resources: Iterable[UUID], *, kind: str | None = None, at: date
 
 def held_resources() -> set[UUID]:
     """Return every resource with a hold in force. One query."""
-    return set(Hold.objects.filter(_in_force(timezone.now())).values_list("resource_id", flat=True))
+    return set(Hold.objects.filter(in_force(timezone.now())).values_list("resource_id", flat=True))
 
 
 def holds_in_force(actor: Actor, *, resource_id: UUID | None = None, kind: str | None = None) -> QuerySet[Hold]:
     """Return the holds in force on visible resources, oldest first."""
-    found = Hold.objects.filter(_in_force(timezone.now()), resource__in=visible(actor))
+    found = Hold.objects.filter(in_force(timezone.now()), resource__in=visible(actor))
     if resource_id is not None:
         found = found.filter(resource_id=resource_id)
     if kind is not None:

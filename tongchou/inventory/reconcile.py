@@ -267,6 +267,8 @@ def _compare_attributes(
         after = effective(values, precedence)
         if canonical(before) != canonical(after):
             change.effective[name] = (before, after)
+            if source in known.attributes.get(name, {}) and name in changed:
+                change.again = (*change.again, name)
     change.attributes_set, change.attributes_removed = changed, tuple(sorted(removed))
     if changed or removed:
         change.derived = derived(after_all, precedence)

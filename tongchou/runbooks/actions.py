@@ -145,12 +145,11 @@ def request_run(
             value=expires_in_seconds,
             remedy=_("For example 3600."),
         )
-    if procedure.state != "active":
-        raise Conflict("run.retired", _("This procedure is retired."), remedy=_("Save it again to bring it back."))
+    raise_retired(procedure)
     prepared = prepare(procedure, actor=actor, params=params, target_names=targets, incident_number=incident_number)
     for resource in prepared.resources:
         check(actor, "runbooks.request", team=resource.owner_id)
-    _raise_refusals(prepared.plan.refusals)
+    raise_refusals(prepared.plan.refusals)
     expires_at = timezone.now() + timedelta(seconds=expires_in_seconds)
     with transaction.atomic():
         newest = Procedure.objects.select_for_update().get(pk=procedure.pk)
@@ -160,26 +159,38 @@ def request_run(
                 _("The procedure was changed while the run was being planned."),
                 remedy=_("Look at the new text and request the run again."),
             )
-        _raise_refusals(limits.exceeded(newest, prepared.definition.rate_limit))
-        run = _write_run(actor, newest, prepared, about_ref, incident_number, reason[:MAX_COMMENT], expires_in_seconds)
+        raise_refusals(limits.exceeded(newest, prepared.definition.rate_limit))
+        run = write_run(actor, newest, prepared, about_ref, incident_number, reason[:MAX_COMMENT], expires_in_seconds)
         if run.state == RunState.PREPARING:
             journal.wake_preparing(run.pk)
         elif run.state == RunState.QUEUED:
             journal.wake(run.pk)
         else:
             journal.ask_approval(actor, run, expires_at)
-        payload = {
-            "grade": run.grade,
-            "params": run.params,
-            "reason": run.reason,
-            "content_hash": run.content_hash,
-            "steps": [step.name for step in prepared.plan.steps],
-        }
-        journal.tell(run, "run.requested", payload, actor=actor)
+        tell_requested(actor, run, prepared)
     return run
 
 
-def _raise_refusals(refusals: Sequence[Reason]) -> None:
+def tell_requested(actor: Actor, run: Run, prepared: Prepared) -> None:
+    """Record that a run was asked for, in the caller's commit. Event run.requested."""
+    payload = {
+        "grade": run.grade,
+        "params": run.params,
+        "reason": run.reason,
+        "content_hash": run.content_hash,
+        "steps": [step.name for step in prepared.plan.steps],
+    }
+    journal.tell(run, "run.requested", payload, actor=actor)
+
+
+def raise_retired(procedure: Procedure) -> None:
+    """Raise Conflict for a procedure that is out of use."""
+    if procedure.state != "active":
+        raise Conflict("run.retired", _("This procedure is retired."), remedy=_("Save it again to bring it back."))
+
+
+def raise_refusals(refusals: Sequence[Reason]) -> None:
+    """Raise Invalid or Conflict (`run.refused`) with every reason in `refusals`; nothing when there is none."""
     if not refusals:
         return
     first = refusals[0]
@@ -196,15 +207,20 @@ def _raise_refusals(refusals: Sequence[Reason]) -> None:
     )
 
 
-def _write_run(
+def write_run(
     actor: Actor,
     row: Procedure,
     prepared: Prepared,
     about_ref: str,
     incident_number: int | None,
     reason: str,
-    expires_in_seconds: int,
+    expires_in_seconds: int = 3600,
+    state: RunState | None = None,
 ) -> Run:
+    """Write a planned run, its steps and its hold on its targets, in one commit; Conflict while they are taken.
+
+    `state`: where it begins, when it is not the one in which it waits to be previewed or approved.
+    """
     plan = prepared.plan
     run = Run.objects.create(
         procedure=row,
@@ -214,7 +230,7 @@ def _write_run(
         targets=[target.as_json() for target in prepared.targets],
         checks=[each.as_json() for each in plan.checks],
         content_hash=plan.content_hash,
-        state=_first_state(prepared),
+        state=state or _first_state(prepared),
         lock=prepared.definition.lock,
         expires_in_seconds=expires_in_seconds,
         reason=reason,
@@ -253,8 +269,12 @@ def _write_run(
 def _first_state(prepared: Prepared) -> RunState:
     if prepared.definition.grade == "read":
         return RunState.QUEUED
-    shows = any(previewer(step.kind) is not None for step in prepared.plan.steps)
-    return RunState.PREPARING if shows else RunState.AWAITING_APPROVAL
+    return RunState.PREPARING if shows_first(prepared) else RunState.AWAITING_APPROVAL
+
+
+def shows_first(prepared: Prepared) -> bool:
+    """Tell whether a run shows what it would change before anybody agrees to it."""
+    return any(previewer(step.kind) is not None for step in prepared.plan.steps)
 
 
 def _busy(row: Procedure, resource_ids: Sequence[UUID]) -> Conflict:
@@ -442,8 +462,23 @@ def _reopen_steps(run: Run) -> None:
         RunStep.objects.filter(pk=step.pk).update(state=StepState.PENDING, idempotency_key=key, **fresh)
 
 
+def pause(*, actor: Actor, run: Run) -> Run:
+    """Hold a run under way before its next step; a step that is being done is brought to its end. Event run.paused.
+
+    It keeps its lock and its targets, and goes on when a person resumes it.
+    """
+    check_targets(actor, "runbooks.request", run)
+    with transaction.atomic():
+        if not Run.objects.filter(pk=run.pk, state__in=machine.MOVING).update(state=RunState.PAUSED):
+            run.refresh_from_db()
+            raise _not_now(run)
+        journal.tell(run, "run.paused", journal.told(list(run.steps.order_by("position"))), actor=actor)
+    run.refresh_from_db()
+    return run
+
+
 def resume(*, actor: Actor, run: Run) -> Run:
-    """Go on with a run that the emergency stop paused; refused while the stop is on. Event run.resumed."""
+    """Go on with a run that is paused; refused while the stop is on. Event run.resumed."""
     check_targets(actor, "runbooks.request", run)
     if journal.stopped():
         raise Conflict(

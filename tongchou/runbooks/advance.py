@@ -25,7 +25,7 @@ from tongchou.runbooks.models import Run, RunState, RunStep, StepState
 from tongchou.runbooks.plan import judge
 from tongchou.runbooks.planned import PlannedCheck
 from tongchou.runbooks.ports import StepResult
-from tongchou.runbooks.reasons import Reason
+from tongchou.runbooks.reasons import DEFINITE, Reason
 
 BUDGET_SECONDS = 20.0  # then the job ends and another goes on, so that one long run does not keep a worker
 CLAIM_SECONDS = 15.0  # beyond what the step itself may take
@@ -275,7 +275,7 @@ def next_key(run: Run, step: RunStep, code: str) -> str:
     After a definite answer it is a new request for the other side, hence a new key; when nobody knows whether it took
     effect the key stays, so that the other side can tell a repetition.
     """
-    return f"{run.pk}:{step.position}:{step.attempts}" if code == "http_status" else step.idempotency_key
+    return f"{run.pk}:{step.position}:{step.attempts}" if code in DEFINITE else step.idempotency_key
 
 
 def _wait(run: Run, step: RunStep, ticket: str) -> bool:

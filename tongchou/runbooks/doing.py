@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from tongchou.runbooks.prepare import definition_of
 from tongchou.runbooks.reasons import Reason
 
 QUERY_SECONDS = 35.0  # a query's own limit is 30 s
+_UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
 MAX_KEPT = 16_384  # characters of one value of a step's output
 MAX_PREVIEWED = 65_536  # characters of one value of a preview, which an approver must be able to read
 
@@ -91,7 +93,7 @@ def _masked(row: Run, step: RunStep, do: Callable[[StepCall, Context], StepResul
         return StepResult(reason=Reason("step_broken", {"why": known.problem}))
     result = do(StepCall(step.name, step.input, step.idempotency_key, step.repeatable), Context(known.values))
     hidden = list(known.values.values())
-    reason = result.reason and Reason(result.reason.code, mask(dict(result.reason.params), hidden))
+    reason = result.reason and Reason(result.reason.code, _kept(mask(dict(result.reason.params), hidden)))
     return StepResult(_bounded(mask(dict(result.output), hidden), most), reason)
 
 
@@ -101,7 +103,7 @@ def _bounded(output: dict[str, Any], most: int) -> dict[str, Any]:
     JSON knows neither NaN nor infinity; they are kept as texts.
     """
     out: dict[str, Any] = {}
-    for name, value in ((name, _finite(value)) for name, value in output.items()):
+    for name, value in _kept(output).items():
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         if len(text) > most:
             out[name], out["truncated"] = text[:most], True
@@ -110,9 +112,12 @@ def _bounded(output: dict[str, Any], most: int) -> dict[str, Any]:
     return out
 
 
-def _finite(value: Any) -> Any:
+def _kept(value: Any) -> Any:
+    """A value as both databases can keep it: what a server or a host says may hold anything."""
+    if isinstance(value, str):
+        return _UNKEEPABLE.sub("\ufffd", value)
     if isinstance(value, float) and not abs(value) < float("inf"):
         return str(value)
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list) else value
+        return {_kept(key): _kept(item) for key, item in value.items()}
+    return [_kept(item) for item in value] if isinstance(value, list) else value

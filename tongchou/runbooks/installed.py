@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tongchou.core.registry import implementations
-from tongchou.runbooks.ports import Completer, Previewer, Runner
+from tongchou.runbooks.ports import Completer, Previewer, Runner, Whole
 
 
 def runners() -> dict[str, Runner]:
@@ -21,3 +21,9 @@ def completer(kind: str) -> Completer | None:
     """The Runner of the kind, if it adds to a resolved step."""
     found = runners().get(kind)
     return found if isinstance(found, Completer) else None
+
+
+def whole(kind: str) -> bool:
+    """Whether a step of the kind is done once for all targets."""
+    found = implementations(Whole)  # type: ignore[type-abstract]  # a Protocol is meant
+    return any(each.whole for each in found if each.kind == kind)

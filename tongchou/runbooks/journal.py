@@ -15,9 +15,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from tongchou.core import approvals, jobs, ledger, settings_store
 from tongchou.core.access import Actor, system
+from tongchou.core.consent import declare
 from tongchou.core.refs import ref
 from tongchou.runbooks.machine import ACTIVE, HOLDING, MOVING
 from tongchou.runbooks.models import Run, RunState, RunStep, RunTarget, StepState
@@ -25,7 +27,7 @@ from tongchou.runbooks.reasons import Reason
 
 EXECUTOR = system("runbook-executor")
 COME_BACK_SECONDS = 15.0
-ACTION = "runbooks.run"  # what an approval of a run is for
+ACTION = declare("runbooks.run", gettext_lazy("Run a procedure"))  # what an approval of a run is for
 
 
 def about(run: Run) -> list[str]:
@@ -277,6 +279,7 @@ def retry_step(
 
 def _tell_step(run: Run, step: RunStep, state: StepState, said: Mapping[str, Any]) -> None:
     payload = {"step": step.name, "position": step.position, "kind": step.kind, "state": state.value, "reason": said}
+    payload["target"] = step.target_name
     tell(run, "run.step_finished", payload, dedupe_key=f"run.step_finished:{step.pk}:{step.attempts}")
 
 
@@ -415,9 +418,9 @@ def ask_approval(actor: Actor, run: Run, expires_at: datetime) -> None:
 
 def approval_scope(run: Run) -> dict[str, Any]:
     """The scope an approval of this run is bound to, as an approver reads it."""
-    return {
-        "procedure": run.procedure.name,
-        "version": run.version.number,
-        "grade": run.grade,
-        "targets": [target["name"] for target in run.targets],
-    }
+    return scope_of(run.procedure.name, run.version.number, run.grade, [target["name"] for target in run.targets])
+
+
+def scope_of(procedure: str, version: int, grade: str, targets: Sequence[str]) -> dict[str, Any]:
+    """The scope of consent to a run, one that is or one to come: policies ask about these keys."""
+    return {"procedure": procedure, "version": version, "grade": grade, "targets": list(targets)}

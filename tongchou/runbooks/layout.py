@@ -7,6 +7,7 @@ from typing import Any
 
 from tongchou.runbooks import fields, promql, template
 from tongchou.runbooks.definition import Definition, Flow, Step
+from tongchou.runbooks.installed import whole
 from tongchou.runbooks.planned import PlannedStep, Target
 from tongchou.runbooks.reasons import Reason
 
@@ -20,6 +21,10 @@ def lay_out(
     many at a time, each on its own branch (`parallel`) or every step on all of them before the next.
     """
     layout = _Layout(definition, params, incident_number)
+    if any(whole(step.kind) for step in definition.steps):
+        for step in definition.steps:
+            layout.add(step, None)
+        return layout.steps, layout.wrong
     batch = definition.batch
     rest = list(targets[1:])
     for step in definition.steps:
@@ -37,6 +42,12 @@ def lay_out(
             for step in definition.steps:
                 layout.add(step, target, parent=group, branch=_branch(target, together))
     return layout.steps, layout.wrong
+
+
+def batch_numbers(definition: Definition, targets: int) -> list[int]:
+    """Return in which batch each target is taken, from 1 on, as `lay_out` lays them out."""
+    size = definition.batch.size if definition.batch is not None else 1
+    return [1 if number == 0 else 2 + (number - 1) // size for number in range(targets)]
 
 
 def _branch(target: Target, together: Sequence[Target]) -> str:

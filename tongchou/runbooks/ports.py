@@ -100,6 +100,17 @@ class Completer(Protocol):
 
 
 @runtime_checkable
+class Whole(Protocol):
+    """A Runner whose step names its hosts itself: it is done once for all targets of the run, not once for each.
+
+    All steps of a procedure that has such a step are done once, without a target.
+    """
+
+    kind: str
+    whole: bool
+
+
+@runtime_checkable
 class Previewer(Protocol):
     """A Runner that can show what a step would change without changing it."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,9 +56,22 @@ SENTENCES: dict[str, str | Promise] = {
 }
 
 
-def declare(sentences: Mapping[str, str | Promise]) -> None:
-    """Add the reasons of an integration's steps (in its run_time_settings.py, so that every process knows them)."""
+# what refuses a run now and may be otherwise by the time it begins: whoever plans ahead goes on, the run looks again
+PASSING = frozenset(
+    {"execution_off", "target_not_allowed", "precondition_false", "precondition_unknown", "stopped", "rate_limited"}
+)
+
+# after these the other side has given its answer: what is tried again is a new request there
+DEFINITE = {"http_status"}
+
+
+def declare(sentences: Mapping[str, str | Promise], definite: Iterable[str] = ()) -> None:
+    """Add the reasons of an integration's steps (in its run_time_settings.py, so that every process knows them).
+
+    After one of the `definite` ones a step that is tried again has a new idempotency key.
+    """
     SENTENCES.update(sentences)
+    DEFINITE.update(definite)
 
 
 @dataclass(frozen=True)

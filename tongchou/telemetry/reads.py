@@ -118,6 +118,7 @@ def store_stats() -> dict[str, float]:
         "window_samples": telemetry.window.sample_count,
         "window_bytes": telemetry.window.bytes_used,
         "window_seconds": covered,
+        "cache_bytes": telemetry.older.bytes_used,
         "ingested_samples": counts.samples,
         "refused_samples": counts.refused_samples,
         "inserts": counts.inserts,

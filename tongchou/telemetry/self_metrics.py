@@ -18,6 +18,7 @@ GAUGES = {
     "days": "Days that have samples (partitions).",
     "window_samples": "Samples of the newest window, in memory.",
     "window_bytes": "Memory of the newest window.",
+    "cache_bytes": "Memory of half hours kept as they were read from the store.",
     "window_seconds": "How far back the newest window reaches.",
     "lag_seconds": "How far the store is behind what this process has seen.",
     "pending_samples": "Samples that are journalled and not in the tables yet.",

@@ -25,7 +25,7 @@ MAX_POINTS = 1000
 MOST_LINES = 100
 MOST_BUCKETS = 400  # series of a heatmap: buckets that are left out are counted in the band above them
 MOST_MARKS = 60
-CHANGE_VERBS = ("deployment.finished", "run.started", "incident.opened")
+CHANGE_VERBS = ("deployment.finished", "run.started", "plan.applied", "incident.opened")
 
 
 def moment(text: str, field: str) -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tongchou.alerting import reads as alerting_reads
 from tongchou.alerting.models import AlertStateChoice
+from tongchou.changes import drift_reads
 from tongchou.core import approvals
 from tongchou.core.access import Actor, allows, allows_anywhere
 from tongchou.incidents import postmortem_reads
@@ -13,10 +14,12 @@ from tongchou.runbooks.models import RunState
 
 
 def menu_counts(actor: Actor) -> dict[str, int]:
-    """Return what this actor may see of open incidents, firing alerts, pending approvals and waiting runs."""
+    """Return what this actor may see of open incidents, drift, firing alerts, pending approvals and waiting runs."""
     counts: dict[str, int] = {}
     if allows(actor, "approvals.view"):  # approvals have no owner
         counts["approvals"] = approvals.pending().count()
+    if allows_anywhere(actor, drift_reads.VIEW):
+        counts["drift"] = drift_reads.unexplained(actor).count()
     if allows_anywhere(actor, "incidents.view"):
         counts["incidents"] = incident_reads.open_count(actor)
         counts["improvements"] = postmortem_reads.overdue_count(actor, postmortem_reads.today())

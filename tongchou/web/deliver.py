@@ -18,15 +18,19 @@ from django.views.decorators.http import require_POST
 
 from tongchou.changes import reads
 from tongchou.changes.models import Deployment
+from tongchou.changes.models_control import ChangeKind, RiskLevel
+from tongchou.changes.models_requirements import DataClass
+from tongchou.changes.release import reads as release_reads
 from tongchou.core import approvals as consent
 from tongchou.core.access import allows
 from tongchou.core.custom_fields import fields_of
 from tongchou.core.models import Approval, ApprovalState, User
 from tongchou.core.problems import NotFound
-from tongchou.core.refs import parse, ref
+from tongchou.core.refs import is_ref, parse, ref
 from tongchou.runbooks.models import Run
 from tongchou.web.gate import PageRequest, page
-from tongchou.web.links import resolve
+from tongchou.web.links import Link, resolve
+from tongchou.web.release_picture import Summary, summary
 from tongchou.web.tables import cells
 from tongchou.web.tables.listing import show
 from tongchou.web.tables.look import Look, register
@@ -65,6 +69,7 @@ def _source(row: Deployment, about: Mapping[str, Any]) -> str:
 
 
 def _version(row: Deployment, _about: Mapping[str, Any]) -> str:
+    """Its version, with the way to all that is known of it."""
     before: str = ""
     if row.previous_version and row.previous_version != row.version:
         before = format_html('<span class="faint">{} →</span> ', row.previous_version)
@@ -73,7 +78,9 @@ def _version(row: Deployment, _about: Mapping[str, Any]) -> str:
         words = gettext("Open in its tool")
         shape = icon("external-link", 13)
         away = format_html(' <a href="{}" rel="noopener noreferrer" aria-label="{}">{}</a>', row.url, words, shape)
-    return format_html('<span class="mono">{}{}{}</span>', before, row.version, away)
+    own = format_html('<a href="{}">{}</a>', reverse("web:deployment", args=[row.pk]), row.version)
+    hotfix: str = format_html(' <span class="tag">{}</span>', gettext("unplanned")) if row.unplanned else ""
+    return format_html('<span class="mono">{}{}{}{}</span>', before, own, away, hotfix)
 
 
 LOOK = register(
@@ -93,8 +100,8 @@ LOOK = register(
         icon="rocket",
         empty=gettext_lazy("No deployment has been reported"),
         hint=gettext_lazy(
-            "Make a source and its secret by PUT /api/v1/deployment-sources/NAME, then let your release tool post to"
-            " /hooks/deployments/NAME. Every release then shows here, on charts, and as a suspect in incidents."
+            "Set up a sender under Senders and enter its address in GitHub, GitLab, Jenkins, Argo CD or a script of"
+            " yours. Every release then shows here, on charts, and as a suspect in incidents."
         ),
         selected=lambda row, given: str(row.pk) == given.get("id", ""),
     )
@@ -106,6 +113,14 @@ def deployments(request: PageRequest) -> HttpResponseBase:
     """Releases as the tools reported them, the latest first; `?id=` marks one."""
     sources = reads.sources(request.actor) if allows(request.actor, "changes.view") else []
     return show(request, LOOK, "deliver/deployments.html", {"sources": sources})
+
+
+# what policies may ask about a change or a requirement, as people read it
+SCOPE_VALUES = {
+    (key, value): words
+    for key, choices in (("kind", ChangeKind), ("risk", RiskLevel), ("data_class", DataClass))
+    for value, words in choices.choices
+}
 
 
 def _asking(row: Approval) -> QuerySet[Run]:
@@ -125,14 +140,16 @@ def _described(request: PageRequest, row: Approval) -> dict[str, Any]:
     open_to = row.state == ApprovalState.PENDING and not own
     asked = open_to and bool(consent.could_fill(request.actor, row))
     missing = consent.standing_of(row).missing
-    links = resolve([row.subject, *row.about])
+    named = {text for value in row.scope.values() for text in _texts(value) if is_ref(text)}
+    links = resolve([row.subject, *row.about, *named])
     return {
         "row": row,
         "run": run,
         "steps": list(run.steps.all()) if run else [],
+        "released": _released(request, row),
         "own": own,
         "subject": links[row.subject],
-        "about": [links[each] for each in row.about if links[each].url],
+        "about": sorted((links[each] for each in row.about if links[each].url), key=lambda link: link.title),
         "may_decide": asked and request.actor.user_id not in spoken,
         "may_reject": asked or (open_to and allows(request.actor, consent.DECIDE)),
         "stands_in": [each for each in consent.principals(request.actor, row) if each.pk not in spoken]
@@ -141,8 +158,32 @@ def _described(request: PageRequest, row: Approval) -> dict[str, Any]:
         "spoke": request.actor.user_id in {vote.voter_id for vote in votes if vote.withdrawn_at is None},
         "needs": [{"words": consent.told(need), "missing": missing[need.pk]} for need in consent.needs_of(row)],
         "votes": votes,
-        "scope": sorted(row.scope.items()),
+        "scope": [
+            (key, SCOPE_VALUES.get((key, str(value)), _named(value, links)))
+            for key, value in sorted(row.scope.items())
+            if value not in ("", [], None)
+        ],
     }
+
+
+def _released(request: PageRequest, row: Approval) -> list[Summary]:
+    """What would be released, when the approval is asked for a release that the reader may see."""
+    asking = parse(row.subject)
+    if (asking.room, asking.noun) != ("changes", "release") or not _is_uuid(asking.id):
+        return []
+    release = release_reads.visible(request.actor).filter(pk=asking.id).first()
+    return summary(release) if release is not None and release.content_hash == row.content_hash else []
+
+
+def _texts(value: Any) -> list[str]:
+    return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
+
+
+def _named(value: Any, links: Mapping[str, Link]) -> Any:
+    """A value of a scope with the names of what its refs point at."""
+    if isinstance(value, list):
+        return [_named(each, links) for each in value]
+    return links[value].title if isinstance(value, str) and value in links else value
 
 
 @page("approvals.view")
@@ -160,9 +201,12 @@ def approvals(request: PageRequest) -> HttpResponse:
         chosen = seen.filter(pk=request.GET["id"]).first()
     if chosen is None and listed:
         chosen = listed[0]
+    nameless = [row for row in listed if not {"procedure", "improvement", "requirement"} & row.scope.keys()]
+    subjects = resolve(row.subject for row in nameless)
     context = {
         "state": state,
         "rows": listed,
+        "names": {row.pk: subjects[row.subject].title for row in nameless if subjects[row.subject].url},
         "pending": consent.pending(seen).count(),
         "chosen": _described(request, chosen) if chosen else None,
     }

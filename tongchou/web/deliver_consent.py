@@ -16,12 +16,12 @@ from django.views.decorators.http import require_POST
 
 from tongchou.core import approval_policies
 from tongchou.core.access import allows
+from tongchou.core.consent import ACTIONS, EVERY
 from tongchou.core.models import Team, User
 from tongchou.core.models_consent import ApprovalPolicy
 from tongchou.core.problems import Invalid, NotFound, Problem
 from tongchou.web.gate import ANY_PERSON, PageRequest, page
 
-ACTIONS = ("run", "improvement.without_check", "improvement.drop", "*")
 ROWS = 4  # needs a form holds
 
 
@@ -75,7 +75,7 @@ def policies(request: PageRequest) -> HttpResponse:
         "edited": edited,
         "given": _given(edited) if problem is None else _posted(request),
         "choices": _choices() if may_edit else [],
-        "actions": ACTIONS,
+        "actions": [(EVERY, _("Everything")), *sorted(ACTIONS.items())],
         "may_edit": may_edit,
         "problem": problem,
     }
@@ -88,7 +88,7 @@ def _given(row: ApprovalPolicy | None) -> dict[str, Any]:
     conditions = "\n".join(f"{key}: {', '.join(values)}" for key, values in (row.conditions if row else {}).items())
     return {
         "name": row.name if row else "",
-        "action": row.action if row else "run",
+        "action": row.action if row else "runbooks.run",
         "conditions": conditions if row else "grade: irreversible",
         "minutes": row.expires_seconds // 60 if row and row.expires_seconds else "",
         "reason": row.reason if row else "",

@@ -28,6 +28,7 @@ from tongchou.web import charts, health, incident_room, panels, telemetry_reads
 from tongchou.web.design import neighbourhood
 from tongchou.web.expressions import measured_part
 from tongchou.web.gate import PageRequest
+from tongchou.web.incident_causes import causes
 from tongchou.web.links import group_title, localized, resolve
 from tongchou.web.operate_runbooks import FINISHED
 from tongchou.web.plan import escaped
@@ -268,6 +269,7 @@ def postmortem(request: PageRequest, incident: Incident) -> Context:
 PARTS: dict[str, Part] = {
     "postmortem": Part(postmortem),
     "suspects": Part(suspects),
+    "causes": Part(causes),
     "procedures": Part(procedures, "runbooks.view"),
     "runs": Part(runs, "runbooks.view"),
     "metrics": Part(metrics, "telemetry.view", owned=False),

@@ -12,12 +12,19 @@ from django.utils import translation
 
 from tongchou.alerting.models import Alert, AlertGroup, Objective, RuleFile
 from tongchou.changes.models import Deployment
+from tongchou.changes.models_baselines import Baseline
+from tongchou.changes.models_control import Change, ChangeTemplate
+from tongchou.changes.models_drift import Drift
+from tongchou.changes.models_iac import Plan, Workspace
+from tongchou.changes.models_playbooks import Playbook
+from tongchou.changes.models_release import Artefact, Environment, Release, Rollout
+from tongchou.changes.models_requirements import Decision, Option, Requirement, Scorecard
 from tongchou.core.models import ApiToken, Approval, Team, User
 from tongchou.core.refs import parse
 from tongchou.incidents.models import Improvement, Incident, Postmortem
 from tongchou.incidents.timeline import scope_facts
 from tongchou.inventory import kinds
-from tongchou.inventory.models import Resource, SourceConfig
+from tongchou.inventory.models import Hold, Resource, SourceConfig
 from tongchou.runbooks.models import Procedure, Run
 from tongchou.telemetry.models import Dashboard
 
@@ -197,6 +204,10 @@ def _what(row: Approval, titles: Mapping[str, object]) -> str:
     """Name what an approval is for: the procedure's title and its targets; the action when it is no procedure."""
     facts = scope_facts(row.scope) if isinstance(row.scope, dict) else {}
     name = facts.get("procedure", "")
+    if isinstance(row.scope, dict) and {"workspace", "plan"} <= row.scope.keys():
+        return f"{row.scope['workspace']} #{row.scope['plan']}"
+    if row.action == "changes.rollout" and isinstance(row.scope, dict):
+        return f"{row.scope.get('service', '')} · {row.scope.get('environment', '')}"
     title = localized(titles.get(name), name or row.action)
     return f"{title} · {facts['targets']}" if "targets" in facts else title
 
@@ -209,8 +220,135 @@ def _sources(ids: list[str]) -> Found:
 def _deployments(ids: list[str]) -> Found:
     rows = Deployment.objects.filter(pk__in=ids)
     return [
-        (str(row.pk), Link("", row.title, f"{reverse('web:deployments')}?id={row.pk}", "rocket", "deployment"))
+        (str(row.pk), Link("", row.title, reverse("web:deployment", args=[row.pk]), "rocket", "deployment"))
         for row in rows
+    ]
+
+
+def _workspaces(ids: list[str]) -> Found:
+    rows = Workspace.objects.filter(pk__in=ids).only("pk", "name")
+    return [
+        (str(row.pk), Link("", row.name, reverse("web:workspace", args=[row.name]), "blocks", "workspace"))
+        for row in rows
+    ]
+
+
+def _plans(ids: list[str]) -> Found:
+    rows = Plan.objects.filter(pk__in=ids).values_list("pk", "workspace__name", "number")
+    return [
+        (str(pk), Link("", f"{name} #{number}", reverse("web:workspace-plan", args=[pk]), "file-diff", "plan"))
+        for pk, name, number in rows
+    ]
+
+
+def _drift(ids: list[str]) -> Found:
+    rows = Drift.objects.filter(pk__in=ids).only("pk", "subject", "path")
+    return [
+        (str(row.pk), Link("", str(row), reverse("web:drift-item", args=[row.pk]), "git-compare", "drift"))
+        for row in rows
+    ]
+
+
+def _requirements(ids: list[str]) -> Found:
+    rows = Requirement.objects.filter(pk__in=ids).only("pk", "number", "title")
+    return [
+        (
+            str(row.pk),
+            Link("", str(row), reverse("web:requirement", args=[row.number]), "clipboard-list", "requirement"),
+        )
+        for row in rows
+    ]
+
+
+def _options(ids: list[str]) -> Found:
+    rows = Option.objects.filter(pk__in=ids).values_list("pk", "name", "requirement__number")
+    return [
+        (str(pk), Link("", name, f"{reverse('web:requirement', args=[number])}#options", "layers", "option"))
+        for pk, name, number in rows
+    ]
+
+
+def _decisions(ids: list[str]) -> Found:
+    rows = Decision.objects.filter(pk__in=ids).only("pk", "number", "title")
+    return [
+        (str(row.pk), Link("", str(row), reverse("web:decision", args=[row.number]), "book-marked", "decision"))
+        for row in rows
+    ]
+
+
+def _scorecards(ids: list[str]) -> Found:
+    rows = Scorecard.objects.filter(pk__in=ids).only("pk", "number", "title")
+    return [
+        (str(row.pk), Link("", str(row), reverse("web:scorecard", args=[row.number]), "scale", "scorecard"))
+        for row in rows
+    ]
+
+
+def _playbooks(ids: list[str]) -> Found:
+    return [
+        (str(row.pk), Link("", str(row), reverse("web:playbook", args=[row.name]), "book-copy", "playbook"))
+        for row in Playbook.objects.filter(pk__in=ids).only("pk", "name", "title")
+    ]
+
+
+def _changes(ids: list[str]) -> Found:
+    rows = Change.objects.filter(pk__in=ids).only("pk", "number", "title")
+    return [
+        (str(row.pk), Link("", str(row), reverse("web:change", args=[row.number]), "git-pull-request-arrow", "change"))
+        for row in rows
+    ]
+
+
+def _releases(ids: list[str]) -> Found:
+    rows = Release.objects.filter(pk__in=ids).only("pk", "number", "title")
+    return [
+        (str(row.pk), Link("", str(row), reverse("web:release", args=[row.number]), "package-check", "release"))
+        for row in rows
+    ]
+
+
+def _artefacts(ids: list[str]) -> Found:
+    rows = Artefact.objects.filter(pk__in=ids).values_list("pk", "service__name", "version")
+    return [
+        (str(pk), Link("", f"{name} {version}", reverse("web:release-version", args=[pk]), "package", "version"))
+        for pk, name, version in rows
+    ]
+
+
+def _rollouts(ids: list[str]) -> Found:
+    rows = Rollout.objects.filter(pk__in=ids).values_list("pk", "service__name", "environment__name")
+    return [
+        (str(pk), Link("", f"{name} · {environment}", reverse("web:release-rollout", args=[pk]), "route", "rollout"))
+        for pk, name, environment in rows
+    ]
+
+
+def _environments(ids: list[str]) -> Found:
+    rows = Environment.objects.filter(pk__in=ids).only("pk", "name")
+    url = reverse("web:release-environments")
+    return [(str(row.pk), Link("", row.name, url, "layers", "environment")) for row in rows]
+
+
+def _templates(ids: list[str]) -> Found:
+    rows = ChangeTemplate.objects.filter(pk__in=ids).only("pk", "name", "title")
+    return [
+        (str(row.pk), Link("", row.title, reverse("web:change-entry", args=[row.name]), "library", "standard change"))
+        for row in rows
+    ]
+
+
+def _holds(ids: list[str]) -> Found:
+    rows = Hold.objects.filter(pk__in=ids).values_list("pk", "reason", "resource_id")
+    return [
+        (str(pk), Link("", reason[:120], reverse("web:resource", args=[resource]), "wrench", "hold"))
+        for pk, reason, resource in rows
+    ]
+
+
+def _baselines(ids: list[str]) -> Found:
+    return [
+        (str(row.pk), Link("", str(row), reverse("web:baseline", args=[row.name]), "list-checks", "baseline"))
+        for row in Baseline.objects.filter(pk__in=ids).only("pk", "name", "title")
     ]
 
 
@@ -246,6 +384,22 @@ RESOLVERS: dict[tuple[str, str], Resolver] = {
     ("runbooks", "run"): _runs,
     ("core", "approval"): _approvals,
     ("changes", "deployment"): _deployments,
+    ("changes", "change"): _changes,
+    ("changes", "changetemplate"): _templates,
+    ("changes", "release"): _releases,
+    ("changes", "artefact"): _artefacts,
+    ("changes", "rollout"): _rollouts,
+    ("changes", "environment"): _environments,
+    ("inventory", "hold"): _holds,
+    ("changes", "requirement"): _requirements,
+    ("changes", "option"): _options,
+    ("changes", "decision"): _decisions,
+    ("changes", "scorecard"): _scorecards,
+    ("changes", "baseline"): _baselines,
+    ("changes", "drift"): _drift,
+    ("changes", "playbook"): _playbooks,
+    ("changes", "workspace"): _workspaces,
+    ("changes", "plan"): _plans,
     ("core", "user"): _users,
     ("core", "team"): _teams,
     ("core", "apitoken"): _tokens,

@@ -58,7 +58,8 @@ _part(
     _("Deployments"),
     _("The list of deployments. Incidents then have no new deployment among their suspects."),
     "/deployments",
-    api=("deployments", "deployment-sources"),
+    api=("deployments", "deployment-sources", "build-servers"),
+    work=("changes.poll_builds", "changes.build_servers_due"),
 )
 _part("map", _("Service map"), _("The map of services and what they call."), "/map", api=("map",))
 _part(

@@ -26,7 +26,7 @@ from tongchou.incidents.models import Incident
 from tongchou.runbooks import actions, history, procedure, reads, transcript
 from tongchou.runbooks.definition import Definition, Step
 from tongchou.runbooks.installed import previewer
-from tongchou.runbooks.layout import flow_json
+from tongchou.runbooks.layout import batch_numbers, flow_json
 from tongchou.runbooks.models import Procedure, Run, RunState, RunStep
 from tongchou.runbooks.parameters import Parameter
 from tongchou.runbooks.prepare import definition_of, execution, prepare
@@ -388,12 +388,30 @@ def _get_run(request: PageRequest, run_id: UUID) -> Run:
     return row
 
 
+def _mark_batches(row: Run, steps: list[dict[str, Any]]) -> None:
+    """Say with the first step of each batch which one begins, and of what, where there are several."""
+    if len(row.targets) < 2:
+        return
+    numbers = batch_numbers(definition_of(row.version.text), len(row.targets))
+    of = {str(target.get("ref", "")): number for target, number in zip(row.targets, numbers, strict=True)}
+    before = 0
+    for each in steps:
+        number = of.get(each["step"].target, 0) if each["depth"] == 0 else 0
+        if number > before:
+            names = [
+                str(target.get("name", "")) for target, its in zip(row.targets, numbers, strict=True) if its == number
+            ]
+            each["batch"] = {"number": number, "of": numbers[-1], "names": names}
+            before = number
+
+
 @page("runbooks.view")
 def run(request: PageRequest, run_id: UUID) -> HttpResponse:
     """One run, live: every step with its state and output, what it waits for, who may go on."""
     row = _get_run(request, run_id)
     rows = list(row.steps.order_by("position"))
     steps = [_step(step, depth) for step, depth in zip(rows, _depths(each.parent for each in rows), strict=True)]
+    _mark_batches(row, steps)
     done = sum(1 for each in steps if each["step"].state in ("succeeded", "skipped"))
     known = is_ref(row.about_ref) and visible_refs(request.actor, {row.about_ref})
     about = resolve([row.about_ref])[row.about_ref] if known else None
@@ -435,6 +453,9 @@ def run_act(request: PageRequest, run_id: UUID, act: str) -> HttpResponse:
     if act == "cancel":
         actions.cancel(actor=request.actor, run=row, comment=comment)
         messages.success(request, _("The run is cancelled."))
+    elif act == "pause":
+        actions.pause(actor=request.actor, run=row)
+        messages.success(request, _("The run is paused before its next step."))
     elif act == "resume":
         actions.resume(actor=request.actor, run=row)
         messages.success(request, _("The run goes on."))

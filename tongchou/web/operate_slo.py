@@ -130,6 +130,8 @@ def slo(request: PageRequest, name: str) -> HttpResponse:
         "rule_file": rules.file_name(name),
         "allowed_seconds": allowed_seconds(row.target, row.window_seconds),
         "covered": _percent(round(measured["budget"]["covered"], 3)) if measured else "",
+        "without": _without(measured),
+        "excluded_seconds": measured.get("excluded_seconds", 0),
         # as text: a language's thousands separators are no part of a time
         "from_ms": str(round((now - timedelta(seconds=row.window_seconds)).timestamp() * 1000)),
         "to_ms": str(round(now.timestamp() * 1000)),
@@ -137,6 +139,12 @@ def slo(request: PageRequest, name: str) -> HttpResponse:
         "incidents": _incidents(request, row, measured.get("budget"), now),
     }
     return render(request, "operate/slo.html", context)
+
+
+def _without(measured: dict[str, Any]) -> str:
+    """What is left of the budget when the windows of changes are left out; "" when there were none."""
+    left = (measured.get("without") or {}).get("left_ratio")
+    return "" if left is None else f"{left * 100:.1f} %"
 
 
 def _of_service(request: PageRequest, row: Objective, now: datetime) -> list[Incident]:

@@ -30,6 +30,7 @@ from tongchou.inventory.graph import load_graph
 from tongchou.inventory.models import Resource
 from tongchou.inventory.words import words_of
 from tongchou.web import health, panels, telemetry_reads
+from tongchou.web.deliver_releases import of_service
 from tongchou.web.design import seen_by
 from tongchou.web.gate import PageRequest, page
 from tongchou.web.plan_kinds import list_address, of_address, relation_choices, standard_lines
@@ -185,6 +186,7 @@ def resource(request: PageRequest, resource_id: UUID) -> HttpResponse:
         "alerts": alerts_of_resource(row.pk, *lived_as, limit=20),
         "former": len(lived_as),
         "entries": entries(readable(request.actor, _events([ref(row), *map(resource_ref, lived_as)]))),
+        "versions": of_service(request.actor, row) if row.kind == "service" else None,
         "panels": _charts(detail) if allows(request.actor, "telemetry.view") else [],
         "may_edit": allows(request.actor, "inventory.edit", team=row.owner_id),
         "relation_choices": relation_choices(row.kind),

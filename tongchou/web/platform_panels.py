@@ -84,10 +84,11 @@ PANELS: tuple[Panel, ...] = (
     Panel({"en": "Live pages open", "zh": "打开的实时页面"}, f"tongchou_http_streams{{{_OWN}}}", "", "streams", min=0),
     Panel({"en": "Memory", "zh": "内存"}, f"process_resident_memory_bytes{{{_OWN}}}", "bytes", "process", min=0),
     Panel(
-        {"en": "Window in memory", "zh": "内存窗口"},
-        f"tongchou_telemetry_window_bytes{{{_OWN}}}",
+        {"en": "Samples in memory", "zh": "内存中的样本"},
+        f'label_replace(tongchou_telemetry_window_bytes{{{_OWN}}}, "part", "window", "", "")'
+        f' or label_replace(tongchou_telemetry_cache_bytes{{{_OWN}}}, "part", "half hours", "", "")',
         "bytes",
-        "window",
+        "{{part}}",
         min=0,
     ),
     Panel({"en": "CPU", "zh": "CPU"}, f"rate(process_cpu_seconds_total{{{_OWN}}}[5m])", "ratio", "process", min=0),

@@ -38,6 +38,11 @@ class Line:
     tone: str
     html: SafeString | None = None
 
+    @property
+    def who(self) -> str:
+        """Who did it, for a line in one piece; "" where the text begins with the name already."""
+        return "" if self.entry.text.startswith(self.entry.actor) else self.entry.actor
+
 
 # timeline tones -> ours
 TONES = {"critical": "critical", "warning": "warning", "ok": "ok", "accent": "info", "neutral": "unknown"}
@@ -49,6 +54,9 @@ KINDS: tuple[tuple[str, str | Promise], ...] = (
     ("postmortem.", _("Postmortems")),
     ("improvement.", _("Improvements")),
     ("alert", _("Alerts")),
+    ("requirement.", _("Requirements")),
+    ("decision.", _("Decision records")),
+    ("release.", _("Releases")),
     ("deployment.", _("Deployments")),
     ("run.", _("Runs")),
     ("approval.", _("Approvals")),

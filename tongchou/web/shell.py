@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.functional import Promise, SimpleLazyObject
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from django.views.decorators.http import require_POST
 
 from tongchou.core import inbox, modules, people
@@ -57,14 +58,30 @@ STAGES: tuple[Stage, ...] = (
             Entry("ip", _("IP plan"), "network", "inventory.view", "1"),
             Entry("racks", _("Racks"), "layout-grid", "inventory.view", "2"),
             Entry("calendars", _("Calendars"), "calendar-days", "calendars.view", "y"),
+            Entry("requirements", _("Requirements"), "clipboard-list", "changes.view", "3"),
         ),
     ),
-    Stage("design", _("Design"), (Entry("map", _("Service map"), "waypoints", "inventory.view", "m"),)),
+    Stage(
+        "design",
+        _("Design"),
+        (
+            Entry("map", _("Service map"), "waypoints", "inventory.view", "m"),
+            Entry("decisions", _("Decision records"), "book-marked", "changes.view", "4"),
+            Entry("scorecards", _("Scorecards"), "scale", "changes.view", "5"),
+        ),
+    ),
     Stage(
         "deliver",
         _("Deliver"),
         (
+            Entry("changes", _("Changes"), "git-pull-request-arrow", "changes.view", "6"),
+            Entry("releases", _("Releases"), "package-check", "changes.view", "-"),
             Entry("deployments", _("Deployments"), "rocket", "changes.view", "d"),
+            Entry("playbooks", _("Ansible projects"), "book-copy", "changes.view", "7"),
+            Entry("workspaces", _("Workspaces"), "blocks", "changes.view", ";"),
+            Entry("baselines", _("Baselines"), "list-checks", "changes.view", ","),
+            Entry("drift", _("Drift"), "git-compare", "changes.view", ".", "drift"),
+            Entry("deploy-gate", pgettext_lazy("deployment", "Gate"), "traffic-cone", "changes.view", "9"),
             Entry("approvals", _("Approvals"), "badge-check", "approvals.view", "v", "approvals"),
         ),
     ),
@@ -89,6 +106,7 @@ STAGES: tuple[Stage, ...] = (
         (
             Entry("postmortems", _("Postmortems"), "notebook-pen", "incidents.view", "t"),
             Entry("improvements", _("Improvements"), "list-todo", "incidents.view", "n", "improvements"),
+            Entry("dora", _("Delivery performance"), "rocket", "changes.view", "8"),
             Entry("events", _("Event ledger"), "scroll-text", "ledger.view", "e"),
         ),
     ),
@@ -99,12 +117,12 @@ ADMIN = Stage(
     (
         Entry("people", _("People and tokens"), "users", "access.view", "o"),
         Entry("jobs", _("Jobs"), "list-checks", "jobs.view", "j"),
-        Entry("kinds", _("Kinds and relations"), "shapes", "inventory.manage_kinds", "1"),
+        Entry("kinds", _("Kinds and relations"), "shapes", "inventory.manage_kinds", "K"),
         Entry("fields", _("Custom fields"), "text-cursor-input", "fields.manage", "f"),
         Entry("storage", _("Storage"), "hard-drive", "storage.view", "z"),
         Entry("cardinality", _("Cardinality"), "chart-bar-big", "telemetry.view", "0"),
         Entry("settings", _("Settings"), "settings", "settings.view", "s"),
-        Entry("modules", _("Modules"), "puzzle", "platform.view", "y"),
+        Entry("modules", _("Modules"), "puzzle", "platform.view", "M"),
         Entry("platform", _("Platform"), "activity", "platform.view", "w"),
         Entry("nodes", _("Nodes"), "server", "platform.view", "k"),
         Entry("doctor", _("Health check"), "heart-pulse", "platform.view", "h"),

@@ -11,9 +11,16 @@ from django.utils.translation import gettext_lazy as _
 
 from tongchou.incidents.timeline import LINES, Entry, Tone
 from tongchou.inventory import kinds
+from tongchou.web.verbs_changes import CHANGES, HELD, NEWS_OF_CHANGES, worded
+from tongchou.web.verbs_design import DESIGN
+from tongchou.web.verbs_drift import DRIFT, OBSERVED
+from tongchou.web.verbs_iac import IAC
+from tongchou.web.verbs_releases import NEWS_OF_RELEASES, RELEASES, reasoned
 
 # verb -> (icon, tone, sentence with facts of the payload, sentence without)
 MORE: dict[str, tuple[str, Tone, str | Promise, str | Promise]] = {
+    **CHANGES,
+    **DESIGN,
     "user.signed_in": ("log-in", "neutral", _("Signed in from %(address)s."), _("Signed in.")),
     "user.signed_out": ("log-out", "neutral", _("Signed out."), _("Signed out.")),
     "user.sign_in_failed": (
@@ -312,8 +319,8 @@ MORE: dict[str, tuple[str, Tone, str | Promise, str | Promise]] = {
     ),
     "relation.added": ("link", "neutral", _("%(from)s now %(type)s %(to)s."), _("A relation was added.")),
     "relation.removed": ("unlink", "neutral", _("%(from)s no longer %(type)s %(to)s."), _("A relation ended.")),
-    "hold.placed": ("wrench", "warning", _("Put on hold: %(reason)s"), _("Put on hold.")),
-    "hold.lifted": ("wrench", "ok", _("The hold was lifted."), _("The hold was lifted.")),
+    "hold.placed": ("wrench", "warning", _("%(name)s was put on hold: %(reason)s"), _("Put on hold.")),
+    "hold.lifted": ("wrench", "ok", _("The hold on %(name)s was lifted."), _("The hold was lifted.")),
     "endpoint.registered": ("plug", "neutral", _("An endpoint was registered."), _("An endpoint was registered.")),
     "endpoint.enabled": ("plug", "neutral", _("An endpoint was switched on."), _("An endpoint was switched on.")),
     "endpoint.disabled": ("plug", "warning", _("An endpoint was switched off."), _("An endpoint was switched off.")),
@@ -456,12 +463,36 @@ MORE: dict[str, tuple[str, Tone, str | Promise, str | Promise]] = {
         _("A procedure was retired."),
     ),
     "approval.cancelled": ("undo-2", "neutral", _("The request was taken back."), _("The request was taken back.")),
-    "deployment.started": ("rocket", "accent", _("A release of %(service)s began: %(version)s"), _("A release began.")),
+    "deployment.started": (
+        "rocket",
+        "accent",
+        _("A deployment of %(service)s began: %(version)s"),
+        _("A deployment began."),
+    ),
     "deployment_source.changed": (
         "rocket",
         "neutral",
-        _("A sender of releases was set up."),
-        _("A sender of releases was set up."),
+        _("A sender of deployments was set up."),
+        _("A sender of deployments was set up."),
+    ),
+    "build_server.changed": (
+        "hammer",
+        "neutral",
+        _("Build server %(name)s was set up anew."),
+        _("A build server was changed."),
+    ),
+    "build_server.removed": (
+        "hammer",
+        "warning",
+        _("Build server %(name)s was removed."),
+        _("A build server was removed."),
+    ),
+    **DRIFT,
+    "deployment.marked": (
+        "rocket",
+        "neutral",
+        _("Whether %(title)s was unplanned was said."),
+        _("Whether a deployment was unplanned was said."),
     ),
     "run.retried": ("refresh-cw", "accent", _("The run goes on from the step that failed."), _("The run goes on.")),
     "run.previewed": (
@@ -473,8 +504,8 @@ MORE: dict[str, tuple[str, Tone, str | Promise, str | Promise]] = {
     "run.paused": (
         "octagon-x",
         "warning",
-        _("The run was paused by the emergency stop."),
-        _("The run was paused by the emergency stop."),
+        _("The run was paused."),
+        _("The run was paused."),
     ),
     "run.resumed": ("play", "accent", _("A person resumed the run."), _("A person resumed the run.")),
     "run.step_retried": (
@@ -496,6 +527,8 @@ MORE: dict[str, tuple[str, Tone, str | Promise, str | Promise]] = {
         _("Nobody knows whether step %(step)s took effect."),
         _("A step is uncertain."),
     ),
+    **IAC,
+    **RELEASES,
 }
 
 
@@ -518,7 +551,19 @@ NEWS: tuple[str, ...] = (
     "source.failed",
     "source.recovered",
     "deployment.started",
+    "drift.opened",
+    "requirement.accepted",
+    "requirement.rejected",
+    "option.chosen",
+    "decision.accepted",
+    "plan.applied",
+    "plan.apply_failed",
+    "plan.interrupted",
+    "playbook.host_changed",
+    "playbook.host_failed",
     "user.role_changed",
+    *NEWS_OF_CHANGES,
+    *NEWS_OF_RELEASES,
 )
 
 
@@ -528,9 +573,16 @@ def spoken(entry: Entry, payload: object) -> Entry:
         return entry
     icon, tone, full, bare = MORE[entry.verb]
     facts: Mapping[str, Any] = payload if isinstance(payload, Mapping) else {}
+    if facts.get("source_kind") == "observed":
+        full = OBSERVED.get(entry.verb, full)
+    full = HELD.get((entry.verb, str(facts.get("kind"))), full)
     known = {key: value for key, value in facts.items() if value not in (None, "")}
     if entry.verb.startswith("relation.") and "type" in known:
         known["type"] = kinds.relation_words(str(known["type"]))
+    if entry.verb in CHANGES:
+        known = worded(known)
+    if entry.verb in RELEASES:
+        known = reasoned(worded(known))
     try:
         text = str(full) % known
     except (KeyError, ValueError, TypeError):

@@ -10,7 +10,9 @@ from django.db.models import QuerySet
 
 from tongchou.alerting import reads as alerting_reads
 from tongchou.alerting.models import Alert
+from tongchou.changes import baseline_reads, drift_reads, iac_reads, playbook_reads
 from tongchou.changes import reads as change_reads
+from tongchou.changes.release import reads as release_reads
 from tongchou.core.access import Actor, allows
 from tongchou.core.models import Event, EventAbout
 from tongchou.core.refs import parse
@@ -36,9 +38,19 @@ OWNED: dict[tuple[str, str], Callable[[Actor], QuerySet[Any]]] = {
     ("alerting", "alertgroup"): lambda actor: alerting_reads.groups(actor=actor),
     ("alerting", "alert"): _alerts,
     ("changes", "deployment"): change_reads.deployments,
+    ("changes", "baseline"): baseline_reads.visible,
+    ("changes", "drift"): drift_reads.items,
+    ("changes", "playbook"): playbook_reads.visible,
+    ("changes", "workspace"): iac_reads.workspaces,
+    ("changes", "plan"): iac_reads.plans,
+    ("changes", "release"): release_reads.visible,
+    ("changes", "artefact"): release_reads.artefacts,
+    ("changes", "rollout"): lambda actor: release_reads.rollouts(actor, retired=True),
 }
 # nouns every team knows
-COMMON = frozenset({("runbooks", "procedure"), ("alerting", "rulefile"), ("alerting", "objective")})
+COMMON = frozenset(
+    {("runbooks", "procedure"), ("alerting", "rulefile"), ("alerting", "objective"), ("changes", "environment")}
+)
 
 
 def readable(actor: Actor, events: Iterable[Event]) -> list[Event]:

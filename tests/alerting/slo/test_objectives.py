@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -16,6 +16,8 @@ from tongchou.alerting.slo import actions, reads
 from tongchou.core import ledger
 from tongchou.core.access import Actor, system
 from tongchou.core.problems import AccessDenied, Invalid, NotFound
+from tongchou.inventory import actions as inventory
+from tongchou.inventory.models import Hold
 from tongchou.telemetry.actions import append
 from tongchou.telemetry.backend import Telemetry
 from tongchou.telemetry.series import SeriesBlock, labels_of
@@ -153,3 +155,24 @@ def test_a_viewer_may_not_and_a_bad_query_is_refused_whole(viewer_actor: Actor, 
     assert refused.value.field == "error_query"
     assert not Objective.objects.exists()
     assert not RuleFile.objects.exists()
+
+
+def test_the_time_of_a_change_is_told_with_and_without(write: Write) -> None:
+    write(2 * HOUR, lambda _at: 10.0, lambda at: 2.0 if -1200 <= at < -600 else 0.01)
+    at = datetime.fromtimestamp(START, UTC)
+    spec = dataclasses.replace(SHORT, window_seconds=2 * HOUR)
+    plain = reads.measure(spec, at)
+    assert (plain.without, plain.excluded_seconds) == (None, 0.0)
+    assert plain.budget.state == "missed"
+    service = inventory.create_resource(actor=system("tests"), kind="service", name=spec.service)
+    Hold.objects.create(
+        resource=service, kind="slo_excluded", reason="CHG-1", opened_by="changes.change:1",
+        opened_at=at - timedelta(seconds=1260), until=at - timedelta(seconds=540),
+    )  # fmt: skip
+    found = reads.measure(spec, at)
+    assert found.excluded_seconds == 720
+    assert found.budget == plain.budget  # what happened is not hidden
+    assert found.without is not None
+    assert found.without.state == "met"
+    assert found.without.events == pytest.approx((plain.budget.events or 0) - 7200, rel=0.02)
+    assert found.without.errors == pytest.approx(0.01 * (7200 - 720), rel=0.15)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.integrations.steps_page import example, section
 from tongchou.integrations.ansible import inline, runner
 from tongchou.integrations.ansible.run_time_settings import LOCAL, PROJECT
 from tongchou.integrations.ansible.runner import ANSIBLE_STEP
-from tongchou.runbooks import procedure
 from tongchou.runbooks.reasons import SENTENCES
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -24,17 +24,9 @@ ATTRIBUTES = (
 )
 
 
-def section(language: str) -> str:
-    page = (ROOT / "docs" / language / "steps.md").read_text()
-    return page.split("\n## `ansible`", 1)[1].split("\n## ", 1)[0]
-
-
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_example_is_a_procedure(language: str) -> None:
-    (example,) = re.findall(r"```yaml\n(.*?)```", section(language), re.DOTALL)
-    definition, defects = procedure.examine(example)
-    assert defects == []
-    assert definition is not None
+    definition = example("ansible", language)
     assert [step.kind for step in definition.steps] == ["ansible", "ansible"]
     assert inline.problems(definition.steps[0].body["tasks"]) == []
     assert definition.secrets == ["deploy-key"]
@@ -42,7 +34,7 @@ def test_the_example_is_a_procedure(language: str) -> None:
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_key_setting_and_attribute_is_on_the_page(language: str) -> None:
-    text = section(language)
+    text = section("ansible", language)
     words = {*ANSIBLE_STEP.fields, *ATTRIBUTES, PROJECT, LOCAL, "TONGCHOU_ANSIBLE_RUNNER", "make tools"}
     assert sorted(word for word in words if f"`{word}`" not in text) == []
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tongchou.core import private_folders
 from tongchou.integrations.ansible import keeper, launch, scratch
 
 # a child that leaves its session, as Ansible's workers do, and does not listen to SIGTERM
@@ -138,9 +139,9 @@ def test_secrets_of_a_killed_process_are_swept_and_those_in_use_are_not(tmp_path
         assert used.exists()
         fresh = tmp_path / "fresh"  # another process is just about to lock it
         fresh.mkdir()
-        scratch.sweep(tmp_path)
+        private_folders.sweep(tmp_path)
         assert fresh.exists()
         os.utime(fresh, (0, 0))
-        scratch.sweep(tmp_path)
+        private_folders.sweep(tmp_path)
         assert not fresh.exists()
     assert list(tmp_path.iterdir()) == []

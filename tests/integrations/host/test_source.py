@@ -3,10 +3,13 @@ from __future__ import annotations
 import json
 import os
 import socket
+from dataclasses import replace
 
 import psutil
 import pytest
 
+from tests.changes.observing import read
+from tongchou.changes.models_drift import Drift
 from tongchou.core.access import system
 from tongchou.core.problems import Invalid
 from tongchou.integrations.host import facts
@@ -50,9 +53,10 @@ def test_alistening_port_is_seen_with_its_process() -> None:
 
 
 def test_two_looks_tell_the_same_facts() -> None:
-    """No reading that moves may be an attribute: it would be an event each minute."""
+    """No reading that moves may be an attribute: it would be an event each minute. Connections come and go."""
     settings = {**ALL, "listeners": False}
-    assert SOURCE.fetch(settings, source="x") == SOURCE.fetch(settings, source="x")
+    first, second = (replace(SOURCE.fetch(settings, source="x"), uses=()) for _look in range(2))
+    assert first == second
 
 
 @pytest.mark.parametrize("error", [psutil.AccessDenied(1), OSError("no"), NotImplementedError("no")])
@@ -94,3 +98,38 @@ def test_the_host_and_its_parts_reach_the_inventory() -> None:
     assert parts.exists()
     assert set(load_graph().downstream(host.pk)) == {part.pk for part in parts}
     assert not sources.run_source(actor=system("tests"), source=config).changes_something
+
+
+@pytest.mark.django_db
+def test_a_port_that_is_really_opened_here_is_an_item_to_explain_and_goes_when_it_is_closed() -> None:
+    config = SourceConfig.objects.create(
+        name="here", kind="host", settings={**ALL, "connections": False}, missing_after=1, grace_seconds=0.0
+    )
+    with socket.socket() as known:
+        known.bind(("127.0.0.1", low_port()))
+        known.listen()
+        sources.run_source(actor=system("tests"), source=config)
+        read()
+        with socket.socket() as fresh:
+            fresh.bind(("127.0.0.1", low_port()))
+            fresh.listen()
+            port = fresh.getsockname()[1]
+            sources.run_source(actor=system("tests"), source=config)
+            read()
+            mine = Drift.objects.get(what="listener", path__startswith=f"listener tcp/{port}")
+            assert mine.path == f"listener tcp/{port} ({psutil.Process().name()})"
+            assert (mine.state, mine.expected, mine.resource) == ("open", "", Resource.objects.get(kind="host"))
+            assert mine.observed.endswith("@ 127.0.0.1")
+        sources.run_source(actor=system("tests"), source=config)
+        read()
+        mine.refresh_from_db()
+        assert mine.state == "cleared"
+
+
+def low_port() -> int:
+    """A free port below those that the kernel gives to anybody."""
+    for port in range(20_000, 30_000):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
+    raise AssertionError("no port is free")

@@ -308,7 +308,7 @@ class Grammar:
             f"topk({vector}, {vector})", f'label_replace({vector}, "a", "b")', f"({vector})[5m]", f"abs({scalar})",
             "sum by (job", f"{vector} +", "rate(g[5m]) offset 5m offset 5m", "g @ x", "-'text'", "'text'", "g[5m]",
             f"time({scalar})", f"vector({vector})", f"scalar({scalar})", "count_values(1, g)", "quantile('x', g)",
-            "sum(g) by (job) by (zone)", "g == bool", "1 bool + 2", "g + bool g", "(g[5m])", "g[5m:1m]",
+            "sum(g) by (job) by (zone)", "g == bool", "1 bool + 2", "g + bool g", "(g[5m])", "g[5m1ms:1m]",
             "(irate(g[1m]))[5m1ms:30s]", "absent(g[5m])", "absent_over_time(g)", "label_replace(g, '', 'x', 'job', '(.*)')",
             "label_replace(g, 'job', '$1', 'job', '(')", "label_join(g, '', '-', 'job')", "histogram_quantile(g, g)",
             "holt_winters(g[5m], 2, 0.5)", "holt_winters(g[5m], 0.5, 0)", "g * on (job) g", "g and 1", "1 and 2",

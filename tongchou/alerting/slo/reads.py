@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,9 +17,12 @@ from tongchou.alerting.slo.burn import Pair, burn_rate, fires, pairs
 from tongchou.alerting.slo.forecast import Forecast, forecast
 from tongchou.alerting.slo.spec import Spec, over
 from tongchou.core.problems import NotFound
+from tongchou.core.spans import Span, total_seconds
+from tongchou.inventory.holds import excluded_spans
 from tongchou.telemetry.reads import instant_vector, range_matrix
 
 SLICES = 120
+MAX_SPANS = 50  # spans of changes that an objective asks about
 FORECAST_PAIR = 2  # the rate of a forecast is that of the first ticket's long window: a day of 30
 _LEAST_SLICE_SECONDS = 60
 
@@ -44,6 +48,8 @@ class Measured:
     burns: list[Burn]
     points: list[Point]
     forecast: Forecast
+    excluded_seconds: float = 0.0
+    without: Budget | None = None  # the budget without the windows of changes; None while there are none
 
     def as_json(self) -> dict[str, Any]:
         """What an objective's row keeps for lists: all but the points."""
@@ -51,6 +57,8 @@ class Measured:
             "budget": asdict(self.budget),
             "burns": [asdict(each) for each in self.burns],
             "forecast": asdict(self.forecast),
+            "excluded_seconds": self.excluded_seconds,
+            "without": asdict(self.without) if self.without else None,
         }
 
 
@@ -86,6 +94,7 @@ def measure(spec: Spec, at: datetime) -> Measured:
     for seconds in {seconds for pair in wanted for seconds in (pair.long_seconds, pair.short_seconds)}:
         counts[seconds] = _value(spec.total_query, seconds, at), _value(spec.error_query, seconds, at)
     recent = wanted[FORECAST_PAIR].long_seconds
+    spans = excluded_spans(spec.service, at - timedelta(seconds=spec.window_seconds), at)
     return Measured(
         at,
         budget(spec.target, events, errors, covered=covered),
@@ -99,7 +108,25 @@ def measure(spec: Spec, at: datetime) -> Measured:
             recent_seconds=recent,
             min_events=spec.min_events,
         ),
+        total_seconds(spans),
+        _without(spec, spans, events, errors, covered) if spans else None,
     )
+
+
+def _without(
+    spec: Spec, spans: Sequence[Span], events: float | None, errors: float | None, covered: float
+) -> Budget | None:
+    """The budget of a window less what happened in some spans of it; None when that is not known.
+
+    At most MAX_SPANS of them are asked about, the longest: two queries each.
+    """
+    if events is None or errors is None:
+        return None
+    for span in sorted(spans, key=lambda each: -each.seconds)[:MAX_SPANS]:
+        seconds = max(_LEAST_SLICE_SECONDS, span.seconds)
+        events -= _value(spec.total_query, seconds, span.end) or 0.0
+        errors -= _value(spec.error_query, seconds, span.end) or 0.0
+    return budget(spec.target, max(events, 0.0), max(errors, 0.0), covered=covered)
 
 
 def errors_between(spec: Spec, start: datetime, end: datetime) -> float | None:

@@ -103,7 +103,7 @@ def _rows(request: HttpRequest, actor: Actor) -> list[Alert]:
         for flag, states in {
             "active": {"active"},
             "unprocessed": {"unprocessed"},
-            "silenced": {Suppressed.SILENCED.value},
+            "silenced": {Suppressed.SILENCED.value, Suppressed.HELD.value},
             "inhibited": {Suppressed.INHIBITED.value, Suppressed.EXPLAINED.value},
         }.items()
         if not _flag(request, flag)

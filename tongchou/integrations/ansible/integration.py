@@ -1,4 +1,4 @@
-"""Declares the Runner of ansible steps, and facts that Ansible gathered as a source of the inventory."""
+"""Declares the Runners of ansible and playbook steps, who runs projects, and facts as a source of the inventory."""
 
 from __future__ import annotations
 
@@ -11,5 +11,7 @@ INTEGRATION = Integration(
     ports=(
         "tongchou.integrations.ansible.runner:ANSIBLE_STEP",
         "tongchou.integrations.ansible.facts_source:SOURCE",
+        "tongchou.integrations.ansible.playbooks:PLAYBOOKS",
+        "tongchou.integrations.ansible.playbook_step:PLAYBOOK_STEP",
     ),
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from django.conf import settings
@@ -13,6 +15,7 @@ from tongchou.integrations.ansible import keeper
 from tongchou.integrations.ansible.inventory import Host
 from tongchou.integrations.ansible.scratch import put
 
+TICK_SECONDS = 1.0
 MARGIN_SECONDS = 10.0  # for the keeper to end what is left
 
 
@@ -27,15 +30,17 @@ def installed() -> bool:
 
 
 def ssh_arguments(folder: Path, host: Host, known_hosts: Path, *, accept_new: bool) -> str:
-    """Nothing of the platform's own SSH: no configuration, agent, other key, password, or connection left open.
-
-    The host's key is looked up under an alias, so that an address with a port needs no brackets.
-    """
-    alias = f"{host.address}-{host.port}".replace(":", "_")
+    """Nothing of the platform's own SSH: no configuration, agent, other key, password, or connection left open."""
+    alias = alias_of(host)
     if host.host_key:
         known_hosts = put(folder / "known_hosts", f"{alias} {host.host_key}\n")
     checking = "accept-new" if accept_new and not host.host_key else "yes"
-    options = (
+    own = (f"HostKeyAlias={alias}", f'UserKnownHostsFile="{known_hosts}"')
+    return " ".join(["-F none", *(f"-o '{option}'" for option in (*_options(checking), *own))])
+
+
+def _options(checking: str) -> tuple[str, ...]:
+    return (
         "ControlMaster=no",
         "ControlPath=none",
         "IdentitiesOnly=yes",
@@ -47,10 +52,24 @@ def ssh_arguments(folder: Path, host: Host, known_hosts: Path, *, accept_new: bo
         "UpdateHostKeys=no",
         "LogLevel=ERROR",
         f"StrictHostKeyChecking={checking}",
-        f"HostKeyAlias={alias}",
-        f'UserKnownHostsFile="{known_hosts}"',
     )
-    return " ".join(["-F none", *(f"-o '{option}'" for option in options)])
+
+
+def alias_of(host: Host) -> str:
+    """The name under which the key of a host is looked up, so that an address with a port needs no brackets."""
+    return f"{host.address}-{host.port}".replace(":", "_")
+
+
+def ssh_arguments_of_many(folder: Path, hosts: Iterable[Host], known_hosts: Path, *, accept_new: bool) -> str:
+    """As `ssh_arguments`, for hosts that each say their own HostKeyAlias (`alias_of`) among their variables.
+
+    Keys that are stated lie in the folder; one accepted at the first contact is added to `known_hosts`.
+    """
+    lines = [f"{alias_of(each)} {each.host_key}\n" for each in hosts if each.host_key]
+    stated = put(folder / "known_hosts", "".join(lines))
+    checking = "accept-new" if accept_new else "yes"
+    own = f'UserKnownHostsFile="{known_hosts}" "{stated}"'
+    return " ".join(["-F none", *(f"-o '{option}'" for option in (*_options(checking), own))])
 
 
 def environment(folder: Path, ssh_args: str) -> dict[str, str]:
@@ -77,8 +96,18 @@ def environment(folder: Path, ssh_args: str) -> dict[str, str]:
     }
 
 
-def launch(folder: Path, playbook: str, options: Sequence[str], *, ssh_args: str, seconds: float) -> int:
+def launch(
+    folder: Path,
+    playbook: str,
+    options: Sequence[str],
+    *,
+    ssh_args: str,
+    seconds: float,
+    tick: Callable[[], None] | None = None,
+) -> int:
     """Run the playbook to its end, at most so long; its exit code (keeper.TIME_OVER: its time was over).
+
+    `tick` is called every TICK_SECONDS meanwhile.
 
     The pipe to the keeper closes with this process, even by kill -9; then the keeper ends everything.
     """
@@ -95,8 +124,13 @@ def launch(folder: Path, playbook: str, options: Sequence[str], *, ssh_args: str
             start_new_session=True,
         )
     try:
-        return process.wait(seconds + MARGIN_SECONDS)
-    except subprocess.TimeoutExpired:
+        until = time.monotonic() + seconds + MARGIN_SECONDS
+        while time.monotonic() < until:
+            left = until - time.monotonic()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.wait(left if tick is None else min(left, TICK_SECONDS))
+            if tick is not None:
+                tick()
         process.kill()
         process.wait()
         return keeper.TIME_OVER

@@ -12,6 +12,7 @@ from tongchou.runbooks.reasons import declare
 
 PROJECT = "ansible.project"
 LOCAL = "ansible.local"
+ROOTS = "ansible.project_roots"
 
 
 def problem_of(value: Any) -> str | Promise | None:
@@ -20,12 +21,25 @@ def problem_of(value: Any) -> str | Promise | None:
     return None if fits else _("An absolute path is wanted.")
 
 
+def problem_of_roots(value: Any) -> str | Promise | None:
+    """What is wrong with the list; None when nothing is."""
+    fits = all(isinstance(each, str) and each and problem_of(each) is None for each in value)
+    return None if fits else _("A list of absolute paths is wanted.")
+
+
 register(
     PROJECT,
     str,
     "",
     _("Folder of the playbooks that ansible steps may name, with their roles. Empty: none, only tasks in a step."),
     validate=problem_of,
+)
+register(
+    ROOTS,
+    list,
+    [],
+    _("Folders in which the folders of playbook projects may lie. Empty: none, no project can be made."),
+    validate=problem_of_roots,
 )
 register(
     LOCAL,

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import shutil
-import time
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-MINUTE = 60.0
+from tongchou.core import private_folders
+from tongchou.inventory.given.ansible import UNSAFE
 
 
 class _Unsafe(str):
@@ -39,46 +35,14 @@ def _unsafe(value: Any) -> Any:
     return [_unsafe(item) for item in value] if isinstance(value, list) else value
 
 
-def sweep(root: Path) -> None:
-    """Remove folders whose process was killed: nobody holds their lock any more.
-
-    Not those made or filled within the last minute: their lock may be there and not taken yet.
-    """
-    for folder in root.iterdir() if root.is_dir() else ():
-        try:
-            if time.time() - folder.stat().st_mtime <= MINUTE:
-                continue
-            with (folder / "lock").open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-        except BlockingIOError:
-            continue
-        except FileNotFoundError:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def private_folder(root: Path) -> Iterator[Path]:
-    """A fresh folder of mode 0700, removed on the way out whatever happens."""
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    sweep(root)
-    folder = root / uuid.uuid4().hex
-    folder.mkdir(mode=0o700)
-    try:
-        with (folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            for name in ("env", "home", "inventory", "project", "tmp"):
-                (folder / name).mkdir(mode=0o700)
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def private_folder(root: Path) -> AbstractContextManager[Path]:
+    """A fresh folder of mode 0700 as ansible-runner wants it, removed on the way out whatever happens."""
+    return private_folders.private_folder(root, ("env", "home", "inventory", "project", "tmp"))
 
 
 def put(path: Path, text: str) -> Path:
-    """Write a file that only the owner can read, never readable by others in between."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    return path
+    """Write a text that only the owner can read, never readable by others in between."""
+    return private_folders.put(path, text.encode())
 
 
 def put_variables(folder: Path, variables: Mapping[str, Any]) -> None:
@@ -89,6 +53,20 @@ def put_variables(folder: Path, variables: Mapping[str, Any]) -> None:
 def put_inventory(folder: Path, inventory: Mapping[str, Any]) -> None:
     """The inventory as JSON."""
     put(folder / "inventory" / "hosts.json", json.dumps(inventory))
+
+
+def put_many(folder: Path, inventory: Mapping[str, Any]) -> None:
+    """The inventory of many hosts as YAML: what is marked as text that is no template stays that."""
+    text = yaml.dump(_marked(inventory), Dumper=_Dumper, allow_unicode=True, width=10**9)
+    put(folder / "inventory" / "hosts.yml", text)
+
+
+def _marked(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        if set(value) == {UNSAFE}:
+            return _Unsafe(value[UNSAFE])
+        return {str(key): _marked(item) for key, item in value.items()}
+    return [_marked(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def put_tasks(folder: Path, tasks: Any, *, gather_facts: bool) -> str:

@@ -1,7 +1,7 @@
 """The inventory source "services": databases, queues and caches, named by what they say of themselves.
 
 Asks only what settings name, and only addresses that may be reached (TONGCHOU_HTTP_ALLOW for this host's own). Nothing
-but the secret's logins to PostgreSQL is ever shown to a server.
+but the secrets' logins to PostgreSQL, MariaDB and MySQL is ever shown to a server.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from tongchou.core import secrets
 from tongchou.core.problems import Invalid, Unavailable
 from tongchou.integrations.host import facts as host_facts
 from tongchou.integrations.host import sockets
-from tongchou.integrations.services import brokers, places, sql, stores
+from tongchou.integrations.services import brokers, mysql_login, places, schema, sql, stores
 from tongchou.integrations.services.places import Place
-from tongchou.integrations.services.talk import Found, Talk, UnexpectedError, addresses_of, talk
+from tongchou.integrations.services.talk import MAX_SCHEMA_BYTES, Found, Talk, UnexpectedError, addresses_of, talk
 from tongchou.inventory import identity, remote, source_settings
 from tongchou.inventory.gather import Gathering
 from tongchou.inventory.observation import Observation, ObservedRelation, ObservedResource
@@ -80,6 +80,16 @@ class ServicesSource:
                 "maxLength": 120,
                 "description": _("name of the secret with logins to PostgreSQL, one connection string a line"),
             },
+            "mysql_secret": {
+                "type": "string",
+                "maxLength": 120,
+                "description": _("name of the secret with logins to MariaDB and MySQL, host=... user=... a line"),
+            },
+            "schemas": {
+                "type": "boolean",
+                "default": True,
+                "description": _("also what the tables look like, of databases with a login"),
+            },
             "ca_certificate": remote.REMOTE_SETTINGS["ca_certificate"],
             "timeout_seconds": {
                 "type": "number",
@@ -125,7 +135,9 @@ class ServicesSource:
         asking = _Asking(
             float(settings["timeout_seconds"]),
             remote.tls(settings) or ssl.create_default_context(),
-            _logins(settings.get("postgresql_secret", ""), gathering),
+            _logins(settings.get("postgresql_secret", ""), 5432, gathering)
+            | _logins(settings.get("mysql_secret", ""), 3306, gathering),
+            settings["schemas"],
             time.monotonic() + LOOK_SECONDS,
         )
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="services") as pool:
@@ -162,6 +174,7 @@ class _Asking:
     timeout_seconds: float
     tls: ssl.SSLContext
     logins: Mapping[tuple[str, int], Mapping[str, str]]
+    schemas: bool
     until: float
 
     def ask(self, place: Place) -> Answer:
@@ -186,20 +199,37 @@ class _Asking:
         with talk(place.host, addresses, place.port, until, self.tls if place.tls else None) as opened:
             found = _TALKS[place.protocol](opened)
         login = self.logins.get((place.host, place.port))
-        if place.protocol != "postgresql":
-            return Answer(place, tuple(addresses), found)
-        if login is not None:
-            try:
-                fresh = time.monotonic() + self.timeout_seconds
-                return Answer(place, tuple(addresses), sql.signed_in(addresses[0], place.port, login, fresh))
-            except UnexpectedError as error:
-                return Answer(place, tuple(addresses), found, f"{place} (postgresql): {error}")
-        match = _IN_PATH.search(place.program)
+        signed_in = {"postgresql": self._postgresql, "mysql": self._mysql}.get(place.protocol)
+        if login is not None and signed_in is not None:
+            return signed_in(place, addresses, found, login)
+        match = _IN_PATH.search(place.program) if place.protocol == "postgresql" else None
         return Answer(place, tuple(addresses), replace(found, version=match[1]) if match else found)
 
+    def _postgresql(self, place: Place, addresses: list[str], found: Found, login: Mapping[str, str]) -> Answer:
+        fresh = time.monotonic() + self.timeout_seconds
+        try:
+            found, connection = sql.signed_in(addresses[0], place.port, login, fresh)
+            with connection:
+                if self.schemas:
+                    found.more.update(schema.attributes(sql.tables(connection, self.timeout_seconds)))
+        except UnexpectedError as error:
+            return Answer(place, tuple(addresses), found, f"{place} (postgresql): {error}")
+        return Answer(place, tuple(addresses), found)
 
-def _logins(name: str, gathering: Gathering) -> dict[tuple[str, int], Mapping[str, str]]:
-    """The logins in a secret, by host and port. A line that is none is told of by its number alone."""
+    def _mysql(self, place: Place, addresses: list[str], found: Found, login: Mapping[str, str]) -> Answer:
+        if not self.schemas:
+            return Answer(place, tuple(addresses), found)
+        fresh = time.monotonic() + self.timeout_seconds
+        try:
+            with talk(place.host, addresses, place.port, fresh, most=MAX_SCHEMA_BYTES) as opened:
+                found.more.update(schema.attributes(mysql_login.tables(opened, login, self.tls)))
+        except UnexpectedError as error:
+            return Answer(place, tuple(addresses), found, f"{place} (mysql): {error}")
+        return Answer(place, tuple(addresses), found)
+
+
+def _logins(name: str, usual: int, gathering: Gathering) -> dict[tuple[str, int], Mapping[str, str]]:
+    """The logins in a secret, by host and port, `usual` of none. A line that is none is told of by its number alone."""
     found: dict[tuple[str, int], Mapping[str, str]] = {}
     lines = secrets.reveal(name).splitlines()[:MAX_LOGINS] if name else []
     for number, line in enumerate(lines, 1):
@@ -207,7 +237,7 @@ def _logins(name: str, gathering: Gathering) -> dict[tuple[str, int], Mapping[st
             continue
         try:
             known = {key: str(value) for key, value in conninfo_to_dict(line.strip()).items() if value is not None}
-            port = int(known.get("port", "5432"))
+            port = int(known.get("port", str(usual)))
         except (ProgrammingError, ValueError):
             known, port = {}, 0
         if not known.get("host") or not known.get("user") or not known.keys() <= _LOGIN:

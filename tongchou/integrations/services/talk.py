@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from tongchou.core.http import Failed, Refused, permitted
 
 MAX_BYTES = 1_000_000  # of one talk; what is more stays where it is
+MAX_SCHEMA_BYTES = 20_000_000  # of one in which tables are told
 
 
 class UnexpectedError(Exception):
@@ -32,9 +33,10 @@ class Found:
 class Talk:
     """One connection. Every reading ends by `until` (monotonic) or with UnexpectedError."""
 
-    def __init__(self, peer: socket.socket, until: float) -> None:
+    def __init__(self, peer: socket.socket, until: float, most: int = MAX_BYTES) -> None:
         self._peer = peer
         self._until = until
+        self._most = most
         self._held = b""
         self._taken = 0
 
@@ -42,6 +44,17 @@ class Talk:
         """Send all of it."""
         self._peer.settimeout(self._left())
         self._peer.sendall(content)
+
+    def start_tls(self, context: ssl.SSLContext, host: str) -> None:
+        """Go on inside TLS, as the two sides agreed. What was sent ahead of it in plain is not taken for an answer."""
+        if self._held:
+            raise UnexpectedError("sent more than was asked for before TLS began")
+        self._peer.settimeout(self._left())
+        self._peer = context.wrap_socket(self._peer, server_hostname=host)
+
+    def close(self) -> None:
+        """End it."""
+        self._peer.close()
 
     def take(self, count: int) -> bytes:
         """Return exactly so many bytes."""
@@ -67,8 +80,8 @@ class Talk:
         if not part:
             raise UnexpectedError("closed the connection" if self._taken else "closed the connection and said nothing")
         self._taken += len(part)
-        if self._taken > MAX_BYTES:
-            raise UnexpectedError(f"sent over {MAX_BYTES:,} bytes")
+        if self._taken > self._most:
+            raise UnexpectedError(f"sent over {self._most:,} bytes")
         self._held += part
 
     def _left(self) -> float:
@@ -87,15 +100,24 @@ def addresses_of(host: str, port: int) -> list[str]:
 
 
 @contextmanager
-def talk(host: str, addresses: list[str], port: int, until: float, tls: ssl.SSLContext | None = None) -> Iterator[Talk]:
+def talk(
+    host: str,
+    addresses: list[str],
+    port: int,
+    until: float,
+    tls: ssl.SSLContext | None = None,
+    most: int = MAX_BYTES,
+) -> Iterator[Talk]:
     """Connect to the first of the addresses that answers. What goes wrong inside comes as UnexpectedError."""
     peer: socket.socket | None = None
+    opened: Talk | None = None
     try:
         peer = _connected(addresses, port, until)
         if tls is not None:
             peer.settimeout(max(0.1, until - time.monotonic()))
             peer = tls.wrap_socket(peer, server_hostname=host)
-        yield Talk(peer, until)
+        opened = Talk(peer, until, most)
+        yield opened
     except TimeoutError as error:
         said = "did not answer in time" if peer is None else "accepted and said nothing in time"
         raise UnexpectedError(said) from error
@@ -106,6 +128,8 @@ def talk(host: str, addresses: list[str], port: int, until: float, tls: ssl.SSLC
     except OSError as error:
         raise UnexpectedError(error.strerror or "cannot be reached") from error
     finally:
+        if opened is not None:
+            opened.close()
         if peer is not None:
             peer.close()
 

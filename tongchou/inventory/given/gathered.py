@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -60,15 +60,20 @@ class Given:
     parts: tuple[Mapping[str, Any], ...] = ()
 
 
-def gather(actor: Actor, wanted: Wanted, *, name: str | None = None) -> list[Given]:
+def gather(
+    actor: Actor, wanted: Wanted, *, name: str | None = None, ids: Collection[UUID] | None = None
+) -> list[Given]:
     """Return what the actor may see of what is wanted, by name. At most nine queries.
 
-    `name` looks for one resource. Raises Invalid for a filter that cannot be, or more than MOST resources.
+    `name` looks for one resource, `ids` for these. Raises Invalid for a filter that cannot be, or more than MOST
+    resources.
     """
     check_anywhere(actor, reads.VIEW)
     found = _found(actor, wanted)
     if name is not None:
         found = found.filter(name=name)
+    if ids is not None:
+        found = found.filter(pk__in=list(ids))
     rows = list(found[: MOST + 1])
     if len(rows) > MOST:
         raise Invalid(
@@ -77,9 +82,9 @@ def gather(actor: Actor, wanted: Wanted, *, name: str | None = None) -> list[Giv
             field="kind",
             remedy=_("Ask for one kind, team or label at a time."),
         )
-    ids = found.order_by().values("pk")
-    attributes = _attributes(AttributeValue.objects.filter(resource__in=ids))
-    endpoints = _endpoints(ids)
+    keys = found.order_by().values("pk")
+    attributes = _attributes(AttributeValue.objects.filter(resource__in=keys))
+    endpoints = _endpoints(keys)
     services, parts = _around(actor)
     site = truth.settings_of_now().site_label
     return [

@@ -76,17 +76,18 @@ class Engine:
         """Insert `expressions` over the columns of `rows` into `target` ("db.table (a, b)"); on disk when it returns.
 
         A SELECT from Python memory, because chDB's streaming inserter reports success when the disk is full.
-        Rows of a token written before are dropped; the table must have a deduplication window.
+        Rows of a token written before are dropped; the table must have a deduplication window. One thread, which takes
+        a tenth less processor time than several and leaves rows in the order they come in.
         """
-        once = ""
+        settings = " SETTINGS max_threads = 1, max_insert_threads = 1"
         if token:
-            once = (
-                f" SETTINGS insert_deduplication_token = '{checked_token(token)}', insert_deduplicate = 1,"
-                " deduplicate_insert_select = 'force_enable', max_threads = 1, max_insert_threads = 1"
+            settings += (
+                f", insert_deduplication_token = '{checked_token(token)}', insert_deduplicate = 1,"
+                " deduplicate_insert_select = 'force_enable'"
             )
 
         def run(session: Any, rows: pa.Table = rows) -> None:  # chDB finds `rows` by this name in this frame
-            sql = f"INSERT INTO {target}{once} SELECT {expressions} FROM Python(rows)"  # noqa: S608  # the caller's constants
+            sql = f"INSERT INTO {target}{settings} SELECT {expressions} FROM Python(rows)"  # noqa: S608  # the caller's constants
             session.query(sql, "Null")
 
         self._wait(self._writer, run, _WRITE_TIMEOUT_SECONDS)

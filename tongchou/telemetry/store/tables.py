@@ -24,6 +24,7 @@ ROW_BITS = 32
 ROW_MASK = (1 << ROW_BITS) - 1
 MS_PER_DAY = 86_400_000
 _IN_LIST_LIMIT = 2_000
+_WORTH_ORDERING = 4  # samples in a run, on average
 
 _DATABASE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 _TOKEN = re.compile(r"^[A-Za-z0-9_.:-]{1,200}$")
@@ -203,6 +204,7 @@ class Tables:
     def insert_samples(self, sid: Int64s, ts: Int64s, v: Float64s, *, token: str = "") -> None:
         """Write samples; they survive a killed process when this returns."""
         self.before_insert(ts)
+        sid, ts, v = _in_runs(sid, ts, v)
         rows = pa.table({"sid": sid.view(np.uint64), "ts": ts, "v": v})
         target = f"{self.database}.samples (sid, ts, v)"
         self.engine.insert(target, "sid, fromUnixTimestamp64Milli(ts), v", rows, token=token)
@@ -310,6 +312,23 @@ class Tables:
             f" WHERE active AND database = '{self.database}' AND table = 'samples'"
         )
         return {name: int(table.column(name)[0].as_py() or 0) for name in ("rows", "bytes", "parts")}
+
+
+def _in_runs(sid: Int64s, ts: Int64s, v: Float64s) -> tuple[Int64s, Int64s, Float64s]:
+    """The samples in the order of the table, where that is cheap: senders that save up send runs of one series.
+
+    Sorting is two thirds of what an insert costs and is left out where there is nothing to sort. It is no promise: at
+    the turn of a half hour, or where runs overlap, the store sorts.
+    """
+    starts = np.flatnonzero(np.r_[True, sid[1:] != sid[:-1]])
+    if len(starts) * _WORTH_ORDERING > len(sid):
+        return sid, ts, v
+    lengths = np.diff(np.r_[starts, len(sid)])
+    order = np.lexsort((ts[starts], sid[starts]))
+    starts, lengths = starts[order], lengths[order]
+    ends = np.cumsum(lengths)
+    taken = np.repeat(starts - (ends - lengths), lengths) + np.arange(len(sid))
+    return sid[taken], ts[taken], v[taken]
 
 
 def sid_condition(sids: Int64s) -> str:

@@ -18,6 +18,9 @@ const busy = (change) => {
   document.body.classList.toggle("busy", pending > 0);
 };
 document.addEventListener("htmx:beforeRequest", (event) => {
+  // A refresh nobody asked for leaves a form that is being filled in alone; what it missed comes with the next.
+  const calm = event.detail.elt.closest("[data-calm]");
+  if (calm && ($("dialog[open]") || document.activeElement?.closest("form, details") && calm.contains(document.activeElement))) { event.preventDefault(); return; }
   // Refreshes nobody asked for show no progress.
   if (!event.detail.elt.closest("[data-quiet]")) busy(1);
 });
@@ -261,6 +264,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") { closeMenus(); toggleDrawer(false); }
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches("textarea[data-ctrl-enter]")) { event.target.form.requestSubmit(); return; }
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || typing(event.target)) return;
+  if (event.key === "Shift") return; // on its way to a capital letter
   if (chord === "g") {
     chord = "";
     const link = $(`.nav a[data-key="${CSS.escape(event.key)}"], a[data-go="${CSS.escape(event.key)}"]`);

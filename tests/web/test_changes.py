@@ -1,0 +1,190 @@
+"""Pages of changes: the form, the way of one change, its calendar, the catalogue; refusals are told on the page."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.utils import timezone
+
+from tests.changes.test_control import GOOD
+from tongchou.changes import catalogue_actions, control
+from tongchou.changes.models_control import Change, ChangeTemplate
+from tongchou.core import approvals
+from tongchou.core.access import system
+from tongchou.core.models import Approval, Role
+from tongchou.inventory import actions as inventory
+from tongchou.runbooks import actions as runbooks
+from tongchou.runbooks.models import Run
+
+pytestmark = pytest.mark.django_db
+TESTS = system("tests")
+
+
+def form(**more: str) -> dict[str, str]:
+    now = timezone.localtime(timezone=ZoneInfo("Asia/Shanghai"))  # as people are made
+    return {
+        "title": "New <kernel>",
+        "kind": "normal",
+        "resources": "host/web-1",
+        "starts_at": (now - timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M"),
+        "ends_at": (now + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M"),
+        "tasks": "drain it\nreboot",
+        "backout": "boot the old one",
+        "verification": "uname -r",
+        "quiet": "on",
+        **{f"answer-{name}": answer for name, answer in GOOD.items()},
+        **more,
+    }
+
+
+def agreed(change: Change) -> None:
+    """Approved by the platform's own hand, as another person would."""
+    change.refresh_from_db()
+    row = Approval.objects.get(pk=change.approval_id)
+    approvals._decide(row, approvals.ApprovalState.APPROVED, TESTS, "")
+    control.decided(approval=row)
+
+
+def test_from_the_form_to_the_review(browser: Any) -> None:
+    inventory.create_resource(actor=TESTS, kind="host", name="web-1")
+    client = browser(Role.OPERATOR)
+    assert "No change stands in this queue" in client.get("/changes").content.decode()
+    assert client.post("/changes/new", form()).status_code == 302
+    row = Change.objects.get()
+    page = client.get("/changes/1").content.decode()
+    assert "New &lt;kernel&gt;" in page
+    assert "Not worked out yet." in page
+    for act in ("assess", "ask"):
+        client.post(f"/changes/1/{act}")
+    agreed(row)
+    assert "What it says is what was agreed on." in client.get("/changes/1").content.decode()
+    client.post("/changes/1/begin")
+    told = client.post("/changes/1/finish", follow=True).content.decode()
+    assert "Task 1 is not done: drain it." in told
+    client.post("/changes/1/task-done", {"position": "1"})
+    client.post("/changes/1/task-done", {"position": "2", "state": "skipped", "note": "was up to date"})
+    client.post("/changes/1/finish")
+    client.post("/changes/1/close", {"outcome": "successful"})
+    row.refresh_from_db()
+    assert (row.state, row.outcome) == ("closed", "successful")
+    assert "CHG-1" in client.get("/changes?state=closed").content.decode()
+
+
+def test_what_is_missing_is_named_as_the_form_calls_it(browser: Any) -> None:
+    inventory.create_resource(actor=TESTS, kind="host", name="web-1")
+    client = browser(Role.OPERATOR)
+    client.post("/changes/new", form(backout="", **{"answer-tested": ""}))
+    page = client.get("/changes/1").content.decode()
+    assert '<a class="btn small primary" href="/changes/1/edit">' in page
+    told = client.post("/changes/1/ask", follow=True).content.decode()
+    assert "This is missing: the way back, Was it tried somewhere else before?" in told
+
+
+def test_the_moving_part_brings_the_state_in_the_heading_and_its_button(browser: Any) -> None:
+    inventory.create_resource(actor=TESTS, kind="host", name="web-1")
+    client = browser(Role.OPERATOR)
+    client.post("/changes/new", form())
+    moving = client.get("/changes/1?part=live").content.decode()
+    assert 'id="change-state" hx-swap-oob="true"' in moving
+    assert "/changes/1/edit" in moving.split('id="change-tools" hx-swap-oob="true"')[1]
+    page = client.get("/changes/1").content.decode()
+    assert "hx-swap-oob" not in page
+    assert 'hx-trigger="ledger from:body' in page
+
+
+def test_a_procedure_is_run_on_what_a_change_touches_in_the_order_of_names(browser: Any) -> None:
+    for kind, name in (("host", "web-3"), ("host", "web-1"), ("service", "web-1"), ("host", "web-2")):
+        inventory.create_resource(actor=TESTS, kind=kind, name=name)
+    steps = "steps:\n  - {name: look, read: {query: up}}\n"
+    runbooks.put_procedure(
+        actor=TESTS, name="look", text="name: look\ntitle: Look\ngrade: read\nmax_targets: 9\n" + steps
+    )
+    client = browser(Role.OPERATOR)
+    client.post("/changes/new", form(resources="host/web-3\nhost/web-1\nhost/web-2", tasks="look | look"))
+    row = Change.objects.get()
+    client.post("/changes/1/ask")
+    agreed(row)
+    client.post("/changes/1/begin")
+    client.post("/changes/1/task-run", {"position": "1"})
+    assert [(each["kind"], each["name"]) for each in Run.objects.get().targets] == [
+        ("host", "web-1"),
+        ("host", "web-2"),
+        ("host", "web-3"),
+    ]
+
+
+def test_a_mistake_keeps_what_was_written(browser: Any) -> None:
+    client = browser(Role.OPERATOR)
+    page = client.post("/changes/new", form(resources="host/gone"))
+    assert page.status_code == 422
+    assert "boot the old one" in page.content.decode()
+    assert "host/gone" in page.content.decode()
+    page = client.post("/changes/new", form(resources="", starts_at="tomorrow"))
+    assert page.status_code == 422
+    assert not Change.objects.exists()
+
+
+def test_what_it_says_is_edited_and_shown_as_it_was(browser: Any) -> None:
+    inventory.create_resource(actor=TESTS, kind="host", name="web-1")
+    client = browser(Role.OPERATOR)
+    client.post("/changes/new", form(because="incidents.incident:1"))
+    first = Change.objects.get()
+    page = client.get("/changes/1/edit").content.decode()
+    assert "host/web-1" in page
+    assert "drain it\nreboot" in page
+    assert client.post("/changes/1/edit", form(title="Newer", because="incidents.incident:1")).status_code == 302
+    again = Change.objects.get()
+    assert (again.title, again.starts_at, again.answers) == ("Newer", first.starts_at, first.answers)
+
+
+def test_an_emergency_begins_without_consent_by_a_reason(browser: Any) -> None:
+    client = browser(Role.OPERATOR)
+    client.post("/changes/new", form(kind="emergency", resources=""))
+    assert "Begin without consent" in client.get("/changes/1").content.decode()
+    client.post("/changes/1/begin", {"reason": "the shop is down"})
+    assert "the shop is down" in client.get("/changes/1?part=live").content.decode()
+
+
+def test_the_calendar_marks_what_collides(browser: Any) -> None:
+    inventory.create_resource(actor=TESTS, kind="host", name="web-1")
+    client = browser(Role.OPERATOR)
+    assert "No change is planned" in client.get("/changes/calendar").content.decode()
+    for _each in range(2):
+        client.post("/changes/new", form())
+    for number in (1, 2):
+        client.post(f"/changes/{number}/assess")
+    page = client.get("/changes/calendar?days=7").content.decode()
+    assert page.count("bar plain clash") == 2
+    assert client.get("/changes/calendar?from=not-a-day&days=9").status_code == 200
+
+
+def test_the_catalogue_is_agreed_on_once(browser: Any) -> None:
+    client = browser(Role.OPERATOR)
+    assert "The catalogue is empty" in client.get("/changes/catalogue").content.decode()
+    entry = {"title": "Reboot a host", "kinds": "host", "max_resources": "1", "max_minutes": "30", "tasks": "reboot"}
+    assert client.post("/changes/catalogue/new", entry).status_code == 422  # no way back
+    assert client.post("/changes/catalogue/new", entry | {"backout": "none is needed"}).status_code == 302
+    row = ChangeTemplate.objects.get()
+    assert row.name == "reboot-a-host"
+    assert "not agreed on as it reads now" in client.get("/changes/catalogue").content.decode()
+    client.post(f"/changes/catalogue/{row.name}/ask")
+    approval = Approval.objects.get()
+    approvals._decide(approval, approvals.ApprovalState.APPROVED, TESTS, "")
+    catalogue_actions.decided(approval=approval)
+    assert "?template=reboot-a-host" in client.get("/changes/catalogue").content.decode()
+    assert "Reboot a host" in client.get("/changes/new?template=reboot-a-host").content.decode()
+    client.post(f"/changes/catalogue/{row.name}/retire")
+    assert "The catalogue is empty" in client.get("/changes/catalogue").content.decode()
+
+
+def test_lists_cost_the_same_for_many(browser: Any, django_assert_max_num_queries: Any) -> None:
+    client = browser(Role.OPERATOR)
+    for _each in range(12):
+        client.post("/changes/new", form(resources=""))
+    with django_assert_max_num_queries(30):
+        assert "CHG-12" in client.get("/changes").content.decode()
+    with django_assert_max_num_queries(60):
+        client.get("/changes/1")
