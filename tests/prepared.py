@@ -34,6 +34,18 @@ def database() -> Path:
     return folder / "tongchou.sqlite3"
 
 
+def copy_to(path: Path) -> None:
+    """Put a copy at path, for which a former database of that name may have left its log.
+
+    Django removes the file alone. A process that ended with connections open leaves the log of what it wrote last, and
+    SQLite would play that into whatever stands there next: "database disk image is malformed".
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for remains in ("-wal", "-shm", "-journal"):
+        path.with_name(path.name + remains).unlink(missing_ok=True)
+    shutil.copyfile(database(), path)
+
+
 def use() -> None:
     """Let the tests' own database begin as a copy: Django then finds nothing left to migrate."""
     if connection.vendor == "postgresql":
@@ -45,8 +57,7 @@ def use() -> None:
     def copied(verbosity: int, autoclobber: bool, keepdb: bool = False) -> str:
         name = str(create(verbosity, autoclobber, keepdb))
         if not keepdb:
-            Path(name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(database(), name)
+            copy_to(Path(name))
         return name
 
     creation._create_test_db = copied
