@@ -11,7 +11,7 @@ import time_machine
 
 from tests.changes.test_control import GOOD, agree, people
 from tests.conftest import make_user
-from tests.runbooks.conftest import Effects, Metrics, _loopback, _no_store, effects, make_resource, metrics
+from tests.runbooks.conftest import Effects, Metrics, _loopback, _no_store, effects, make_resource, metrics, reply
 from tongchou.changes import catalogue_actions, control, control_reads, control_work, covered_runs
 from tongchou.changes.draft import Draft, TaskDraft
 from tongchou.changes.models_control import Change, ChangeState, ChangeTemplate, TaskState
@@ -354,3 +354,93 @@ def test_an_entry_that_covers_runs_needs_whom_they_need(web: Resource) -> None:
     approval_policies.put_policy(actor=TESTS, name="two", action="runbooks.run", needs=two)
     entry(asks, agrees, covers=True)
     assert Approval.objects.get(action=catalogue_actions.ACTION).state == ApprovalState.PENDING
+
+
+def failing(effects: Effects, times: int) -> None:
+    """Let the next so many requests be answered with 500."""
+    left = [times]
+
+    def answer(handler: Any, _request: Any) -> None:
+        left[0] -= 1
+        reply(handler, 500 if left[0] >= 0 else 200)
+
+    effects.answers["/drain/web-1/at%20once"] = answer
+
+
+def test_a_run_that_failed_may_be_tried_again_while_the_work_goes_on_and_its_task_follows(
+    web: Resource, effects: Effects
+) -> None:
+    asks, agrees = people()
+    row = begun(asks, agrees, wanted(web))
+    failing(effects, 1)
+    run = requested(asks, row)
+    jobs.run_due()
+    task = row.tasks.get(position=2)
+    assert task.state == TaskState.FAILED
+    control_work.do_task(actor=asks, change=row, position=1, state=TaskState.DONE)
+    run.refresh_from_db()
+    assert runbooks.retry(actor=asks, run=run).state == RunState.QUEUED
+    with pytest.raises(Conflict) as refused:  # before anything has followed the run
+        control_work.finish(actor=asks, change=row)
+    assert refused.value.code == "change.tasks_open"
+    control_work.follow_run(run_id=run.pk)
+    task.refresh_from_db()
+    assert (task.state, task.done_at) == (TaskState.RUNNING, None)
+    jobs.run_due()
+    task.refresh_from_db()
+    assert task.state == TaskState.DONE
+    assert control_work.finish(actor=asks, change=row).state == ChangeState.REVIEW
+
+
+def test_once_the_work_is_over_a_run_that_failed_asks_for_its_own_consent(web: Resource, effects: Effects) -> None:
+    asks, agrees = people()
+    row = begun(asks, agrees, wanted(web))
+    failing(effects, 1)
+    run = requested(asks, row)
+    jobs.run_due()
+    control_work.do_task(actor=asks, change=row, position=1, state=TaskState.DONE)
+    control_work.finish(actor=asks, change=row)
+    given = Approval.objects.get(subject=ref(run))
+    assert (given.state, given.decided_by_name) == (ApprovalState.ENDED, "agrees")
+    told = Event.objects.get(verb="approval.ended", subject=ref(given))
+    assert (told.actor_name, told.payload["because"]) == ("change-keeper", "CHG-1 New kernel")
+    run.refresh_from_db()
+    assert runbooks.retry(actor=asks, run=run).state == RunState.AWAITING_APPROVAL
+    jobs.run_due()
+    assert len(effects.paths()) == 1
+    assert row.tasks.get(position=2).state == TaskState.FAILED, "the work is over: what it came to stays"
+
+
+def test_consent_that_ends_in_the_middle_of_a_run_stops_it(web: Resource, effects: Effects) -> None:
+    asks, agrees = people()
+    run = requested(asks, begun(asks, agrees, wanted(web)))
+    approvals.end(actor=TESTS, rows=Approval.objects.filter(subject=ref(run)), because="it is over")
+    jobs.run_due()
+    run.refresh_from_db()
+    assert (run.state, run.outcome["code"], effects.paths()) == (RunState.FAILED, "approval_missing", [])
+
+
+def test_work_is_not_over_while_the_way_back_is_run(web: Resource) -> None:
+    asks, agrees = people()
+    row = begun(asks, agrees, wanted(web))
+    control_work.back_out(actor=asks, change=row)
+    with pytest.raises(Conflict) as refused:
+        control_work.finish(actor=asks, change=row, backed_out=True)
+    assert refused.value.code == "change.backing_out"
+    jobs.run_due()
+    assert control_work.finish(actor=asks, change=row, backed_out=True).outcome == "backed_out"
+
+
+def test_a_run_of_something_else_about_the_change_loses_consent_when_it_fails_after_the_work(
+    web: Resource, effects: Effects
+) -> None:
+    asks, agrees = people()
+    row = begun(asks, agrees, wanted(web))
+    failing(effects, 1)
+    run = requested(asks, row)
+    row.tasks.filter(position=2).update(run=None, state=TaskState.DONE)
+    row.tasks.filter(position=1).update(state=TaskState.DONE)
+    control_work.finish(actor=asks, change=row)
+    assert Approval.objects.get(subject=ref(run)).state == ApprovalState.APPROVED, "it is under way"
+    jobs.run_due()
+    assert Approval.objects.get(subject=ref(run)).state == ApprovalState.ENDED

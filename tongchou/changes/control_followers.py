@@ -25,12 +25,12 @@ for _verb in ("approval.approved", "approval.rejected", "approval.expired", "app
     follow(_verb)(_consent_decided)
 
 
-def _run_ended(event: Event) -> None:
+def _run_moved(event: Event) -> None:
     control_work.follow_run(run_id=UUID(parse(event.subject).id))
 
 
-for _verb in ("run.succeeded", "run.failed", "run.cancelled"):
-    follow(_verb)(_run_ended)
+for _verb in ("run.succeeded", "run.failed", "run.cancelled", "run.retried"):
+    follow(_verb)(_run_moved)
 
 
 @follow("deployment.finished")

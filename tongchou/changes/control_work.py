@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -24,8 +24,9 @@ from tongchou.changes.models_control import (
 from tongchou.core.access import Actor
 from tongchou.core.models import User
 from tongchou.core.problems import AccessDenied, Conflict
-from tongchou.core.refs import ref
+from tongchou.core.refs import parse, ref
 from tongchou.inventory.graph import load_graph
+from tongchou.runbooks import consented
 from tongchou.runbooks.models import Run, RunState
 
 MAX_NOTE = 4000
@@ -103,7 +104,8 @@ def _break_glass(row: Change, reason: str, now: datetime) -> None:
 def finish(*, actor: Actor, change: Change, backed_out: bool = False) -> Change:
     """Say that the work is done, or was taken back: what was held back is heard of again. Event change.finished.
 
-    Conflict while a task is open, unless it was backed out: open tasks are then skipped.
+    Conflict while a task is open, unless it was backed out: open tasks are then skipped; and while a task or the way
+    back is being run. Consent to runs of it that failed ends: who tries one again later asks for it.
     """
     check_edit(actor, change)
     now = timezone.now()
@@ -111,8 +113,13 @@ def finish(*, actor: Actor, change: Change, backed_out: bool = False) -> Change:
         row = locked(change)
         if row.state != ChangeState.IMPLEMENT:
             raise wrong_state(row, _("Only work that has begun is finished."))
-        tasks = list(ChangeTask.objects.select_for_update().filter(change=row).order_by("position"))
-        running = [each for each in tasks if each.state == TaskState.RUNNING]
+        tasks = list(
+            ChangeTask.objects.select_for_update(of=("self",))
+            .select_related("run")
+            .filter(change=row)
+            .order_by("position")
+        )
+        running = [each for each in tasks if each.state == TaskState.RUNNING or _is_under_way(each.run)]
         left = [each for each in tasks if each.state == TaskState.OPEN]
         if running or (left and not backed_out):
             first = (running or left)[0]
@@ -123,6 +130,10 @@ def finish(*, actor: Actor, change: Change, backed_out: bool = False) -> Change:
                 value=first.position,
                 remedy=_("Do it, skip it with a note, or say that the change was backed out."),
             )
+        if _is_under_way(row.backout_run):
+            raise Conflict(
+                "change.backing_out", _("The way back is being run."), remedy=_("Wait for it, or cancel its run.")
+            )
         ChangeTask.objects.filter(pk__in=[each.pk for each in left]).update(
             state=TaskState.SKIPPED, done_at=now, done_by_name=actor.name
         )
@@ -130,6 +141,7 @@ def finish(*, actor: Actor, change: Change, backed_out: bool = False) -> Change:
         row.outcome = Outcome.BACKED_OUT if backed_out else ""
         row.save(update_fields=["state", "finished_at", "outcome"])
         tell(actor, row, "change.finished", {"backed_out": backed_out, "late": row.late_since is not None})
+        _end_consent(row, Run.objects.filter(about_ref=ref(row), state=RunState.FAILED))
         quiet.keep(row, now)
     return row
 
@@ -220,7 +232,7 @@ def back_out(*, actor: Actor, change: Change) -> Run:
             raise Conflict(
                 "change.no_backout", _("The way back of this change is no procedure."), remedy=_("Do it by hand.")
             )
-        if row.backout_run is not None and row.backout_run.state not in OF_RUN:
+        if _is_under_way(row.backout_run):
             raise Conflict("change.backing_out", _("The way back is being run already."), remedy=_("Look at its run."))
         run = covered_runs.request_back(actor, row, row.backout_procedure)
         row.backout_run = run
@@ -230,15 +242,37 @@ def back_out(*, actor: Actor, change: Change) -> Run:
 
 
 def follow_run(*, run_id: UUID) -> None:
-    """Take over how the run of a task ended. Idempotent; a run that is under way changes nothing."""
-    task = ChangeTask.objects.select_related("change", "run").filter(run=run_id, state=TaskState.RUNNING).first()
-    if task is None or task.run is None or task.run.state not in OF_RUN:
+    """Take over where the run of a task is: its end, or that it is tried again. Idempotent, in any order.
+
+    Of a run that fails once the work on its change is over, consent ends too.
+    """
+    run = Run.objects.filter(pk=run_id, about_ref__startswith=f"{Change._meta.label_lower}:").first()
+    if run is None:
         return
     with transaction.atomic():
-        row = locked(task.change)
-        fresh = ChangeTask.objects.select_for_update().get(pk=task.pk)
-        if fresh.state == TaskState.RUNNING and fresh.run_id == run_id:
-            _end_task(quiet.KEEPER, row, fresh, OF_RUN[RunState(task.run.state)], "")
+        row = Change.objects.select_for_update().filter(pk=UUID(parse(run.about_ref).id)).first()
+        if row is None:
+            return
+        run.refresh_from_db()
+        if row.state != ChangeState.IMPLEMENT:
+            _end_consent(row, Run.objects.filter(pk=run_id, state=RunState.FAILED))
+            return
+        task = ChangeTask.objects.select_for_update().filter(change=row, run=run_id).first()
+        ended = OF_RUN.get(RunState(run.state))
+        if task is None or task.state not in (TaskState.RUNNING, TaskState.FAILED) or task.state == ended:
+            return
+        if ended is None:
+            ChangeTask.objects.filter(pk=task.pk).update(state=TaskState.RUNNING, done_at=None, done_by_name="")
+        else:
+            _end_task(quiet.KEEPER, row, task, ended, "")
+
+
+def _is_under_way(run: Run | None) -> bool:
+    return run is not None and run.state not in OF_RUN
+
+
+def _end_consent(row: Change, failed: QuerySet[Run]) -> None:
+    consented.end(actor=quiet.KEEPER, failed=failed, because=f"{row.name} {row.title}")
 
 
 def _working(change: Change) -> Change:

@@ -407,6 +407,19 @@ def cancel(*, actor: Actor, approval: Approval, comment: str = "") -> Approval:
     return _decide(approval, ApprovalState.CANCELLED, actor, comment)
 
 
+def end(*, actor: Actor, rows: QuerySet[Approval], because: str) -> int:
+    """End consent that was given, for what it was given for is over; return how many. Event approval.ended each.
+
+    Consent that has run out is left as it is. Must run inside the caller's transaction, which has checked the actor.
+    """
+    count = 0
+    for row in rows.filter(state=ApprovalState.APPROVED, expires_at__gt=timezone.now()).order_by("pk"):
+        if Approval.objects.filter(pk=row.pk, state=ApprovalState.APPROVED).update(state=ApprovalState.ENDED):
+            _tell(row, "approval.ended", actor, {"because": because})
+            count += 1
+    return count
+
+
 def valid(*, subject: str, action: str, content_hash: str, scope: Mapping[str, Any]) -> Approval | None:
     """Return the approval that covers exactly this content and scope now, or None."""
     now = timezone.now()

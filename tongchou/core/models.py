@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class Role(models.TextChoices):
@@ -269,13 +270,14 @@ class Lease(models.Model):
 
 
 class ApprovalState(models.TextChoices):
-    """pending is decided once: approved, rejected, cancelled or expired."""
+    """pending is decided once: approved, rejected, cancelled or expired. What was approved may end early: ended."""
 
     PENDING = "pending", _("Pending")
     APPROVED = "approved", _("Approved")
     REJECTED = "rejected", _("Rejected")
     CANCELLED = "cancelled", _("Cancelled")
     EXPIRED = "expired", _("Expired")
+    ENDED = "ended", pgettext_lazy("approval", "Ended")
 
 
 class Approval(models.Model):

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.core import approvals
@@ -94,6 +95,15 @@ def request(
         journal.wake(run.pk)
         tell_requested(actor, run, prepared)
     return run
+
+
+def end(*, actor: Actor, failed: QuerySet[Run], because: str) -> int:
+    """End consent to runs that failed, for what they were part of goes on without them: trying again asks anew.
+
+    Returns how many ended. Must run inside the caller's transaction.
+    """
+    subjects = [ref(run) for run in failed]
+    return approvals.end(actor=actor, rows=Approval.objects.filter(subject__in=subjects), because=because)
 
 
 def _raise_unless(agreed: bool) -> None:

@@ -38,7 +38,7 @@ VIEW, EDIT = reads.VIEW, reads.EDIT
 S = ReleaseState
 EVENTS = 100
 TOLD = (  # in the history of a release; each step of its runs is on the page of the run
-    *(verb for verb in RELEASES if verb != "approval.derived"),
+    *(verb for verb in RELEASES if verb not in ("approval.derived", "approval.ended")),
     *(f"approval.{each}" for each in ("requested", "approved", "rejected", "expired", "cancelled")),
     *(f"change.{each}" for each in ("created", "asked", "scheduled", "began", "broke_glass", "finished", "cancelled")),
     "run.failed",

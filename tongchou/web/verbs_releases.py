@@ -173,6 +173,12 @@ RELEASES: dict[str, tuple[str, Tone, str | Promise, str | Promise]] = {
         _("Consent to a part of what %(decided_by)s agreed to was written down."),
         _("Consent to a part of something larger was written down."),
     ),
+    "approval.ended": (
+        "badge-x",
+        "neutral",
+        _("Consent to a run of %(because)s ended: who tries it again asks anew."),
+        _("Consent to a run ended: who tries it again asks anew."),
+    ),
 }
 NEWS_OF_RELEASES = (
     "release.started",

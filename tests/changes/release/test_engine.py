@@ -81,6 +81,18 @@ def test_it_goes_back_when_a_run_fails(shop: Shop) -> None:
     assert dict(shop.installed()) == dict.fromkeys(HOSTS, "1.0")
 
 
+def test_the_run_that_failed_is_not_tried_again_without_consent(shop: Shop) -> None:
+    """The release went back, or begins the batch anew with another run: the old one would install the version again."""
+    work(shop.started("1.0"))
+    shop.effects.answers["/install/shop-2/2.0"] = lambda handler, _request: reply(handler, 500)
+    release = work(shop.started("2.0"))
+    run = Run.objects.get(about_ref=ref(release), state="failed")
+    assert runbooks.retry(actor=shop.people[0], run=run).state == "awaiting_approval"
+    del shop.effects.answers["/install/shop-2/2.0"]
+    work(release)
+    assert dict(shop.installed()) == dict.fromkeys(HOSTS, "1.0")
+
+
 def test_without_a_version_before_there_is_no_way_back_and_it_pauses(shop: Shop) -> None:
     shop.effects.answers["/install/shop-1/2.0"] = lambda handler, _request: reply(handler, 500)
     release = work(shop.started("2.0"))

@@ -77,6 +77,7 @@ STATUS: dict[str, tuple[str, str, str | Promise]] = {
     "approved": ("ok", "badge-check", _("Approved")),
     "rejected": ("critical", "ban", _("Rejected")),
     "expired": ("unknown", "clock", _("Expired")),
+    "ended": ("unknown", "clock", pgettext_lazy("approval", "Ended")),
     "read": ("ok", "eye", _("Read only")),
     "reversible": ("warning", "undo-2", _("Reversible")),
     "irreversible": ("critical", "triangle-alert", _("Irreversible")),
