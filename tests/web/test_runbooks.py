@@ -150,3 +150,14 @@ def test_a_lock_of_a_run_one_may_not_see_is_another_runs(browser: Any, declared:
     page = browser(user).get(f"/runs/{runs[1].pk}").content.decode()
     assert "which another run has" in page
     assert str(runs[0].pk) not in page
+
+
+def test_who_tries_a_run_again_is_told_whether_others_are_asked_first(
+    browser: Any, prepared: Run, approver_actor: Any
+) -> None:
+    client = browser(Role.OPERATOR)
+    approvals.approve(actor=approver_actor, approval=Approval.objects.get())
+    Run.objects.filter(pk=prepared.pk).update(state="failed", finished_at=prepared.created_at)
+    assert "others are asked first" not in page(client, f"/runs/{prepared.pk}")
+    approvals.end(actor=TESTS, rows=Approval.objects.all(), because="CHG-1")
+    assert "others are asked first" in page(client, f"/runs/{prepared.pk}")

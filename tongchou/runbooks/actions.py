@@ -419,10 +419,7 @@ def retry(*, actor: Actor, run: Run, expires_in_seconds: int = 3600) -> Run:
     check_targets(actor, "runbooks.request", run)
     seconds = max(MIN_EXPIRY_SECONDS, min(expires_in_seconds, MAX_EXPIRY_SECONDS))
     with transaction.atomic():
-        good = approvals.valid(
-            subject=ref(run), action=ACTION, content_hash=run.content_hash, scope=approval_scope(run)
-        )
-        at_once = good is not None or run.grade == Grade.READ
+        at_once = goes_on_at_once(run)
         shows = any(previewer(kind) is not None for kind in run.steps.values_list("kind", flat=True))
         anew = RunState.PREPARING if shows else RunState.AWAITING_APPROVAL
         failed = Run.objects.filter(pk=run.pk, state=RunState.FAILED)
@@ -446,6 +443,14 @@ def retry(*, actor: Actor, run: Run, expires_in_seconds: int = 3600) -> Run:
             journal.ask_approval(actor, run, timezone.now() + timedelta(seconds=seconds))
         journal.tell(run, "run.retried", {"state": run.state}, actor=actor)
     return run
+
+
+def goes_on_at_once(run: Run) -> bool:
+    """Tell whether a failed run that is tried again goes on without asking for consent."""
+    if run.grade == Grade.READ:
+        return True
+    scope = approval_scope(run)
+    return approvals.valid(subject=ref(run), action=ACTION, content_hash=run.content_hash, scope=scope) is not None
 
 
 def _reopen_steps(run: Run) -> None:

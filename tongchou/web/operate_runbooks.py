@@ -436,6 +436,7 @@ def run(request: PageRequest, run_id: UUID) -> HttpResponse:
         "params": sorted(row.params.items()),
         "approval": approval,
         "own": row.requested_by_id is not None and row.requested_by_id == request.actor.user_id,
+        "asks_again": row.state == RunState.FAILED and not actions.goes_on_at_once(row),
         "may_answer": allows_anywhere(request.actor, "runbooks.answer"),
         "may_cancel": allows_anywhere(request.actor, "runbooks.request"),
         "may_decide": approval is not None and bool(consent.could_fill(request.actor, approval)),
