@@ -204,6 +204,32 @@ def test_the_graph_hides_what_is_not_the_teams(api: Any, member: Any, chain: dic
     assert "box" not in {node["name"] for node in member.get("/api/v1/map", kind="all").json()["nodes"]}
 
 
+def test_a_resource_tells_nothing_of_those_the_caller_may_not_see(
+    api: Any, member: Any, chain: dict[str, Resource]
+) -> None:
+    body = {"from_id": str(chain["db"].pk), "to_id": str(chain["box"].pk), "type": "runs_on"}
+    api.post("/api/v1/relations", body)
+    path = f"/api/v1/resources/{chain['db'].pk}"
+    assert {r["type"] for r in api.get(path).json()["relations"]} == {"runs_on", "calls"}
+    read, written = member.get(path), member.patch(path, {"labels": {"x": "y"}})
+    assert (read.status_code, written.status_code) == (200, 200)
+    for answer in (read, written):
+        assert [r["type"] for r in answer.json()["relations"]] == ["calls"]
+        assert str(chain["box"].pk) not in answer.content.decode()
+
+
+def test_a_merged_resource_points_only_where_the_caller_may_see(
+    api: Any, member: Any, admin_actor: Actor, chain: dict[str, Resource]
+) -> None:
+    api.post(f"/api/v1/resources/{chain['box'].pk}/merge", {"absorbed_id": str(chain["db"].pk)})
+    path = f"/api/v1/resources/{chain['db'].pk}"
+    box = api.get(path).json()["merged_into"]["id"]
+    assert api.get(f"/api/v1/resources/{box}").json()["owner"] == "shop"  # it takes the owner that only one had
+    assert member.get(path).json()["merged_into"]["id"] == box
+    actions.update_resource(actor=admin_actor, resource=Resource.objects.get(pk=box), clear_owner=True)
+    assert member.get(path).json()["merged_into"] is None
+
+
 def test_a_viewer_reads_and_writes_nothing(api_as: Any, viewer_actor: Actor, chain: dict[str, Resource]) -> None:
     viewer = api_as(viewer_actor)
     assert viewer.get("/api/v1/resources").json()["count"] == 5

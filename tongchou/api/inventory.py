@@ -155,10 +155,16 @@ def _hold(row: Hold) -> dict[str, Any]:
     return {"id": row.pk, "resource": resource, **{name: getattr(row, name) for name in facts}}
 
 
-def _pointer(row: Resource) -> dict[str, Any] | None:
-    """Where a merged resource lives on."""
+def _pointer(actor: Actor, row: Resource) -> dict[str, Any] | None:
+    """Where a merged resource lives on, when the actor may know of it."""
     other = merge.successor(row)
-    return {"id": other.pk, "kind": other.kind, "name": other.name} if other.pk != row.pk else None
+    if other.pk == row.pk or not reads.may_see(actor, other.owner_id):
+        return None
+    return {"id": other.pk, "kind": other.kind, "name": other.name}
+
+
+def _both_seen(actor: Actor, row: Relation) -> bool:
+    return all(reads.may_see(actor, end.owner_id) for end in (row.from_resource, row.to_resource))
 
 
 def _freshness(found: Freshness) -> dict[str, Any]:
@@ -174,7 +180,8 @@ def _said(other: words.OtherWord) -> dict[str, Any]:
     return {**{name: getattr(other.said, name) for name in facts}, **_freshness(other.freshness)}
 
 
-def _detail(found: reads.Detail) -> dict[str, Any]:
+def _detail(actor: Actor, found: reads.Detail) -> dict[str, Any]:
+    """All about a resource, without what leads to those that the actor may not see."""
     newest = max((sighting.last_seen for sighting in found.sightings), default=None)
     attributes = [
         {
@@ -194,11 +201,11 @@ def _detail(found: reads.Detail) -> dict[str, Any]:
     ]
     return {
         **_resource(found.resource, newest),
-        "merged_into": _pointer(found.resource),
+        "merged_into": _pointer(actor, found.resource),
         "attributes": attributes,
         "keys": found.keys,
         "sightings": sightings,
-        "relations": [_relation(row) for row in found.relations],
+        "relations": [_relation(row) for row in found.relations if _both_seen(actor, row)],
         "endpoints": [_endpoint(row) for row in found.endpoints],
         "holds": [_hold(row) for row in found.holds],
     }
@@ -260,13 +267,17 @@ def create_resource(request: HttpRequest, body: ResourceIn) -> Status[dict[str, 
             keys=tuple(body.keys),
         )
         custom_values.start(actor, row, KIND, body.custom, subkind=row.kind)
-    return Status(201, _detail(reads.detail(row)))
+    return Status(201, _detail(actor, reads.detail(row)))
 
 
 @router.get("/resources/{id}", response=dict[str, Any])
 def get_resource(request: HttpRequest, id: UUID) -> dict[str, Any]:  # noqa: A002  # the path's own name
-    """Return a resource: attributes each with source and last_seen, relations, endpoints, holds."""
-    return _detail(reads.detail(seen_resource(actor_of(request), id)))
+    """Return a resource: attributes each with source and last_seen, relations, endpoints, holds.
+
+    Of relations, and of where a merged one lives on, only what the caller may see.
+    """
+    actor = actor_of(request)
+    return _detail(actor, reads.detail(seen_resource(actor, id)))
 
 
 @router.patch("/resources/{id}", response=dict[str, Any])
@@ -275,7 +286,7 @@ def change_resource(request: HttpRequest, id: UUID, body: ResourcePatch) -> dict
     actor = actor_of(request)
     with transaction.atomic():
         row = _changed(actor, seen_resource(actor, id), body)
-    return _detail(reads.detail(row))
+    return _detail(actor, reads.detail(row))
 
 
 def _changed(actor: Actor, row: Resource, body: ResourcePatch) -> Resource:
