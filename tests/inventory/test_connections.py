@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tongchou.core.access import system
-from tongchou.inventory import actions
+from tongchou.core.models import Event
+from tongchou.inventory import actions, jobs
+from tongchou.inventory.apply import current_stamp
 from tongchou.inventory.connections import FIRST, LEAST, MOST, SeenUse, confidence, merged, place, relation_type
 from tongchou.inventory.models import AttributeValue, Endpoint, Identity, Relation, Resource
 from tongchou.inventory.models_queues import QueueItem
@@ -139,3 +141,37 @@ def test_a_peer_that_is_no_resource_waits_in_the_queue_until_it_is_one() -> None
     assert not QueueItem.objects.filter(key__startswith="peer:").exists()
     assert Relation.objects.get(source=SOURCE).to_resource == cache
     assert Identity.objects.filter(resource=cache).exists()
+
+
+@pytest.mark.django_db
+def test_what_was_seen_fades_and_closes_though_its_source_looks_no_more() -> None:
+    shop, store = shop_and_store()
+    actions.relate(actor=SYSTEM, from_resource=shop, to_resource=store, type="stores_in")
+    for source in (SOURCE, "traces"):
+        note(USE, NOW - timedelta(days=9), source)
+    note(USE, NOW - timedelta(minutes=20), "other/seen")
+    untouched = Relation.objects.get(source="other/seen")
+    jobs.fade_uses()
+    closed = Relation.objects.filter(source__in=[SOURCE, "traces"])
+    assert [row.valid_to is not None for row in closed] == [True, True]
+    assert Event.objects.filter(verb="relation.removed").count() == 2
+    assert not Relation.objects.filter(source="other/seen").exclude(confidence=untouched.confidence).exists()
+    assert Relation.objects.filter(source="manual", valid_to=None).count() == 1
+    before = current_stamp()
+    jobs.fade_uses()  # once more says nothing new
+    assert (current_stamp(), Event.objects.filter(verb="relation.removed").count()) == (before, 2)
+    Use.objects.filter(source="traces").update(last_seen=NOW - timedelta(days=15))
+    jobs.fade_uses()
+    assert set(Use.objects.values_list("source", flat=True)) == {SOURCE, "other/seen"}
+    Use.objects.filter(source=SOURCE).update(last_seen=NOW)  # the source looks again
+    note(USE, timezone.now())
+    assert Relation.objects.filter(source=SOURCE, valid_to=None).count() == 1
+
+
+@pytest.mark.django_db
+def test_a_peer_nobody_names_any_more_leaves_the_queue_when_its_source_is_silent() -> None:
+    shop_and_store()
+    note([SeenUse(("service:shop",), ("addr:10.9.9.9:6379",))], NOW - timedelta(days=2))
+    assert QueueItem.objects.filter(key__startswith="peer:").exists()
+    jobs.fade_uses()
+    assert not QueueItem.objects.filter(key__startswith="peer:").exists()

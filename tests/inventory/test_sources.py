@@ -15,6 +15,7 @@ from tongchou.core.access import Actor, system
 from tongchou.core.models import Event, Job, Team
 from tongchou.core.problems import AccessDenied, Invalid, Unavailable
 from tongchou.inventory import actions, jobs, reads, sources
+from tongchou.inventory.connections import SeenUse
 from tongchou.inventory.graph import load_graph
 from tongchou.inventory.models import (
     AttributeValue,
@@ -26,6 +27,8 @@ from tongchou.inventory.models import (
     Sighting,
     SourceConfig,
 )
+from tongchou.inventory.models_queues import QueueItem
+from tongchou.inventory.models_seen import Use
 from tongchou.inventory.observation import (
     Observation,
     ObservedEndpoint,
@@ -33,6 +36,7 @@ from tongchou.inventory.observation import (
     ObservedResource,
     service_key,
 )
+from tongchou.inventory.uses import note_uses
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 ACTOR = system("tests")
@@ -308,6 +312,23 @@ def test_deleting_a_source_keeps_what_others_see_and_erases_nothing(
     assert not Relation.objects.filter(valid_to__isnull=True).exists()
     assert Relation.objects.count() == 2
     assert AttributeValue.objects.filter(source="sd").exists()
+
+
+def test_deleting_a_source_lets_go_of_what_it_saw_in_use(sync: Any, config: SourceConfig) -> None:
+    for name in ("web", "db-1"):
+        actions.create_resource(actor=ACTOR, kind="service", name=name)
+    uses = (
+        SeenUse((service_key("web"),), (service_key("db-1"),)),
+        SeenUse((service_key("web"),), ("addr:10.9.9.9:1",)),
+    )
+    sync(Observation((thing("web-1"),), uses=uses))
+    note_uses(actor=ACTOR, source="other/seen", uses=uses, now=timezone.now())
+    assert Relation.objects.filter(valid_to=None).count() == 2
+    sources.delete_source(actor=ACTOR, source=config)
+    assert [*Relation.objects.filter(valid_to=None).values_list("source", flat=True)] == ["other/seen"]
+    assert set(Use.objects.values_list("source", flat=True)) == {"other/seen"}
+    peers = QueueItem.objects.filter(queue="unrecorded", key__startswith="peer:")
+    assert [row.facts["job"] for row in peers] == ["other/seen"]
 
 
 def test_the_first_sync_follows_at_once_and_a_due_one_by_interval(fake: Fake, config: SourceConfig) -> None:

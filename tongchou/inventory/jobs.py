@@ -17,7 +17,7 @@ from tongchou.core.jobs import enqueue, job, periodic
 from tongchou.core.ledger import follow
 from tongchou.core.models import Event
 from tongchou.core.problems import Problem
-from tongchou.inventory import expiries, refresh
+from tongchou.inventory import expiries, refresh, uses
 from tongchou.inventory.apply import derive, take_turn
 from tongchou.inventory.catalogue.shapes import NOUN
 from tongchou.inventory.given import sending, subscriptions
@@ -102,6 +102,12 @@ def refresh_queues_due() -> None:
 def tell_of_ends() -> None:
     """Tell of ends that came near or passed, each once."""
     expiries.tell_near(system("expiries"))
+
+
+@periodic("inventory.fade_uses", every_seconds=3600)
+def fade_uses() -> None:
+    """Let relations that were seen in use fade when their source sees nothing any more, for whatever reason."""
+    uses.fade(actor=system("inventory"), now=timezone.now())
 
 
 @job(subscriptions.JOB, max_attempts=3, timeout_seconds=60)

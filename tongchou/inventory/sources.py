@@ -30,7 +30,7 @@ from tongchou.inventory.reconcile import Policy, reconcile
 from tongchou.inventory.recorded import load_recorded
 from tongchou.inventory.refresh import report_collisions
 from tongchou.inventory.runs import note_failure, note_look
-from tongchou.inventory.uses import note_uses
+from tongchou.inventory.uses import forget_uses, note_uses
 
 log = logging.getLogger(__name__)
 
@@ -198,6 +198,7 @@ def delete_source(*, actor: Actor, source: SourceConfig) -> None:
         entries = write(plan, now)
         sightings.update(gone_at=now)
         Relation.objects.filter(source=row.name, valid_to__isnull=True).update(valid_to=now)
+        forget_uses(source=seen_by(row.name), now=now)
         Endpoint.objects.filter(source=row.name).delete()
         ledger.record_many(actor=actor, entries=entries)
         payload = {"name": row.name, "kind": row.kind, "gone": len(plan.gone)}

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Max, Q
 
 from tongchou.core import ledger
 from tongchou.core.access import Actor, check
@@ -66,6 +66,26 @@ def note_uses(*, actor: Actor, source: str, uses: Iterable[SeenUse], now: dateti
         if _peers(source, everything, now):
             bump_queues()
     return changed
+
+
+def fade(*, actor: Actor, now: datetime) -> int:
+    """Settle the relations of every source that saw nothing for an hour; return how many relations changed.
+
+    A look settles its own source's; without this one that fails, is switched off or sends no more spans would leave
+    the world as it saw it last for good. Done again it changes nothing.
+    """
+    check(actor, MANAGE)
+    silent = Use.objects.values("source").annotate(newest=Max("last_seen")).order_by("source")
+    silent = silent.filter(newest__lte=now - timedelta(seconds=connections.GRACE_SECONDS))
+    return sum(note_uses(actor=actor, source=each["source"], uses=(), now=now) for each in silent)
+
+
+def forget_uses(*, source: str, now: datetime) -> None:
+    """Let go of all that a source saw in use: its relations end. In the transaction of the caller, who has the turn."""
+    Relation.objects.filter(source=source, valid_to__isnull=True).update(valid_to=now)
+    Use.objects.filter(source=source).delete()
+    if _peers(source, (), now):
+        bump_queues()
 
 
 def _resolve(rows: Sequence[Use]) -> None:
