@@ -2,16 +2,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tongchou.inventory import reads
 from tongchou.inventory.freshness import LEAST_SECONDS, Limits, freshness, read_overrides
+from tongchou.inventory.models import AttributeValue, Resource, Sighting, SourceConfig
 from tongchou.inventory.precedence import MANUAL
+from tongchou.inventory.words import words_of
 
 NOW = datetime(2026, 3, 3, 8, 0, tzinfo=UTC)
-EVERY = {"sd": 600.0, "quick": 5.0}
+EVERY = {"sd": 600.0, "quick": 5.0, "handed": None}
 
 
 @dataclass
@@ -39,6 +44,29 @@ def test_a_persons_word_ages_too_unless_it_never_shall() -> None:
     year = 365 * 86_400
     assert [state(MANUAL, year - 1), state(MANUAL, year + 1)] == ["fresh", "stale"]
     assert state(MANUAL, 10 * year, Limits(manual_seconds=0)) == "fresh"
+
+
+def test_what_was_handed_over_ages_as_a_persons_word_for_nothing_looks_by_itself() -> None:
+    year = 365 * 86_400
+    assert [state("handed", age) for age in (901, year - 1, year + 1)] == ["fresh", "fresh", "stale"]
+    assert state("handed", 10 * year, Limits(manual_seconds=0)) == "fresh"
+    assert state("handed", 90, Limits(by_attribute={"os": 60})) == "stale"
+
+
+@pytest.mark.django_db
+def test_a_source_that_waits_for_files_is_not_late_and_one_that_reads_is(django_assert_num_queries: Any) -> None:
+    now = timezone.now()
+    found = {}
+    for name, settings in (("waits", {}), ("reads", {"path": "/srv/terraform.tfstate"})):
+        SourceConfig.objects.create(name=name, kind="terraform", settings=settings, interval_seconds=300)
+        row = Resource.objects.create(kind="host", name=name, source=name)
+        AttributeValue.objects.create(resource=row, source=name, name="os", value="x", changed_at=now)
+        Sighting.objects.create(resource=row, source=name, last_seen=now)
+        detail = reads.detail(row)
+        with django_assert_num_queries(2):
+            (word,) = words_of(detail, now + timedelta(days=2))
+        found[name] = (word.freshness.state, word.freshness.limit_seconds)
+    assert found == {"waits": ("fresh", 365 * 86_400.0), "reads": ("stale", 900.0)}
 
 
 @pytest.mark.parametrize("age", [None, 5.0])

@@ -1,6 +1,8 @@
 """How old a word is, and whether that is too old: per source a multiple of its interval, per attribute what is set.
 
-Pure. A word is as old as the last time its source saw the resource, or said it: not as its last change alone.
+Pure. A word is as old as the last time its source saw the resource, or said it: not as its last change alone. Of a
+source that looks by itself `interval_seconds` says how often; of one to which people hand files over it says None, and
+its word may be as old as a person's: nobody knows when the next file comes, so none is late.
 """
 
 from __future__ import annotations
@@ -40,21 +42,25 @@ class Word(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When a word is stale. `intervals`: looks missed; `manual_seconds`: a person's word, 0 never; by attribute."""
+    """When a word is stale. `intervals`: looks missed; `manual_seconds`: what people say or hand over, 0 never."""
 
     intervals: int = 3
     manual_seconds: float = 365 * 86_400.0
     by_attribute: Mapping[str, float] = field(default_factory=dict)
 
-    def seconds(self, attribute: str, source: str, interval_seconds: Mapping[str, float]) -> float | None:
+    def seconds(self, attribute: str, source: str, interval_seconds: Mapping[str, float | None]) -> float | None:
         """Return after how long a word is stale; None: never, or there is no such source to tell."""
         own = self.by_attribute.get(attribute)
         if own is not None:
             return own
-        if source == MANUAL:
+        if _by_hand(source, interval_seconds):
             return self.manual_seconds or None
         interval = interval_seconds.get(source)
         return None if interval is None else max(LEAST_SECONDS, self.intervals * interval)
+
+
+def _by_hand(source: str, interval_seconds: Mapping[str, float | None]) -> bool:
+    return source == MANUAL or (source in interval_seconds and interval_seconds[source] is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +73,14 @@ class Freshness:
 
 
 def freshness(
-    attribute: str, word: Word, *, now: datetime, limits: Limits, interval_seconds: Mapping[str, float]
+    attribute: str, word: Word, *, now: datetime, limits: Limits, interval_seconds: Mapping[str, float | None]
 ) -> Freshness:
     """Return how fresh a word is. No data is never fresh: what no configured source would say again is unknown."""
     limit = limits.seconds(attribute, word.source, interval_seconds)
     seen = word.changed_at if word.last_seen is None else max(word.last_seen, word.changed_at)
     age = max(0.0, (now - seen).total_seconds())
     if limit is None:
-        return Freshness("fresh" if word.source == MANUAL else "unknown", age, None)
+        return Freshness("fresh" if _by_hand(word.source, interval_seconds) else "unknown", age, None)
     return Freshness("stale" if age > limit else "fresh", age, limit)
 
 

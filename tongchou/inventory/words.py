@@ -8,6 +8,7 @@ from datetime import datetime
 from tongchou.inventory.freshness import Freshness, freshness
 from tongchou.inventory.models import SourceConfig
 from tongchou.inventory.reads import AttributeView, Detail, Said
+from tongchou.inventory.sources import waits
 from tongchou.inventory.truth import settings_of_now
 
 
@@ -31,7 +32,8 @@ class AttributeWord:
 def words_of(detail: Detail, now: datetime) -> list[AttributeWord]:
     """Return the attributes of a resource by name. Two queries, however many there are."""
     limits = settings_of_now().limits
-    every = dict(SourceConfig.objects.values_list("name", "interval_seconds"))
+    configured = SourceConfig.objects.only("name", "kind", "settings", "interval_seconds")
+    every = {row.name: None if waits(row) else row.interval_seconds for row in configured}
 
     def how(name: str, word: AttributeView | Said) -> Freshness:
         return freshness(name, word, now=now, limits=limits, interval_seconds=every)
