@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from uuid import uuid4
 
 import pytest
 
 from tests.inventory.made import make
 from tests.inventory.test_concurrent_syncs import together
 from tongchou.core.access import AccessDenied, Actor, system
-from tongchou.core.models import Event
+from tongchou.core.models import Event, Role, Team
 from tongchou.core.problems import Conflict, Invalid
-from tongchou.inventory import ip_actions
+from tongchou.inventory import actions, ip_actions
 from tongchou.inventory.models import Relation, Resource
 
 ACTOR = system("tests")
@@ -39,6 +40,48 @@ def test_the_lowest_free_address_is_taken_and_comes_back_when_released() -> None
     again = ip_actions.allocate_address(actor=ACTOR, prefix=lan)
     assert again.pk == made.pk  # with its history
     assert Event.objects.filter(verb="resource.returned").count() == 1
+
+
+def test_what_was_given_back_knows_nothing_of_who_had_it() -> None:
+    lan, one, two = prefix("10.0.0.0/24"), make("host", "h1"), make("host", "h2")
+    values = {"dns_name": "old.example", "description": "of h1", "address_role": "vip"}
+    made = ip_actions.allocate_address(actor=ACTOR, prefix=lan, values=values, assigned_to=one)
+    actions.update_resource(actor=ACTOR, resource=made, labels={"customer": "a"})
+    ip_actions.release(actor=ACTOR, resource=made)
+    assert not Relation.objects.filter(type="assigned_to", valid_to__isnull=True).exists()
+    assert Relation.objects.filter(type="assigned_to", to_resource=one).exists()  # its past stays
+    again = ip_actions.allocate_address(actor=ACTOR, prefix=lan, assigned_to=two)
+    assert (again.pk, again.attributes) == (made.pk, {"address": "10.0.0.1/24", "address_status": "active"})
+    assert again.labels == {}
+    assert Relation.objects.get(type="assigned_to", valid_to__isnull=True).to_resource == two
+
+    part = ip_actions.allocate_prefix(actor=ACTOR, prefix=lan, length=28, values={"role": "lab", "is_pool": True})
+    actions.relate(actor=ACTOR, from_resource=part, to_resource=make("site", "old site"), type="located_in")
+    ip_actions.release(actor=ACTOR, resource=part)
+    anew = ip_actions.allocate_prefix(actor=ACTOR, prefix=lan, length=28)
+    assert (anew.pk, anew.attributes) == (part.pk, {"prefix": part.name, "prefix_status": "active"})
+    assert not Relation.objects.filter(from_resource=part, valid_to__isnull=True).exists()
+
+
+def test_an_address_that_was_removed_like_any_resource_begins_anew_too() -> None:
+    lan, one, two = prefix("10.0.0.0/24"), make("host", "h1"), make("host", "h2")
+    made = ip_actions.allocate_address(actor=ACTOR, prefix=lan, values={"dns_name": "old.example"}, assigned_to=one)
+    actions.retire_resource(actor=ACTOR, resource=made)
+    again = ip_actions.allocate_address(actor=ACTOR, prefix=lan, assigned_to=two)
+    assert (again.pk, "dns_name" in again.attributes) == (made.pk, False)
+    assert Relation.objects.get(type="assigned_to", valid_to__isnull=True).to_resource == two
+
+
+def test_who_may_give_an_address_back_needs_no_right_to_what_had_it() -> None:
+    mine, theirs = Team.objects.create(name="mine"), Team.objects.create(name="theirs")
+    lan = actions.create_resource(
+        actor=ACTOR, kind="prefix", name="lan", owner=mine, attributes={"prefix": "10.0.0.0/24"}
+    )
+    host = actions.create_resource(actor=ACTOR, kind="host", name="h1", owner=theirs)
+    made = ip_actions.allocate_address(actor=ACTOR, prefix=lan, assigned_to=host)
+    editor = Actor("user", "editor", uuid4(), team_roles={mine.pk: Role.OPERATOR})
+    ip_actions.release(actor=editor, resource=made)
+    assert not Relation.objects.filter(type="assigned_to", valid_to__isnull=True).exists()
 
 
 def test_what_lies_in_a_prefix_inside_is_not_taken_from_the_outer_one() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -379,6 +379,26 @@ def unrelate(*, actor: Actor, relation: Relation) -> Relation:
             _record_relation(actor, "relation.removed", relation)
     relation.refresh_from_db()
     return relation
+
+
+def forget_word(*, actor: Actor, resource: Resource, keep: Collection[str] = ()) -> None:
+    """Take back what people said of a resource: attributes but `keep`, labels, and relations from it to others.
+
+    What sources say stays, and so does the past. Events relation.removed, resource.changed; nothing where nothing is.
+    The right to edit this end is enough: what is over for it is over, whoever owns the other end.
+    """
+    check(actor, EDIT, team=resource.owner_id)
+    with transaction.atomic():
+        take_turn()
+        said = Relation.objects.filter(from_resource=resource, source=MANUAL, valid_to__isnull=True)
+        for row in said.select_related("from_resource", "to_resource"):
+            Relation.objects.filter(pk=row.pk).update(valid_to=timezone.now())
+            bump()
+            _record_relation(actor, "relation.removed", row)
+        names = ResourceLabel.objects.filter(resource=resource, source=MANUAL).values_list("name", flat=True)
+        update_resource(actor=actor, resource=resource, labels=dict.fromkeys(names))
+        values = AttributeValue.objects.filter(resource=resource, source=MANUAL).exclude(name__in=keep)
+        set_attributes(actor=actor, resource=resource, values=dict.fromkeys(values.values_list("name", flat=True)))
 
 
 def _record_relation(actor: Actor, verb: str, row: Relation) -> None:

@@ -18,6 +18,8 @@ from tongchou.inventory.ip_plan import Net, Span
 from tongchou.inventory.models import Resource, ResourceState
 from tongchou.inventory.models_ip import AddressEntry, Use
 
+KEPT = ("address", "prefix", "vrf")  # what it is, whoever has it
+
 
 def allocate_address(
     *,
@@ -31,7 +33,8 @@ def allocate_address(
 
     `values`: its other attributes (dns_name, description, ...). The inventory's turn is held from the look to the
     write, so that nobody else takes the same. An address of a prefix inside this one is taken from that one.
-    Conflict when nothing is free, or `address` is taken; a released one comes back as the same resource.
+    Conflict when nothing is free, or `address` is taken; a released one comes back as the same resource, without what
+    people said of whoever had it.
     """
     check(actor, EDIT, team=prefix.owner_id)
     if assigned_to is not None:
@@ -43,13 +46,15 @@ def allocate_address(
         number = _named(vrf, net, address) if address else _next(vrf, net, pool=pool)
         said = {name: value for name, value in (values or {}).items() if value not in (None, "")}
         text = f"{ip_plan.address_text(net.family, number)}/{net.length}"
+        key = f"ip:{vrf or 'global'}:{ip_plan.address_text(net.family, number)}"
+        _forget_former(actor, key)
         made = actions.create_resource(
             actor=actor,
             kind=ADDRESS,
             name=text,
             owner=row.owner,
             attributes={"address_status": "active", **said, "address": text, **({"vrf": vrf} if vrf else {})},
-            keys=(f"ip:{vrf or 'global'}:{ip_plan.address_text(net.family, number)}",),
+            keys=(key,),
         )
         if assigned_to is not None:
             actions.relate(actor=actor, from_resource=made, to_resource=assigned_to, type="assigned_to")
@@ -75,18 +80,23 @@ def allocate_prefix(
         vrf, net, _pool = _net_of(row)
         found = _named_prefix(vrf, net, cidr) if cidr else next_prefix(vrf, net, length)
         said = {name: value for name, value in (values or {}).items() if value not in (None, "")}
+        key = f"prefix:{vrf or 'global'}:{found}"
+        _forget_former(actor, key)
         return actions.create_resource(
             actor=actor,
             kind=PREFIX,
             name=str(found),
             owner=row.owner,
             attributes={"prefix_status": "active", **said, "prefix": str(found), **({"vrf": vrf} if vrf else {})},
-            keys=(f"prefix:{vrf or 'global'}:{found}",),
+            keys=(key,),
         )
 
 
 def release(*, actor: Actor, resource: Resource, reason: str = "") -> Resource:
-    """Give an address or a prefix back. Event resource.gone; no-op when it is gone. What lies in a prefix stays."""
+    """Give an address or a prefix back. Event resource.gone; no-op when it is gone. What lies in a prefix stays.
+
+    What people said of its use ends with it: whoever gets it next begins anew.
+    """
     if resource.kind not in (ADDRESS, PREFIX):
         raise Invalid(
             "ip.not_of_plan",
@@ -95,7 +105,17 @@ def release(*, actor: Actor, resource: Resource, reason: str = "") -> Resource:
             value=resource.name,
             remedy=_("Choose an address on the page of its prefix."),
         )
-    return actions.retire_resource(actor=actor, resource=resource, reason=reason)
+    with transaction.atomic():
+        if resource.state == ResourceState.ACTIVE:
+            actions.forget_word(actor=actor, resource=resource, keep=KEPT)
+        return actions.retire_resource(actor=actor, resource=resource, reason=reason)
+
+
+def _forget_former(actor: Actor, key: str) -> None:
+    """End what people said of a gone one that comes back by this key: it may have gone otherwise than by `release`."""
+    gone = Resource.objects.filter(identities__key=key, state=ResourceState.TOMBSTONE).first()
+    if gone is not None:
+        actions.forget_word(actor=actor, resource=gone, keep=KEPT)
 
 
 def next_prefix(vrf: str, net: Net, length: int | None) -> Net:
