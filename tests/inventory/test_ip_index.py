@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from ipaddress import IPv4Address
+from uuid import UUID
+
 import pytest
+from django.apps import apps
+from django.utils import timezone
 
 from tests.inventory.made import make
 from tongchou.core.access import system
-from tongchou.inventory import actions, ip_plan, merge, sources
+from tongchou.core.models import Lease
+from tongchou.inventory import actions, ip_actions, ip_plan, ip_reads, merge, sources
+from tongchou.inventory.address_names import ADDRESSES
 from tongchou.inventory.apply import derive
+from tongchou.inventory.given.addresses import addresses
+from tongchou.inventory.given.gathered import Given
 from tongchou.inventory.ip_index import entries_of
+from tongchou.inventory.ip_reads import TreeFilter
 from tongchou.inventory.models import Resource, SourceConfig
 from tongchou.inventory.models_ip import AddressEntry
 from tongchou.inventory.observation import Observation, ObservedResource
@@ -68,6 +79,58 @@ def test_what_is_no_address_of_a_plan_is_left_out() -> None:
     assert entries_of("site", {"address": "10.0.0.1"}) == {}
     assert entries_of("listener", {"addresses": ["10.0.0.1"]}) == {}
     assert entries_of("prefix", {"prefix": "nonsense"}) == {}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"private_ip": "10.0.0.1"},  # as Kubernetes tells of a node
+        {"public_ip": "10.0.0.1"},
+        {"primary_ip4": "10.0.0.1/24"},
+        {"ansible_host": "10.0.0.1"},
+        {"ip_address": "10.0.0.1"},
+        {"address": "10.0.0.1:9100"},
+    ],
+)
+def test_the_next_free_address_is_none_that_a_known_machine_uses(said: dict[str, str]) -> None:
+    lan = make("prefix", "lan", prefix="10.0.0.0/24")
+    make("vm", "machine", **said)
+    assert ip_actions.next_address(lan) == "10.0.0.2"
+
+
+def test_all_who_look_for_addresses_look_under_the_same_names() -> None:
+    for name in ADDRESSES:
+        given = Given(UUID(int=1), "host", "h", "active", attributes={name: "10.0.0.1"})
+        assert addresses(given) == [IPv4Address("10.0.0.1")], name
+        assert entries_of("host", {name: "10.0.0.1"}), name
+
+
+def test_the_address_of_an_elastic_ip_is_its_public_one() -> None:
+    (found,) = entries_of("ip_address", {"public_ip": "198.51.100.7", "private_ip": "10.0.0.5"}).values()
+    assert (found.use, found.start) == ("address", ip_plan.key(0xC6336407))
+
+
+def test_subnets_of_clouds_are_taken_and_do_not_count_as_planned_twice() -> None:
+    wide, same = make("prefix", "wide", prefix="10.0.0.0/16"), make("prefix", "same", prefix="10.0.1.0/24")
+    for name in ("a", "b"):  # networks of a cloud know nothing of each other
+        make("subnet", name, prefix="10.0.1.0/24")
+    make("subnet", "ds", prefixes=["10.0.2.0/24", "2001:db8::/64"])
+    assert ("prefix", "", "2001:db8::/64") in told()
+    assert ip_actions.next_free_prefix(wide, 24) == "10.0.0.0/24"
+    assert ip_actions.next_free_prefix(wide, 23) == "10.0.4.0/23"
+    plan = ip_reads.load_plan()
+    assert ip_reads.troubles(ACTOR, plan) == []
+    (view,) = [
+        each for each in ip_reads.views(ACTOR, plan, ip_reads.tree(ACTOR, plan, TreeFilter())) if each.resources[1:]
+    ]
+    assert (view.row, view.twice, len(view.resources)) == (same, False, 3)
+
+
+def test_after_the_upgrade_the_index_is_filled_at_once() -> None:
+    lease = Lease.objects.create(name="periodic:inventory.derive_all", last_run_at=timezone.now())
+    import_module("tongchou.inventory.migrations.0014_addresses_anew").due(apps, None)
+    lease.refresh_from_db()
+    assert lease.last_run_at is None
 
 
 def test_virtual_addresses_may_be_had_by_several() -> None:

@@ -17,7 +17,7 @@ from tongchou.api.paging import MAX_OFFSET, Offset, page_of
 from tongchou.core.access import Actor, check_anywhere
 from tongchou.core.problems import Invalid, NotFound
 from tongchou.inventory import ip_actions, ip_plan, ip_reads
-from tongchou.inventory.ip_index import PREFIX
+from tongchou.inventory.ip_index import PREFIX_KINDS
 from tongchou.inventory.ip_plan import Node
 from tongchou.inventory.ip_reads import Plan, PrefixView
 from tongchou.inventory.models import Resource
@@ -104,7 +104,7 @@ def _entry(row: AddressEntry) -> dict[str, Any]:
 
 def _seen_prefix(actor: Actor, id_: UUID) -> Resource:
     row = seen_resource(actor, id_)
-    if row.kind != PREFIX:
+    if row.kind not in PREFIX_KINDS:
         raise NotFound(
             "ip.prefix_unknown",
             _("There is no prefix of this id."),

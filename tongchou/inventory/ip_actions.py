@@ -156,7 +156,7 @@ def next_free_prefix(prefix: Resource, length: int) -> str:
 
 def _net_of(prefix: Resource) -> tuple[str, Net, bool]:
     """The VRF, the network, and whether it is a pool, as the index has it now."""
-    entry = AddressEntry.objects.filter(resource=prefix, use=Use.PREFIX).first()
+    entry = AddressEntry.objects.filter(resource=prefix, use=Use.PREFIX).order_by("id").first()
     if entry is None or prefix.state != ResourceState.ACTIVE:
         raise Conflict(
             "ip.no_prefix",

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from tongchou.inventory import ip_plan, stamps
+from tongchou.inventory.address_names import ADDRESSES, MANAGEMENT, PUBLIC, bare
 from tongchou.inventory.models import Resource, ResourceState, Stamp
 from tongchou.inventory.models_ip import AddressEntry, Use
 from tongchou.inventory.recorded import chunks
 
 PREFIX, ADDRESS = "prefix", "ip_address"
+SUBNET = "subnet"  # of a cloud: its prefixes are taken, though nobody planned them
+PREFIX_KINDS = (PREFIX, SUBNET)
 SHARED_ROLES = frozenset({"anycast", "vip", "vrrp", "hsrp", "glbp", "carp"})
 # what things report as theirs, and kinds of which these say something else (where a service listens, a street)
-SEEN = ("address", "management_address", "primary_ip", "addresses", "private_ips", "public_ips")
-NOT_SEEN_OF = frozenset({"listener", "site", "domain", "dns_record", "backup_target", "contact", "supplier", PREFIX})
-NAMES = frozenset({*SEEN, "prefix", "vrf", "is_pool", "address_role"})
+SEEN = (*ADDRESSES, MANAGEMENT)
+NOT_SEEN_OF = frozenset({"listener", "site", "domain", "dns_record", "backup_target", "contact", "supplier"})
+NAMES = frozenset({*SEEN, "prefix", "prefixes", "vrf", "is_pool", "address_role"})
 MAX_VRF = 120
 
 
@@ -37,23 +40,29 @@ FIELDS = Entry._fields
 def entries_of(kind: str, attributes: Mapping[str, Any]) -> dict[tuple[str, int], Entry]:
     """Return the entries of a resource by (start, length); nothing for what cannot be read as an address."""
     vrf = str(attributes.get("vrf") or "")[:MAX_VRF]
-    if kind == PREFIX:
-        found = ip_plan.parse(attributes.get("prefix"))
-        return _keyed(Use.PREFIX, vrf, [found[0]] if found else [], pool=attributes.get("is_pool") is True)
+    if kind in PREFIX_KINDS:
+        names = ("prefix",) if kind == PREFIX else ("prefix", "prefixes")
+        nets = [found[0] for each in _said(attributes, names) if (found := ip_plan.parse(each))]
+        return _keyed(Use.PREFIX, vrf, nets, pool=attributes.get("is_pool") is True)
     if kind == ADDRESS:
         shared = str(attributes.get("address_role") or "").lower() in SHARED_ROLES
-        return _keyed(Use.SHARED if shared else Use.ADDRESS, vrf, _addresses([attributes.get("address")]))
+        # of a public address of a cloud the private one is that of the machine it leads to
+        mine = next(filter(None, (_addresses(attributes, names) for names in (("address",), PUBLIC, SEEN))), [])
+        return _keyed(Use.SHARED if shared else Use.ADDRESS, vrf, mine)
     if kind in NOT_SEEN_OF:
         return {}
-    said: list[Any] = []
-    for name in SEEN:
+    nets = [net for net in _addresses(attributes, SEEN) if ip_plan.is_ours(net.family, net.start)]
+    return _keyed(Use.SEEN, vrf, nets)
+
+
+def _said(attributes: Mapping[str, Any], names: Iterable[str]) -> Iterator[Any]:
+    for name in names:
         value = attributes.get(name)
-        said += value if isinstance(value, list) else [value]
-    return _keyed(Use.SEEN, vrf, [net for net in _addresses(said) if ip_plan.is_ours(net.family, net.start)])
+        yield from value if isinstance(value, list) else [value]
 
 
-def _addresses(said: Iterable[Any]) -> list[ip_plan.Net]:
-    found = (ip_plan.parse(each) for each in said)
+def _addresses(attributes: Mapping[str, Any], names: Iterable[str]) -> list[ip_plan.Net]:
+    found = (ip_plan.parse(bare(each)) for each in _said(attributes, names))
     return [ip_plan.Net(net.family, number, ip_plan.BITS[net.family]) for net, number in filter(None, found)]
 
 
@@ -64,7 +73,7 @@ def _keyed(use: str, vrf: str, nets: Iterable[ip_plan.Net], *, pool: bool = Fals
 
 def concerns(kind: str, names: Collection[str]) -> bool:
     """Tell whether a change of these attributes of a thing of this kind may change the index."""
-    return kind in (PREFIX, ADDRESS) or not NAMES.isdisjoint(names)
+    return kind in (*PREFIX_KINDS, ADDRESS) or not NAMES.isdisjoint(names)
 
 
 def index(ids: Iterable[UUID]) -> int:

@@ -11,6 +11,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from tongchou.core.access import Actor
 from tongchou.inventory import ip_index, ip_plan, kinds, reads, stamps
+from tongchou.inventory.address_names import bare
 from tongchou.inventory.ip_plan import Net, Node, Space
 from tongchou.inventory.models import AttributeValue, Relation, Resource, ResourceState, Stamp
 from tongchou.inventory.models_ip import AddressEntry, Use
@@ -58,14 +59,14 @@ def _load() -> Plan:
     nets: dict[SpaceKey, list[Net]] = {}
     of: dict[tuple[str, Net], list[tuple[UUID, bool]]] = {}
     where: dict[UUID, tuple[str, Net]] = {}
-    prefixes = AddressEntry.objects.filter(use=Use.PREFIX).order_by("resource_id")
+    prefixes = AddressEntry.objects.filter(use=Use.PREFIX).order_by("resource_id", "id")
     for id_, vrf, family, start, length, pool in prefixes.values_list(
         "resource_id", "vrf", "family", "start", "length", "pool"
     ):
         net = Net(family, int(start, 16), length)
         nets.setdefault((vrf, family), []).append(net)
         of.setdefault((vrf, net), []).append((id_, pool))
-        where[id_] = (vrf, net)
+        where.setdefault(id_, (vrf, net))
     taken = AddressEntry.objects.exclude(use=Use.PREFIX)
     keys = {*nets, *taken.order_by().values_list("vrf", "family").distinct()}
     spaces = {}
@@ -132,6 +133,11 @@ class PrefixView:
         return self.resources[0] if self.resources else None
 
     @property
+    def twice(self) -> bool:
+        """Whether several plan it. A subnet of a cloud is what became of a plan; and networks there may be alike."""
+        return sum(row.kind == ip_index.PREFIX for row in self.resources) > 1
+
+    @property
     def percent(self) -> float:
         """Used of usable."""
         return ip_plan.percent(self.used, self.usable)
@@ -177,6 +183,7 @@ def views(actor: Actor, plan: Plan, wanted: Iterable[tuple[str, Node]]) -> list[
     for vrf, node in listed:
         mine = [rows[id_] for id_, _pool in plan.of[vrf, node.net] if id_ in rows]
         if mine:
+            mine.sort(key=lambda row: row.kind != ip_index.PREFIX)  # the plan before what became of it
             found.append(_view(plan, vrf, node, mine))
     return found
 
@@ -265,8 +272,8 @@ def _of_vlans(vid: int) -> QuerySet[Relation, UUID]:
 
 
 def prefixes(actor: Actor) -> QuerySet[Resource]:
-    """Return the prefixes the actor may see."""
-    return reads.visible(actor).filter(kind="prefix", state=ResourceState.ACTIVE)
+    """Return the prefixes the actor may see, subnets of clouds among them."""
+    return reads.visible(actor).filter(kind__in=ip_index.PREFIX_KINDS, state=ResourceState.ACTIVE)
 
 
 def entries_in(actor: Actor, vrf: str, net: Net) -> QuerySet[AddressEntry]:
@@ -342,7 +349,8 @@ def troubles(actor: Actor, plan: Plan, *, most: int = MOST_TOLD) -> list[Trouble
 
     At most `most` of each; only what the actor may see. Two queries each.
     """
-    twice = _twice(actor, "duplicate_prefix", AddressEntry.objects.filter(use=Use.PREFIX), most)
+    planned = AddressEntry.objects.filter(use=Use.PREFIX, resource__kind=ip_index.PREFIX)
+    twice = _twice(actor, "duplicate_prefix", planned, most)
     twice += _twice(actor, "duplicate_address", AddressEntry.objects.filter(use=Use.ADDRESS), most)
     return twice + _outside(actor, plan, most) + unplanned(actor, most=most)
 
@@ -467,7 +475,7 @@ def stated_by_others(addresses: Sequence[str], sources: Collection[str]) -> set[
         )
         said = AttributeValue.objects.filter(resource_id__in=list(having), name__in=ip_index.SEEN)
         for value in said.exclude(source__in=list(sources)).values_list("value", flat=True):
-            listed = value if isinstance(value, list) else [value]
+            listed = map(bare, value if isinstance(value, list) else [value])
             found.update(ip_plan.address_text(net.family, at) for net, at in _parsed(listed))
     return found & numbers.keys()
 

@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy
 from tongchou.core.access import Actor, allows, allows_anywhere
 from tongchou.core.problems import Conflict, Invalid, NotFound, Problem
 from tongchou.inventory import ip_actions, ip_plan, ip_reads
-from tongchou.inventory.ip_index import PREFIX
+from tongchou.inventory.ip_index import PREFIX_KINDS
 from tongchou.inventory.ip_plan import Node
 from tongchou.inventory.ip_reads import Plan, PrefixView, TreeFilter
 from tongchou.inventory.models import Resource
@@ -179,7 +179,7 @@ def ip_find(request: PageRequest) -> HttpResponse:
 
 def _prefix(request: PageRequest, prefix_id: UUID) -> Resource:
     row = resource_of(request, prefix_id)
-    if row.kind != PREFIX:
+    if row.kind not in PREFIX_KINDS:
         raise NotFound(
             "ip.prefix_unknown",
             _("There is no prefix of this id."),

@@ -7,29 +7,18 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from tongchou.inventory.address_names import ADDRESSES, bare
 from tongchou.inventory.given.gathered import Given
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-# The first attribute that holds an address of a family decides for it: private and public are not mixed.
-ATTRIBUTES = (
-    *("ansible_host", "address", "primary_ip", "primary_ip4", "primary_ip6", "ip", "ip_address"),
-    *("private_ip", "private_ips", "addresses", "ipv4", "ipv6", "public_ip", "public_ips"),
-)
 NAMES = ("fqdn", "dns_name", "hostname")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 
 
 def address(text: object) -> Address | None:
     """The address in "10.0.0.5", "10.0.0.5/24", "10.0.0.5:9100" or "[fd00::5]:9100", when others may reach it."""
-    if not isinstance(text, str) or len(text) > 100:
-        return None
-    bare = text.strip().partition("/")[0].partition("%")[0]
-    if bare.startswith("["):
-        bare = bare[1:].partition("]")[0]
-    elif bare.count(":") == 1:
-        bare = bare.partition(":")[0]
     try:
-        found = ipaddress.ip_address(bare)
+        found = ipaddress.ip_address(bare(text))
     except ValueError:
         return None
     return None if found.is_loopback or found.is_link_local or found.is_unspecified or found.is_multicast else found
@@ -41,7 +30,7 @@ def _held(value: Any) -> list[Address]:
 
 
 def _said(given: Given) -> Iterator[list[Address]]:
-    for name in ATTRIBUTES:
+    for name in ADDRESSES:
         yield _held(given.attributes.get(name))
     yield _held(given.name)
     for part in given.parts:
@@ -63,10 +52,10 @@ def domain_name(text: object) -> str | None:
     """The name in lower case without a final dot, when it may stand in a zone (RFC 1035, and _); else None."""
     if not isinstance(text, str):
         return None
-    bare = text.strip().lower().removesuffix(".")
-    if not 0 < len(bare) <= 253 or address(bare) is not None:
+    name = text.strip().lower().removesuffix(".")
+    if not 0 < len(name) <= 253 or address(name) is not None:
         return None
-    return bare if all(_LABEL.fullmatch(each) for each in bare.split(".")) else None
+    return name if all(_LABEL.fullmatch(each) for each in name.split(".")) else None
 
 
 def name_of(given: Given, domain: str) -> str | None:
