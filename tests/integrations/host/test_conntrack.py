@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tongchou.integrations.host import conntrack, programs
-from tongchou.integrations.host.conntrack import Flow, flows, summarise
-from tongchou.integrations.host.sockets import Socket
 from tongchou.integrations.host.source import SOURCE
+from tongchou.integrations.host.uses import uses
 from tongchou.inventory.connections import SeenUse
+from tongchou.wire.host import conntrack, programs
+from tongchou.wire.host.conntrack import Flow, edges
+from tongchou.wire.host.sockets import Socket
 
 BOX = "machine-id:1"
 OWN = ["10.0.0.2", "fd00::2", "127.0.0.1"]
@@ -42,7 +43,12 @@ ipv4     2 icmp     1 29 src=10.0.0.2 dst=10.0.0.1 type=8 code=0 id=4 src=10.0.0
 
 
 def of(*seen: Flow, established: tuple[Socket, ...] = ()) -> list[SeenUse]:
-    return summarise(BOX, OWN, LISTENERS, established, seen, ephemeral=32_768)
+    found = edges(OWN, LISTENERS, established, seen, ephemeral=32_768)
+    return uses(BOX, OWN, [{**edge._asdict(), "count": count} for edge, count in found.items()])
+
+
+def flows(table: str) -> list[Flow]:
+    return list(conntrack.flows(table.splitlines()))
 
 
 def test_connections_that_were_made_are_read_and_nothing_else() -> None:
@@ -151,7 +157,7 @@ def hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
 
 def test_the_program_is_asked_where_the_table_cannot_be_read(hidden: Callable[[str], None]) -> None:
     hidden(f'case "$*" in *ipv4*) echo "{DNAT}";; *) echo "{COUNTED}";; esac')
-    assert len(flows(conntrack.read() or "")) == 2
+    assert len(list(conntrack.flows(conntrack.lines()))) == 2
 
 
 @pytest.mark.parametrize("script", ["exit 1", "sleep 600"])
@@ -168,7 +174,7 @@ def test_what_cannot_be_read_is_a_note_and_the_look_is_whole(hidden: Callable[[s
 
 def test_a_kernel_without_tracking_has_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conntrack, "COUNT", tmp_path / "none")
-    assert conntrack.read() is None
+    assert list(conntrack.lines()) == []
 
 
 @pytest.fixture

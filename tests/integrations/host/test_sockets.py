@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import socket
 
-from tongchou.integrations.host.sockets import Socket, own_addresses, own_sockets, summarise
 from tongchou.integrations.host.source import SOURCE
+from tongchou.integrations.host.uses import uses
 from tongchou.inventory.connections import SeenUse
+from tongchou.wire.host import reading
+from tongchou.wire.host.reading import CONNECTIONS
+from tongchou.wire.host.sockets import Socket, edges, own_sockets
 
 BOX = "machine-id:1"
 OWN = ["10.0.0.2", "127.0.0.1"]
@@ -15,7 +18,8 @@ LISTENERS = [Socket("0.0.0.0", 8080, "", 0, 7), Socket("127.0.0.1", 5432, "", 0,
 
 
 def of(*established: Socket) -> list[SeenUse]:
-    return summarise(BOX, OWN, LISTENERS, established)
+    found = edges(OWN, LISTENERS, established)
+    return uses(BOX, OWN, [{**edge._asdict(), "count": count} for edge, count in found.items()])
 
 
 def test_a_process_that_listens_is_who_uses_and_a_peer_is_told_by_the_port_it_offers() -> None:
@@ -50,11 +54,11 @@ def test_this_machines_own_sockets_are_seen() -> None:
         client.connect(("127.0.0.1", port))
         accepted, _address = listener.accept()
         with accepted:
-            listeners, established = own_sockets()
+            _listeners, established = own_sockets()
             mine = [each for each in established if each.peer_port == port]
             assert [each.process for each in mine] == [os.getpid()]
-            uses = summarise(BOX, own_addresses(), listeners, established)
-            assert any(f"{BOX}/tcp:{port}" in use.to_keys for use in uses)
+            held = reading.read({CONNECTIONS})[CONNECTIONS]
+            assert any(f"{BOX}/tcp:{port}" in use.to_keys for use in uses(BOX, held["addresses"], held["edges"]))
             seen = SOURCE.fetch(SOURCE.validate({}), source="this-host")
     assert seen.uses
     assert SOURCE.fetch(SOURCE.validate({"connections": False}), source="this-host").uses is None

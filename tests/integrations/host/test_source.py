@@ -12,12 +12,13 @@ from tests.changes.observing import read
 from tongchou.changes.models_drift import Drift
 from tongchou.core.access import system
 from tongchou.core.problems import Invalid
-from tongchou.integrations.host import facts
+from tongchou.integrations.host.facts import listeners, this_host
 from tongchou.integrations.host.source import SOURCE
 from tongchou.inventory import checks, sources
 from tongchou.inventory.graph import load_graph
 from tongchou.inventory.models import Resource, SourceConfig
 from tongchou.inventory.ports import Source
+from tongchou.wire.host import facts
 
 ALL = SOURCE.validate({})
 
@@ -45,11 +46,12 @@ def test_alistening_port_is_seen_with_its_process() -> None:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
-        found = {each.attributes["port"]: each for each in facts.listeners("m", "box")}
+        found = {each["port"]: each for each in facts.listeners()}
     mine = found[port]
-    assert mine.attributes["addresses"] == ["127.0.0.1"]
-    assert mine.attributes["process"] == psutil.Process().name()
-    assert mine.keys == (f"m/tcp:{port}",)
+    assert mine["addresses"] == ["127.0.0.1"]
+    assert mine["process"] == psutil.Process().name()
+    [shaped] = listeners([mine], "m", "box")
+    assert (shaped.keys, shaped.name) == ((f"m/tcp:{port}",), f"{mine['process']}:{port}")
 
 
 def test_two_looks_tell_the_same_facts() -> None:
@@ -61,7 +63,7 @@ def test_two_looks_tell_the_same_facts() -> None:
 
 @pytest.mark.parametrize("error", [psutil.AccessDenied(1), OSError("no"), NotImplementedError("no")])
 def test_what_the_kernel_refuses_makes_the_look_incomplete(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def refuse(machine: str, host_name: str) -> None:
+    def refuse() -> None:
         raise error
 
     monkeypatch.setattr(facts, "listeners", refuse)
@@ -86,7 +88,7 @@ def test_wrong_settings_are_refused(settings: dict[str, object]) -> None:
 
 def test_a_machine_without_an_id_is_known_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(facts, "_read", lambda path: "")
-    assert facts.host().keys == (f"hostname:{socket.gethostname()}",)
+    assert this_host().keys == (f"hostname:{socket.gethostname()}",)
 
 
 @pytest.mark.django_db

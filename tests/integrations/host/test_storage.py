@@ -18,7 +18,7 @@ from tests.integrations.host import smart_answers as answers
 from tests.integrations.host.test_pools import LVS, PVS, VGS, ZPOOL
 from tests.integrations.host.test_raid import MDSTAT
 from tongchou.core.problems import Invalid
-from tongchou.integrations.host import programs, storage
+from tongchou.integrations.host import storage
 from tongchou.integrations.host.source import SOURCE as HOST
 from tongchou.integrations.host.storage import SOURCE
 from tongchou.inventory import sources
@@ -28,6 +28,7 @@ from tongchou.inventory.observation import Observation
 from tongchou.inventory.ports import Source
 from tongchou.inventory.self_metrics import tell
 from tongchou.inventory.weakness import least_needed, weak_points
+from tongchou.wire.host import programs
 
 Install = Callable[[str, str], None]
 

@@ -24,7 +24,6 @@ from tests.postgres import Postgres, bindir
 from tests.served import free_port
 from tongchou.core import secrets
 from tongchou.core.problems import Invalid, Unavailable
-from tongchou.integrations.host.sockets import Socket
 from tongchou.integrations.services import places, source
 from tongchou.integrations.services.places import PROTOCOLS, Place
 from tongchou.integrations.services.source import SOURCE
@@ -34,6 +33,7 @@ from tongchou.inventory.connections import SeenUse
 from tongchou.inventory.models import Relation, Resource
 from tongchou.inventory.observation import Observation
 from tongchou.inventory.ports import Source
+from tongchou.wire.host.sockets import Socket
 
 pytestmark = pytest.mark.django_db
 # usual port -> (kind, engine, whether it tells its version)

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tongchou.integrations.host.facts import VIRTUAL_DISK, VIRTUAL_INTERFACE
 from tongchou.inventory import identity
 from tongchou.inventory.gather import Gathering, facts, flag, items, number, text, texts
 from tongchou.inventory.observation import MAX_KEY
+from tongchou.wire.host.facts import VIRTUAL_DISK, VIRTUAL_INTERFACE
 
 MEGABYTE = 1024 * 1024
 MOST_NAMED = 5  # in a note

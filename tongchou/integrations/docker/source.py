@@ -15,10 +15,10 @@ from tongchou.core import settings_store
 from tongchou.core.problems import Invalid, Unavailable
 from tongchou.integrations.docker import engine
 from tongchou.integrations.docker.run_time_settings import SOCKETS
-from tongchou.integrations.host.facts import machine_id
 from tongchou.inventory import identity, source_settings
 from tongchou.inventory.gather import Gathering, at, items, number, text, texts
 from tongchou.inventory.observation import Observation
+from tongchou.wire.host.facts import machine_id
 
 PROJECT, SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 DEFAULT_SOCKET = "/var/run/docker.sock"

@@ -1,175 +1,112 @@
-"""Reads the facts of this machine, each sort in one function, all as observed resources."""
+"""Turns what a machine tells of itself (`wire.host`) into observed resources: of this machine, or of an agent's. Pure.
+
+`this_host` and `filesystems_here` alone look at this machine.
+"""
 
 from __future__ import annotations
 
-import platform
-import re
-import socket
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import psutil
-
 from tongchou.inventory import identity
-from tongchou.inventory.observation import ObservedResource
+from tongchou.inventory.observation import ObservedRelation, ObservedResource
+from tongchou.wire.host import facts
+from tongchou.wire.host.facts import told
 
-# what the operating system answers when it does not tell
-REFUSED = (psutil.Error, OSError, NotImplementedError, RuntimeError)
-MAX_LISTENERS = 1000
-SECTOR_BYTES = 512  # of /sys/block/*/size, whatever the disk's own sector size
-CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv", "/run/systemd/container")
-VIRTUAL_DISK = re.compile(r"\A(loop|ram|zram|fd|sr|dm-|md|nbd)\d*")
-VIRTUAL_INTERFACE = re.compile(r"\A(lo|veth|ifb|docker|br-|virbr|cali|flannel|tap|tun|dummy)\d*")
-
-
-def _read(path: str) -> str:
-    """The first line of a small file of the kernel, empty when there is none."""
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""
+# of a machine, attributes under the names that its reading has
+ATTRIBUTES = (
+    "os", "kernel", "architecture", "cpu_model", "cpu_count", "memory_bytes", "swap_bytes", "product", "vendor",
+    "serial",
+)  # fmt: skip
 
 
-def _told(**facts: Any) -> dict[str, Any]:
-    return {name: value for name, value in facts.items() if value not in (None, "", [])}
+def this_host() -> ObservedResource:
+    """Return the machine this process runs on."""
+    return host(facts.machine())
 
 
-def _os_name() -> str:
-    try:
-        return platform.freedesktop_os_release().get("PRETTY_NAME", "")
-    except OSError:
-        return f"{platform.system()} {platform.release()}"
+def filesystems_here(machine: str, host_name: str) -> list[ObservedResource]:
+    """Return the file systems of the machine this process runs on. Raises one of wire.host.facts.REFUSED."""
+    return filesystems(facts.filesystems(), machine, host_name)
 
 
-def machine_id() -> str:
-    """Return what /etc/machine-id of this machine says; "" when it has none."""
-    return _read("/etc/machine-id")
+def host(reading: Mapping[str, Any]) -> ObservedResource:
+    """Return a machine. Known by its machine id where it has one, else by its name."""
+    name = reading["hostname"]
+    keys = identity.keys(*hardware_keys(reading), f"hostname:{name}")
+    return ObservedResource("host", name, keys, told(**{each: reading.get(each) for each in ATTRIBUTES}))
 
 
-def host() -> ObservedResource:
-    """Return this machine. Known by its machine id where it has one, else by its name."""
-    name = socket.gethostname() or "localhost"
-    own = not any(Path(each).exists() for each in CONTAINER_MARKS)  # a container reads the numbers of what is below it
-    serial = _read("/sys/class/dmi/id/product_serial")
-    keys = identity.keys(
-        identity.machine_id_key(machine_id()),
-        identity.uuid_key(_read("/sys/class/dmi/id/product_uuid")) if own else None,
-        identity.serial_key(serial) if own else None,
-        f"hostname:{name}",
+def hardware_keys(reading: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys of a machine that no other should have; a container reads the numbers of what is below it."""
+    own = not reading.get("container")
+    return identity.keys(
+        identity.machine_id_key(reading.get("machine_id")),
+        identity.uuid_key(reading.get("uuid")) if own else None,
+        identity.serial_key(reading.get("serial")) if own else None,
     )
-    model = _read("/proc/cpuinfo")
-    found = re.search(r"^model name\s*:\s*(.+)$", model, re.MULTILINE)
-    facts = _told(
-        os=_os_name(),
-        kernel=platform.release(),
-        architecture=platform.machine(),
-        cpu_model=found.group(1).strip() if found else "",
-        cpu_count=psutil.cpu_count(),
-        memory_bytes=psutil.virtual_memory().total,
-        swap_bytes=psutil.swap_memory().total,
-        product=_read("/sys/class/dmi/id/product_name"),
-        vendor=_read("/sys/class/dmi/id/sys_vendor"),
-        serial=serial,
-    )
-    return ObservedResource("host", name, keys, facts)
 
 
-def disks(machine: str, host_name: str) -> list[ObservedResource]:
-    """Return the block devices that are hardware, or look like it to this machine (Linux)."""
+def disks(reading: Iterable[Mapping[str, Any]], machine: str, host_name: str) -> list[ObservedResource]:
+    """Return block devices. `machine` is the host's identity key."""
     found = []
-    root = Path("/sys/block")
-    for path in sorted(root.iterdir()) if root.is_dir() else []:
-        sectors = _read(f"{path}/size")
-        if VIRTUAL_DISK.match(path.name) or not sectors.isdigit() or sectors == "0":
-            continue
-        rotational = _read(f"{path}/queue/rotational")
-        facts = _told(
-            device=f"/dev/{path.name}",
-            size_bytes=int(sectors) * SECTOR_BYTES,
-            model=_read(f"{path}/device/model"),
-            serial=_read(f"{path}/device/serial") or _read(f"{path}/serial"),
-            medium={"0": "solid state", "1": "rotating"}.get(rotational, ""),
-        )
-        found.append(ObservedResource("disk", f"{host_name} {path.name}", (f"{machine}/disk:{path.name}",), facts))
+    for each in reading:
+        name, rest = _split(each, "name")
+        attributes = told(device=f"/dev/{name}", **rest)
+        found.append(ObservedResource("disk", f"{host_name} {name}", (f"{machine}/disk:{name}",), attributes))
     return found
 
 
-def filesystems(machine: str, host_name: str) -> list[ObservedResource]:
-    """Return mounted file systems on devices, and / whatever it is on (a container's overlay)."""
-    mounts = {part.mountpoint: part for part in psutil.disk_partitions(all=False)}
-    if "/" not in mounts:
-        mounts |= {part.mountpoint: part for part in psutil.disk_partitions(all=True) if part.mountpoint == "/"}
+def filesystems(reading: Iterable[Mapping[str, Any]], machine: str, host_name: str) -> list[ObservedResource]:
+    """Return mounted file systems."""
     found = []
-    for mount, part in sorted(mounts.items()):
-        if not Path(mount).is_dir() or part.fstype in ("squashfs", "iso9660"):
-            continue  # a file bound into a container, or an image that is full by nature
-        facts = _told(mountpoint=mount, device=part.device, type=part.fstype, size_bytes=psutil.disk_usage(mount).total)
+    for each in reading:
+        mount = each["mountpoint"]
         key = f"{machine}/filesystem:{mount}"[:255]
-        found.append(ObservedResource("filesystem", f"{host_name} {mount}"[:253], (key,), facts))
+        found.append(ObservedResource("filesystem", f"{host_name} {mount}"[:253], (key,), told(**each)))
     return found
 
 
-def interfaces(machine: str, host_name: str) -> list[ObservedResource]:
-    """Return the network interfaces that reach beyond this machine."""
-    states = psutil.net_if_stats()
+def interfaces(reading: Iterable[Mapping[str, Any]], machine: str, host_name: str) -> list[ObservedResource]:
+    """Return network interfaces."""
     found = []
-    for name, addresses in sorted(psutil.net_if_addrs().items()):
-        if VIRTUAL_INTERFACE.match(name):
-            continue
-        mac = next((each.address for each in addresses if each.family == psutil.AF_LINK), "")
-        ips = sorted(
-            each.address.partition("%")[0] for each in addresses if each.family in (socket.AF_INET, socket.AF_INET6)
+    for each in reading:
+        name, rest = _split(each, "name")
+        found.append(
+            ObservedResource("interface", f"{host_name} {name}", (f"{machine}/interface:{name}",), told(**rest))
         )
-        state = states.get(name)
-        facts = _told(mac=mac, addresses=ips, mtu=state.mtu if state else None, up=state.isup if state else None)
-        if state and 0 < state.speed < 65_535:  # 65,535 is the kernel's word for unknown
-            facts["speed_mbps"] = state.speed
-        found.append(ObservedResource("interface", f"{host_name} {name}", (f"{machine}/interface:{name}",), facts))
     return found
 
 
-def listeners(machine: str, host_name: str) -> list[ObservedResource]:
-    """Return the TCP ports something listens on, with the process's name where this process may know it."""
-    ports: dict[int, tuple[set[str], set[int]]] = {}
-    for connection in psutil.net_connections(kind="tcp"):
-        if connection.status != psutil.CONN_LISTEN or not connection.laddr:
-            continue
-        addresses, pids = ports.setdefault(connection.laddr.port, (set(), set()))
-        addresses.add(connection.laddr.ip)
-        if connection.pid:
-            pids.add(connection.pid)
+def listeners(reading: Iterable[Mapping[str, Any]], machine: str, _host_name: str) -> list[ObservedResource]:
+    """Return the TCP ports something listens on."""
     found = []
-    for port, (addresses, pids) in sorted(ports.items())[:MAX_LISTENERS]:
-        names, users = _processes(pids)
-        process = ", ".join(names)
-        facts = _told(port=port, protocol="tcp", addresses=sorted(addresses), process=process, user=", ".join(users))
-        title = f"{process or 'port'}:{port}"
-        found.append(ObservedResource("listener", title[:253], (f"{machine}/tcp:{port}",), facts))
+    for each in reading:
+        port = each["port"]
+        title = f"{each.get('process') or 'port'}:{port}"[:253]
+        found.append(ObservedResource("listener", title, (f"{machine}/tcp:{port}",), told(protocol="tcp", **each)))
     return found
 
 
-def _processes(pids: set[int]) -> tuple[list[str], list[str]]:
-    """Names and users of processes; one that ends meanwhile, or is not ours to see, is left out."""
-    names, users = set(), set()
-    for pid in pids:
-        try:
-            process = psutil.Process(pid)
-            names.add(process.name())
-            users.add(process.username())
-        except psutil.Error:
-            continue
-    return sorted(names), sorted(users)
+def _split(each: Mapping[str, Any], name: str) -> tuple[str, dict[str, Any]]:
+    return each[name], {key: value for key, value in each.items() if key != name}
 
 
-def processes(pids: Iterable[int]) -> dict[int, tuple[str, str]]:
-    """Return (name, path of the program) of processes; one that ended, or is not ours to see, is left out."""
-    found = {}
-    for pid in pids:
-        try:
-            process = psutil.Process(pid)
-            words = process.cmdline()  # the link to the program itself is root's alone to read
-            found[pid] = (process.name(), words[0] if words else "")
-        except psutil.Error:
-            continue
-    return found
+Shape = Callable[[Iterable[Mapping[str, Any]], str, str], list[ObservedResource]]
+SHAPES: dict[str, Shape] = {
+    "disks": disks,
+    "filesystems": filesystems,
+    "interfaces": interfaces,
+    "listeners": listeners,
+}
+
+
+def parts(reading: Mapping[str, Any], machine: str, host_name: str) -> list[ObservedResource]:
+    """Return the parts of a machine that a reading has."""
+    return [each for part, shape in SHAPES.items() for each in shape(reading.get(part, ()), machine, host_name)]
+
+
+def relation(part: ObservedResource, machine: str) -> ObservedRelation:
+    """Return what a part is to its machine."""
+    type_ = "runs_on" if part.kind == "listener" else "part_of"
+    return ObservedRelation(type_, ((part.keys[0], machine),), origin="observed")

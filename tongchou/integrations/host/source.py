@@ -12,14 +12,13 @@ from typing import Any, ClassVar
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.core.problems import Invalid
-from tongchou.integrations.host import conntrack, facts, sockets
-from tongchou.integrations.host.programs import NoAnswerError
-from tongchou.inventory.connections import SeenUse, merged
-from tongchou.inventory.observation import Observation, ObservedRelation, ObservedResource
+from tongchou.integrations.host import facts
+from tongchou.integrations.host.uses import uses
+from tongchou.inventory.observation import Observation, ObservedResource
+from tongchou.wire.host import reading
+from tongchou.wire.host.reading import CONNECTIONS, PARTS, TRACKED
 
 log = logging.getLogger(__name__)
-PARTS = ("disks", "filesystems", "interfaces", "listeners")
-CONNECTIONS, TRACKED = "connections", "conntrack"
 SWITCHES = (*PARTS, CONNECTIONS, TRACKED)
 
 
@@ -52,53 +51,24 @@ class HostSource:
 
     def fetch(self, settings: Mapping[str, Any], *, source: str) -> Observation:
         """Look once. What the kernel refuses to tell makes the look incomplete, so that nothing is taken for gone."""
-        machine = facts.host()
+        seen = reading.read({part for part in SWITCHES if settings.get(part, True)})
+        machine = facts.host(seen["machine"])
         key = machine.keys[0]
-        found = [machine]
-        relations: list[ObservedRelation] = []
-        warnings: list[str] = []
-        readers = {
-            "disks": facts.disks,
-            "filesystems": facts.filesystems,
-            "interfaces": facts.interfaces,
-            "listeners": facts.listeners,
-        }
-        for part in PARTS:
-            if not settings.get(part, True):
-                continue
-            try:
-                things = readers[part](key, machine.name)
-            except facts.REFUSED as error:
-                warnings.append(f"{part}: {type(error).__name__}: {error}")
-                continue
-            found += things
-            type_ = "runs_on" if part == "listeners" else "part_of"
-            relations += [ObservedRelation(type_, ((thing.keys[0], key),), origin="observed") for thing in things]
-        uses, notes = None, []
-        if settings.get(CONNECTIONS, True):
-            tracked = []
-            if settings.get(TRACKED, True):
-                try:
-                    tracked = conntrack.flows(conntrack.read() or "")
-                except NoAnswerError as error:  # a note and no more: the sockets are there all the same
-                    notes.append(f"{TRACKED}: {error}")
-            try:
-                uses = _uses(key, tracked)
-            except facts.REFUSED as error:  # what is not seen fades by itself: the rest of the look stays whole
-                log.info("connections of this host: %s: %s", type(error).__name__, error)
-        told = (*warnings, *notes)
-        return Observation(_unique(found), tuple(relations), complete=not warnings, warnings=told, uses=uses)
+        parts = facts.parts(seen, key, machine.name)
+        refused = {part: why for part, why in seen["refused"].items() if part != CONNECTIONS}
+        if CONNECTIONS in seen["refused"]:  # what is not seen fades by itself: the rest of the look stays whole
+            log.info("connections of this host: %s", seen["refused"][CONNECTIONS])
+        held = seen.get(CONNECTIONS)
+        return Observation(
+            _unique([machine, *parts]),
+            tuple(facts.relation(part, key) for part in parts),
+            complete=not refused,
+            warnings=(*(f"{part}: {why}" for part, why in refused.items()), *seen["notes"]),
+            uses=tuple(uses(key, held["addresses"], held["edges"])) if held is not None else None,
+        )
 
 
 SOURCE = HostSource()
-
-
-def _uses(machine: str, tracked: list[conntrack.Flow]) -> tuple[SeenUse, ...]:
-    listeners, established = sockets.own_sockets()
-    addresses, ephemeral = sockets.own_addresses(), sockets.ephemeral_from()
-    held = sockets.summarise(machine, addresses, listeners, established, ephemeral=ephemeral)
-    passed = conntrack.summarise(machine, addresses, listeners, established, tracked, ephemeral=ephemeral)
-    return tuple(merged([*held, *passed]))
 
 
 def _unique(found: list[ObservedResource]) -> tuple[ObservedResource, ...]:

@@ -16,14 +16,16 @@ from typing import Any, ClassVar
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.integrations.host import facts as host_facts
-from tongchou.integrations.host import pools, programs, raid, smart
+from tongchou.integrations.host import pools, raid, smart
 from tongchou.integrations.host.pools import Pool
-from tongchou.integrations.host.programs import NoAnswerError
 from tongchou.integrations.host.smart import Device
 from tongchou.inventory import gather, source_settings
 from tongchou.inventory.gather import Gathering
 from tongchou.inventory.observation import MAX_KEY, Observation
 from tongchou.inventory.weakness import MIN_INSTANCES
+from tongchou.wire.host import programs
+from tongchou.wire.host.facts import REFUSED
+from tongchou.wire.host.programs import NoAnswerError
 
 LOOK_SECONDS = 200.0  # the job that looks is given 300
 MOST_DISKS = 500
@@ -88,7 +90,7 @@ class _Look:
     """One look in the making."""
 
     def __init__(self, seconds: float) -> None:
-        machine = host_facts.host()
+        machine = host_facts.this_host()
         self.machine, self.name = machine.keys[0], machine.name
         self.gathering = Gathering()
         self.gathering.add(machine.kind, machine.name, machine.keys)
@@ -207,8 +209,8 @@ class _Look:
     def mounted(self) -> None:
         """Relate the file systems that the source "host" tells of to the volume, set or pool that they are on."""
         try:
-            found = host_facts.filesystems(self.machine, self.name) if self._places else []
-        except host_facts.REFUSED:  # told of where they are read themselves
+            found = host_facts.filesystems_here(self.machine, self.name) if self._places else []
+        except REFUSED:  # told of where they are read themselves
             return
         for each in found:
             device = str(each.attributes.get("device", ""))

@@ -10,7 +10,6 @@ from django.utils.translation import gettext_lazy as _
 
 from tongchou.core import settings_store
 from tongchou.core.problems import Invalid
-from tongchou.integrations.host.facts import machine_id
 from tongchou.integrations.libvirt import describe
 from tongchou.integrations.libvirt.describe import Hypervisor
 from tongchou.integrations.libvirt.run_time_settings import URIS
@@ -18,6 +17,7 @@ from tongchou.integrations.libvirt.virsh import Virsh
 from tongchou.inventory import identity, source_settings
 from tongchou.inventory.gather import Gathering
 from tongchou.inventory.observation import Observation
+from tongchou.wire.host.facts import machine_id
 
 
 class LibvirtSource:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.core.problems import Invalid
-from tongchou.integrations.host import sockets
-from tongchou.integrations.host.facts import processes
+from tongchou.wire.host import sockets
+from tongchou.wire.host.facts import processes
 
 TLS = "+tls"
 # protocol -> (usual port, whether it may be spoken inside TLS from the first byte on)

@@ -22,7 +22,6 @@ from psycopg.conninfo import conninfo_to_dict
 from tongchou.core import secrets
 from tongchou.core.problems import Invalid, Unavailable
 from tongchou.integrations.host import facts as host_facts
-from tongchou.integrations.host import sockets
 from tongchou.integrations.services import brokers, mysql_login, places, schema, sql, stores
 from tongchou.integrations.services.places import Place
 from tongchou.integrations.services.talk import MAX_SCHEMA_BYTES, Found, Talk, UnexpectedError, addresses_of, talk
@@ -30,6 +29,8 @@ from tongchou.inventory import identity, remote, source_settings
 from tongchou.inventory.gather import Gathering
 from tongchou.inventory.observation import Observation, ObservedRelation, ObservedResource
 from tongchou.inventory.uses import hosts_by_address
+from tongchou.wire.host import sockets
+from tongchou.wire.host.facts import REFUSED
 
 MAX_ADDRESSES = 500
 LOOK_SECONDS = 240.0  # the job that looks is given 300
@@ -130,7 +131,7 @@ class ServicesSource:
         if settings["this_host"]:
             try:
                 named += [each for each in places.of_this_host() if (each.host, each.port) not in taken]
-            except host_facts.REFUSED as error:
+            except REFUSED as error:
                 gathering.partial(f"what listens on this host: {type(error).__name__}")
         asking = _Asking(
             float(settings["timeout_seconds"]),
@@ -149,7 +150,7 @@ class ServicesSource:
                 field="settings.addresses",
                 remedy=_("See that they run, and that this host may reach them; nothing known was changed."),
             )
-        own = host_facts.host()
+        own = host_facts.this_host()
         _tell(gathering, answers, _hosts(answers, own), own)
         return gathering.observation()
 

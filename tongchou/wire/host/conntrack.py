@@ -1,6 +1,6 @@
 """What the kernel's connection tracking saw, as edges: connections of the last minutes, and those that pass through.
 
-All but `read` is pure. A flow says who opened it, so that no port has to be guessed; and where its destination was
+All but `lines` is pure. A flow says who opened it, so that no port has to be guessed; and where its destination was
 translated, the reply comes from the server that it really went to.
 """
 
@@ -9,15 +9,14 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from tongchou.integrations.host import programs
-from tongchou.integrations.host.programs import NoAnswerError
-from tongchou.integrations.host.sockets import Socket, listening, plain
-from tongchou.inventory.connections import SeenUse, merged, place
+from tongchou.wire.host import programs
+from tongchou.wire.host.programs import NoAnswerError
+from tongchou.wire.host.sockets import LOOPBACK, Edge, Socket, plain
 
 TABLE = Path("/proc/net/nf_conntrack")
 COUNT = Path("/proc/sys/net/netfilter/nf_conntrack_count")
@@ -40,10 +39,9 @@ class Flow(NamedTuple):
     server_port: int
 
 
-def flows(table: str) -> list[Flow]:
-    """Return the TCP connections in a table as /proc/net/nf_conntrack and `conntrack -L -o extended` write it."""
-    found = []
-    for line in table.splitlines():
+def flows(table: Iterable[str]) -> Iterator[Flow]:
+    """Return the TCP connections in lines as /proc/net/nf_conntrack and `conntrack -L -o extended` write them."""
+    for line in table:
         words = line.split(maxsplit=6)
         if len(words) < 7 or words[2] != "tcp" or words[5] not in MADE or "[UNREPLIED]" in line:
             continue
@@ -53,55 +51,45 @@ def flows(table: str) -> list[Flow]:
         (client, asked, client_port, asked_port), (server, _back, server_port, _back_port) = both
         client, asked, server = map(_address, (client, asked, server))
         if client and asked and server:
-            found.append(Flow(client, int(client_port), asked, int(asked_port), server, int(server_port)))
-    return found
+            yield Flow(client, int(client_port), asked, int(asked_port), server, int(server_port))
 
 
-def summarise(
-    machine: str,
+def edges(
     addresses: Collection[str],
     listeners: Iterable[Socket],
     established: Iterable[Socket],
     seen: Iterable[Flow],
     *,
     ephemeral: int,
-) -> list[SeenUse]:
+) -> Counter[Edge]:
     """Return who uses what, of the flows that the sockets do not tell of already, and better: they know the process.
 
     A flow with an end somewhere in the internet says nothing here: a router sees those of everybody.
     """
     ports = {each.port for each in listeners}
     held = {(each.address, each.port, each.peer, each.peer_port) for each in established}
-    own = {*addresses, "127.0.0.1", "::1"}
+    own = {*addresses, *LOOPBACK}
 
     def tells(flow: Flow) -> bool:
         there = flow.server in own
-        told = (flow.client, flow.client_port, flow.asked, flow.asked_port) in held or (
+        known = (flow.client, flow.client_port, flow.asked, flow.asked_port) in held or (
             (flow.server, flow.server_port, flow.client, flow.client_port) in held
         )
-        if told or (there and flow.client in own):
+        if known or (there and flow.client in own):
             return False
         if not all(each in own or _inside(each) for each in (flow.client, flow.server)):
             return False
         return min(flow.server_port, flow.client_port) < ephemeral or (there and flow.server_port in ports)
 
-    found = []
-    # a table has many flows of few edges: each edge is named once
-    for flow, count in Counter(flow._replace(client_port=0) for flow in seen if tells(flow)).items():
-        if flow.server in own:
-            used = listening(machine, addresses, flow.server_port)
-        else:  # a server that nobody knows by its own address may be known by the port that leads to it
-            used = (place(flow.server, flow.server_port), *_asked(machine, addresses, flow, own))
-        found.append(SeenUse((machine,) if flow.client in own else (place(flow.client),), used, float(count)))
-    return merged(found)
+    return Counter(_edge(flow, own) for flow in seen if tells(flow))
 
 
-def _asked(machine: str, addresses: Collection[str], flow: Flow, own: Collection[str]) -> Sequence[str]:
-    if (flow.asked, flow.asked_port) == (flow.server, flow.server_port):
-        return ()
-    return (
-        listening(machine, addresses, flow.asked_port) if flow.asked in own else (place(flow.asked, flow.asked_port),)
-    )
+def _edge(flow: Flow, own: Collection[str]) -> Edge:
+    user, used, asked = ("" if each in own else each for each in (flow.client, flow.server, flow.asked))
+    if flow.server in own or (flow.asked, flow.asked_port) == (flow.server, flow.server_port):
+        return Edge(user, 0, used, flow.server_port)
+    # a server that nobody knows by its own address may be known by the port that leads to it
+    return Edge(user, 0, used, flow.server_port, asked, flow.asked_port)
 
 
 @lru_cache(MOST_ADDRESSES)
@@ -120,23 +108,27 @@ def _inside(address: str) -> bool:
     return found.is_private and not (found.is_loopback or found.is_link_local or found.is_unspecified)
 
 
-def read() -> str | None:
-    """Return the table; None where the kernel has none. Raises NoAnswerError where it has one that cannot be read."""
+def lines(most: int = MOST_BYTES) -> Iterator[str]:
+    """Return the table line by line, at most so many bytes of it; none where the kernel has none.
+
+    Raises NoAnswerError where it has one that cannot be read.
+    """
     if not COUNT.exists():
-        return None
+        return
     try:
         with TABLE.open("rb") as file:
-            return file.read(MOST_BYTES).decode("ascii", "replace")
+            while most > 0 and (line := file.readline(most)):
+                most -= len(line)
+                yield line.decode("ascii", "replace")
+            return
     except OSError as error:  # not compiled in, or not ours to read
         why = error.strerror or str(error)
     program = programs.found("conntrack")
     if program is None:
         raise NoAnswerError(why)
-    parts = []
     for family in ("ipv4", "ipv6"):
         words = (program, "-L", "-p", "tcp", "-f", family, "-o", "extended")
-        code, body = programs.ask(*words, seconds=SECONDS, most=MOST_BYTES)
+        code, body = programs.ask(*words, seconds=SECONDS, most=most)
         if code != 0:
             raise NoAnswerError(f"{why}; conntrack ends with {code}")
-        parts.append(body.decode("ascii", "replace"))
-    return "\n".join(parts)
+        yield from body.decode("ascii", "replace").splitlines()

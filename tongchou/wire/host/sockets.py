@@ -1,22 +1,21 @@
 """Which connections this machine holds, as edges: who uses what at which port. No connection is kept, only the sums.
 
-`summarise` is pure. Established connections and listeners are what the kernel tells anybody in /proc/net/tcp and tcp6;
+`edges` is pure. Established connections and listeners are what the kernel tells anybody in /proc/net/tcp and tcp6;
 the process behind one is known for one's own processes, and for all with root.
 """
 
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
 
-from tongchou.inventory.connections import SeenUse, merged, place
-
 EPHEMERAL_FROM = 32_768
-MOST_ADDRESSES = 6
+LOOPBACK = ("127.0.0.1", "::1")
 _RANGE = "/proc/sys/net/ipv4/ip_local_port_range"
 
 
@@ -28,6 +27,20 @@ class Socket(NamedTuple):
     peer: str
     peer_port: int
     process: int | None
+
+
+class Edge(NamedTuple):
+    """Who uses what. An address "" is this machine itself; a port 0 is not known, or says nothing.
+
+    `user_port`: where the process that uses listens itself. `asked`: what led there, when that was another place.
+    """
+
+    user: str
+    user_port: int
+    used: str
+    used_port: int
+    asked: str = ""
+    asked_port: int = 0
 
 
 def own_sockets() -> tuple[list[Socket], list[Socket]]:
@@ -71,45 +84,36 @@ def plain(address: str) -> str:
     return str(mapped or found)
 
 
-def summarise(
-    machine: str,
+def edges(
     addresses: Collection[str],
     listeners: Iterable[Socket],
     established: Iterable[Socket],
     *,
     ephemeral: int = EPHEMERAL_FROM,
-) -> list[SeenUse]:
-    """Return who uses what. `machine` is the host's identity key, `addresses` are its own.
+) -> Counter[Edge]:
+    """Return who uses what, by how many connections. `addresses` are this machine's own.
 
     A connection to a port that listens here is one of the peer's; every other one is ours, to the peer's port. One
     between two ports of the kind that is given out (both `ephemeral` or above) tells nothing and is left out, and so is
     the far half of a connection of this machine with itself.
     """
-    ports: dict[int, int | None] = {}
+    ports: set[int] = set()
     of_process: dict[int, int] = {}
     for each in listeners:
-        ports[each.port] = each.process
+        ports.add(each.port)
         if each.process is not None:
             of_process[each.process] = min(each.port, of_process.get(each.process, each.port))
-    own = {*addresses, "127.0.0.1", "::1"}
-    found = []
+    own = {*addresses, *LOOPBACK}
+    found: Counter[Edge] = Counter()
     for each in established:
         inside = each.peer in own
         if each.port in ports:
             if not inside:
-                found.append(SeenUse((place(each.peer),), listening(machine, addresses, each.port)))
+                found[Edge(each.peer, 0, "", each.port)] += 1
             continue
         if each.peer_port >= ephemeral and each.port >= ephemeral and not (inside and each.peer_port in ports):
             continue
-        port = of_process.get(each.process) if each.process is not None else None
-        user = (machine,) if port is None else (*listening(machine, addresses, port), machine)
+        port = of_process.get(each.process, 0) if each.process is not None else 0
         # an address of our own may be loopback, which is everybody's: then the port is named with its machine
-        used = listening(machine, addresses, each.peer_port) if inside else (place(each.peer, each.peer_port),)
-        found.append(SeenUse(user, used))
-    return merged(found)
-
-
-def listening(machine: str, addresses: Collection[str], port: int) -> tuple[str, ...]:
-    """Return the ends that a port of this machine may be known by: who is read there, then the port itself."""
-    known = [place(each, port) for each in ("127.0.0.1", "localhost", *sorted(addresses)) if ":" not in each]
-    return (*known[:MOST_ADDRESSES], f"{machine}/tcp:{port}")
+        found[Edge("", port, "" if inside else each.peer, each.peer_port)] += 1
+    return found
