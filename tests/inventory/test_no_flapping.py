@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from tongchou.core.access import system
+from tongchou.core.models import Team
 from tongchou.core.problems import Problem
 from tongchou.inventory import actions, merge, sources
 from tongchou.inventory.apply import bump
@@ -35,17 +36,18 @@ FEW = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck
 things = st.sets(st.integers(0, 3), max_size=4)
 looks = st.tuples(st.just("look"), st.sampled_from(["weak", "strong"]), things, st.booleans(), st.sampled_from("xy"))
 pairs = st.tuples(st.integers(0, 5), st.integers(0, 5))
-decisions = st.tuples(st.sampled_from(["merge", "undo", "split", "retire", "restore"]), pairs)
+decisions = st.tuples(st.sampled_from(["merge", "undo", "split", "disown", "retire", "restore"]), pairs)
 steps = st.lists(st.one_of(looks, decisions), max_size=14)
 
 
 def observation(source: str, seen: set[int], complete: bool, word: str) -> Observation:
-    """Each thing has a key of its own; the odd ones have a second one as well."""
+    """Each thing has a key of its own; the odd ones have a second one as well. Of owners only the weak one knows."""
     found = []
     for n in sorted(seen):
         keys = (f"k:{n}", f"serial:{n}") if n % 2 else (f"k:{n}",)
         facts: dict[str, Any] = {"attributes": {"os": f"{source}-{word}"}, "labels": {"env": f"{source}-{word}"}}
-        found.append(ObservedResource("host", f"{source}-{n}", keys, **facts))
+        owner = f"team-{word}" if source == "weak" else None
+        found.append(ObservedResource("host", f"{source}-{n}", keys, owner=owner, **facts))
     return Observation(tuple(found), complete=complete)
 
 
@@ -53,6 +55,8 @@ class NoFlapping(TestCase):
     """Each example in a transaction of its own."""
 
     def _begin(self) -> None:
+        for team in ("team-x", "team-y"):
+            Team.objects.get_or_create(name=team)
         for name, precedence in (("weak", 10), ("strong", 20)):
             policy = {"missing_after": 1, "grace_seconds": 0}
             SourceConfig.objects.get_or_create(name=name, defaults={"kind": "x", "precedence": precedence, **policy})
@@ -63,6 +67,12 @@ class NoFlapping(TestCase):
         sources.apply_sync(actor=ACTOR, source=config, observation=what)
         again = sources.apply_sync(actor=ACTOR, source=config, observation=what)
         assert not again.changes_something, "the same look twice is no news"
+
+    def _turn(self, source: str, seen: set[int], word: str) -> bool:
+        """Look once at all there is, and tell whether that was news."""
+        config = SourceConfig.objects.get(name=source)
+        what = observation(source, seen, True, word)
+        return sources.apply_sync(actor=ACTOR, source=config, observation=what).changes_something
 
     def _decide(self, what: str, pair: tuple[int, int]) -> None:
         rows = list(Resource.objects.order_by("created_at", "pk"))
@@ -78,6 +88,8 @@ class NoFlapping(TestCase):
             elif what == "split":
                 keys = sorted(one.identities.values_list("key", flat=True))
                 merge.split_resource(actor=ACTOR, resource=one, keys=keys[:1])
+            elif what == "disown":
+                actions.update_resource(actor=ACTOR, resource=one, clear_owner=True)
             elif what == "retire":
                 actions.retire_resource(actor=ACTOR, resource=one)
             elif what == "restore":
@@ -130,6 +142,26 @@ class NoFlapping(TestCase):
                 assert row.source in ("strong", "manual")
 
     @FEW
+    @given(steps, things, things, st.permutations(["weak", "strong"]))
+    def test_two_that_look_in_turns_at_what_does_not_change_agree(
+        self, history: list[Any], weak: set[int], strong: set[int], turns: list[str]
+    ) -> None:
+        self._begin()
+        for what, *rest in history:
+            if what == "look":
+                self._look(*rest)
+            else:
+                self._decide(what, *rest)
+        sees = {"weak": weak, "strong": strong}
+        for source in turns * 3:
+            self._turn(source, sees[source], "y")
+        for source in turns:
+            assert not self._turn(source, sees[source], "y"), f"{source} and the other one contradict each other"
+        for row in Resource.objects.filter(owner__isnull=True, owner_source="", state=ResourceState.ACTIVE):
+            upheld = Sighting.objects.filter(resource=row, source="weak", gone_at__isnull=True)
+            assert not upheld.exists(), "silence of the strong one takes no owner"
+
+    @FEW
     @given(st.lists(st.tuples(st.sampled_from(["weak", "strong"]), things), max_size=5), st.randoms())
     def test_without_absence_the_order_of_looks_does_not_matter(self, history: list[Any], random: Any) -> None:
         def essence() -> Any:
@@ -137,7 +169,8 @@ class NoFlapping(TestCase):
             for row in Resource.objects.all():
                 keys = sorted(row.identities.values_list("key", flat=True))
                 words = sorted(AttributeValue.objects.filter(resource=row).values_list("source", "value"))
-                found.append((keys, row.name, row.source, row.state, sorted(row.labels.items()), words))
+                owner = row.owner.name if row.owner else ""
+                found.append((keys, row.name, row.source, row.state, owner, sorted(row.labels.items()), words))
             return sorted(found)
 
         seen = []

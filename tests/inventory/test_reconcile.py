@@ -84,6 +84,10 @@ def carry(plan: Plan, recorded: Recorded, now: datetime = NOW) -> None:
         recorded.resources[id_].tombstone = True
 
 
+def words(known: Known) -> list[Any]:
+    return [(name, sorted(by.items())) for name, by in sorted(known.attributes.items()) if by]
+
+
 def essence(recorded: Recorded) -> Any:
     """The inventory without ids: resources by their keys."""
     keys: dict[UUID, list[str]] = {}
@@ -91,7 +95,7 @@ def essence(recorded: Recorded) -> Any:
         keys.setdefault(id_, []).append(key)
     name = {id_: tuple(sorted(found)) for id_, found in keys.items()}
     resources = sorted(
-        (name[k.id], k.kind, k.name, k.owner, sorted(k.labels.items()), sorted(map(repr, k.attributes.items())))
+        (name[k.id], k.kind, k.name, k.owner, sorted(k.labels.items()), repr(words(k)))
         for k in recorded.resources.values()
     )
     relations = sorted((name[a], name[b], type_) for a, b, type_ in recorded.relations)
@@ -180,6 +184,103 @@ def test_a_weaker_source_never_wins(strong: Observation, weak: Observation) -> N
         assert owners.get(id_) in (None, known.owner)
         for name, value in values[id_].items():
             assert effective(known.attributes[name], shared.precedence) == value
+
+
+class World:
+    """One inventory that several sources look at: what is whose is handed to each as its turn comes."""
+
+    def __init__(self) -> None:
+        self.recorded = empty()
+        self.new_id = counter()
+        self.sightings: dict[str, dict[UUID, Seen]] = {}
+        self.own: dict[str, tuple[Any, Any]] = {}
+
+    def look(self, source: str, observation: Observation, now: datetime = NOW) -> Plan:
+        recorded = self.recorded
+        recorded.source = source
+        recorded.relations, recorded.endpoints = self.own.setdefault(
+            source, (type(recorded.relations)(), type(recorded.endpoints)())
+        )
+        mine = self.sightings.setdefault(source, {})
+        others = [seen for by, seen in self.sightings.items() if by != source]
+        for id_, known in recorded.resources.items():
+            known.seen = mine.get(id_)
+            known.seen_by_others = any(id_ in seen and not seen[id_].gone for seen in others)
+        plan = plan_of(observation, recorded, now=now, new_id=self.new_id)
+        carry(plan, recorded, now)
+        self.sightings[source] = {id_: known.seen for id_, known in recorded.resources.items() if known.seen}
+        return plan
+
+    def owner(self, key: str) -> tuple[str | None, str]:
+        known = self.recorded.resources[self.recorded.by_key[key]]
+        return known.owner, known.owner_source
+
+
+apart = st.lists(
+    st.builds(
+        ObservedResource,
+        kind=st.just("host"),
+        name=st.sampled_from(["a", "b"]),
+        keys=st.sampled_from([(f"k{i}",) for i in range(3)]),
+        attributes=st.dictionaries(st.sampled_from(["os", "size"]), values, max_size=2),
+        labels=st.dictionaries(st.sampled_from(["env", "zone"]), st.sampled_from(["x", "y"]), max_size=2),
+        owner=st.sampled_from([None, "red", "blue", "nobody"]),
+    ),
+    max_size=3,
+    unique_by=lambda each: each.keys,
+).map(tuple)
+whole = st.builds(Observation, resources=apart)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["sd", "strong"]), whole), max_size=3), whole, whole)
+def test_two_sources_that_see_what_they_saw_change_nothing_in_turns(
+    before: list[tuple[str, Observation]], weak: Observation, strong: Observation
+) -> None:
+    """Whoever begins, and whatever was said before: once each has spoken twice, all is as both say, for ever."""
+    ends = []
+    for turns in (("sd", "strong"), ("strong", "sd")):
+        world = World()
+        for source, seen in before:
+            world.look(source, seen)
+        says = {"sd": weak, "strong": strong}
+        for source in turns * 2:
+            world.look(source, says[source])
+        for source in turns:
+            assert not world.look(source, says[source]).changes_something, source
+        ends.append(essence(world.recorded))
+    assert ends[0] == ends[1], "who looked first does not matter"
+
+
+@pytest.mark.parametrize("turns", [("sd", "strong"), ("strong", "sd")])
+def test_who_says_nothing_of_an_owner_leaves_the_weaker_ones_word(turns: tuple[str, str]) -> None:
+    world = World()
+    says = {"sd": Observation((thing("a", owner="red"),)), "strong": Observation((thing("a"),))}
+    for source in turns:
+        world.look(source, says[source])
+    assert world.owner("k:a") == ("red", "sd")
+    for source in turns * 2:
+        assert not world.look(source, says[source]).changes_something
+
+
+def test_a_source_takes_back_the_owner_it_named_and_no_other() -> None:
+    world = World()
+    world.look("strong", Observation((thing("a", owner="red"),)))
+    world.look("sd", Observation((thing("a", owner="blue"),)))
+    assert world.owner("k:a") == ("red", "strong")
+    world.look("strong", Observation((thing("a"),)))
+    assert world.owner("k:a") == (None, "")
+    world.look("sd", Observation((thing("a", owner="blue"),)))
+    assert world.owner("k:a") == ("blue", "sd")
+
+
+def test_an_owner_that_a_person_cleared_stays_cleared() -> None:
+    world = World()
+    seen = Observation((thing("a", owner="red"),))
+    world.look("strong", seen)
+    known = world.recorded.resources[world.recorded.by_key["k:a"]]
+    known.owner, known.owner_source = None, MANUAL
+    assert not world.look("strong", seen).changes_something
+    assert world.owner("k:a") == (None, MANUAL)
 
 
 def test_a_person_outweighs_every_source() -> None:

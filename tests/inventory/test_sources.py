@@ -495,3 +495,18 @@ def test_the_same_seen_again_is_not_even_compared_until_somebody_writes(
     actions.create_resource(actor=ACTOR, kind="host", name="x")
     sync(SHOP)
     assert len(compared) == 2
+
+
+def test_an_owner_that_a_person_cleared_is_not_filled_by_the_next_look(sync: Callable[[Observation], Any]) -> None:
+    red = Team.objects.create(name="red")
+    seen = Observation((ObservedResource("host", "h1", ("h1",), owner="red"),))
+    sync(seen)
+    row = Resource.objects.get(name="h1")
+    assert row.owner == red
+    actions.update_resource(actor=ACTOR, resource=row, clear_owner=True)
+    plan = sync(seen)
+    row.refresh_from_db()
+    assert (row.owner, row.owner_source, plan.changes_something) == (None, "manual", False)
+    actions.update_resource(actor=ACTOR, resource=row, owner=red)
+    row.refresh_from_db()
+    assert row.owner == red

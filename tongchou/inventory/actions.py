@@ -143,7 +143,7 @@ def update_resource(
             row.name, row.source = checks.name(name), MANUAL
         if (owner is not None or clear_owner) and (owner.pk if owner else None) != row.owner_id:
             changes["owner"] = [row.owner.name if row.owner else None, owner.name if owner else None]
-            row.owner, row.owner_source = owner, MANUAL if owner else ""
+            row.owner, row.owner_source = owner, MANUAL  # also of none: what a person cleared no source fills again
         before = dict(row.labels)
         row.save(update_fields=["name", "source", "owner", "owner_source"])
         _write_labels(row, stated, dropped)

@@ -186,7 +186,7 @@ def _take_facts(to: Resource, gone: Resource, weight: Mapping[str, int]) -> None
     if strength(gone.source, weight) > strength(to.source, weight):
         to.kind, to.name, to.source = gone.kind, gone.name, gone.source
     stronger = strength(gone.owner_source, weight) > strength(to.owner_source, weight)
-    if gone.owner_id is not None and (to.owner_id is None or stronger):
+    if gone.owner_id is not None and (stronger or (to.owner_id is None and to.owner_source != MANUAL)):
         to.owner_id, to.owner_source = gone.owner_id, gone.owner_source
     to.custom, to.custom_said = {**gone.custom, **to.custom}, {**gone.custom_said, **to.custom_said}
     to.labels = dict(ResourceLabel.objects.filter(resource=to).values_list("name", "value"))

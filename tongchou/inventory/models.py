@@ -30,7 +30,8 @@ class Resource(models.Model):
     `attributes`, too, are derived: by name what the strongest source says (AttributeValue rows), but for values too
     long to filter by (precedence.MAX_DERIVED).
 
-    `source` and `owner_source` say whose word the name (with kind) and the owner are.
+    `source` and `owner_source` say whose word the name (with kind) and the owner are. An owner that a person cleared is
+    null by the word of "manual".
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

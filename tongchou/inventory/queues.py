@@ -95,7 +95,7 @@ def unrecorded(declared_by: Iterable[str]) -> QuerySet[Resource]:
     """Return what is only observed: no person and no declaring source stands for it, nobody accepted it."""
     upheld = Sighting.objects.filter(resource=OuterRef("pk"), source__in=list(declared_by), gone_at__isnull=True)
     accepted = Acceptance.objects.filter(resource=OuterRef("pk"))
-    return answered_for().filter(~Exists(upheld), ~Exists(accepted)).exclude(owner_source=MANUAL)
+    return answered_for().filter(~Exists(upheld), ~Exists(accepted)).exclude(owner_source=MANUAL, owner__isnull=False)
 
 
 def unowned() -> QuerySet[Resource]:

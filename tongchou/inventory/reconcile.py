@@ -16,7 +16,7 @@ from uuid import UUID
 from tongchou.inventory.notes import Note
 from tongchou.inventory.observation import Json, Observation, ObservedEndpoint, ObservedRelation, ObservedResource
 from tongchou.inventory.plan import Changed, Created, EndpointChange, Plan, RelationChange
-from tongchou.inventory.precedence import derived, effective, may_overrule
+from tongchou.inventory.precedence import MANUAL, derived, effective, may_overrule
 
 NAME_PREFIX = "name:"
 
@@ -207,9 +207,7 @@ def _compare(known: Known, merged: ObservedResource, recorded: Recorded, complet
     if (known.kind, known.name) != (merged.kind, merged.name) and may_overrule(source, known.source, precedence):
         change.rename = (merged.kind, merged.name)
     owner = _team(merged.owner, recorded, merged.name, plan)
-    told = owner is not None or (complete and merged.owner is None)
-    allowed = known.owner is None or may_overrule(source, known.owner_source, precedence)
-    if owner != known.owner and told and allowed:
+    if owner != known.owner and _may_own(owner, known, merged, recorded, complete):
         change.owner = (known.owner, owner)
     if len({recorded.by_key[key] for key in merged.keys if key in recorded.by_key}) == 1:
         # keys of several resources prove nothing about a new one: recorded, it would group things otherwise next time
@@ -222,6 +220,18 @@ def _compare(known: Known, merged: ObservedResource, recorded: Recorded, complet
         plan.sightings_new.append(known.id)
     elif known.seen.missed or known.seen.gone:
         plan.sightings_again.append(known.id)
+
+
+def _may_own(owner: str | None, known: Known, merged: ObservedResource, recorded: Recorded, complete: bool) -> bool:
+    """Tell whether the source may name this owner, or, with None, take back the one it named itself.
+
+    Silence is no word against anybody: a source without owners leaves those of weaker ones alone.
+    """
+    if owner is None:
+        return complete and merged.owner is None and known.owner_source == recorded.source
+    if known.owner is None and known.owner_source != MANUAL:
+        return True
+    return may_overrule(recorded.source, known.owner_source, recorded.precedence)
 
 
 def _compare_labels(
