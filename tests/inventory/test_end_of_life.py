@@ -19,7 +19,7 @@ ACTOR = system("tests")
 
 
 def one(kind: str = "host", today: date = TODAY, **attributes: Any) -> End:
-    [found] = ends_of(kind, attributes, RULES, today)
+    [found] = ends_of((kind,), attributes, RULES, today)
     return found
 
 
@@ -50,6 +50,30 @@ def one(kind: str = "host", today: date = TODAY, **attributes: Any) -> End:
         ({"software": "mysql-server 8.0.36"}, "MySQL 8.0", "2026-04-30"),
         ({"software": "promtail", "version": "2.9.4"}, "Promtail 2.9.4", "2026-03-02"),
         ({"image": "registry.example/ingress-nginx/controller:v1.9.4"}, "Ingress NGINX Controller 1.9.4", "2026-03-31"),
+        ({"images": ["docker.io/grafana/promtail:2.9.4"]}, "Promtail 2.9.4", "2026-03-02"),
+        ({"images": ["quay.io/strimzi/x:1", "postgres:13@sha256:1234", "postgres:15"]}, "PostgreSQL 13", "2025-11-13"),
+        ({"image": "localhost:5000/library/redis:7.0-alpine", "version": "1.4"}, "Redis 7.0", "2024-07-29"),
+        ({"image": "redis@sha256:123456", "version": "7.0.15"}, "Redis 7.0", "2024-07-29"),
+        ({"image": "nginxinc/nginx-unprivileged:1.25.3"}, "nginx 1.25", "2024-05-29"),
+        ({"image": "quay.io/strimzi/mariadb:0.40.0-mariadb-10.6.1"}, "MariaDB 10.6", "2026-07-06"),
+        ({"image": "registry.k8s.io/kube-proxy:v1.27.2"}, "Kubernetes 1.27", "2024-06-28"),
+        ({"image": "docker.io/kindest/node:v1.27.3"}, "Kubernetes 1.27", "2024-06-28"),
+        ({"kubelet": "v1.27.4+k3s1"}, "Kubernetes 1.27", "2024-06-28"),
+        ({"container_runtime": "containerd://1.6.22"}, "containerd 1.6", "2025-08-23"),
+        ({"container_runtime": "docker://20.10.7"}, "Docker Engine 20.10", "2023-12-10"),
+        ({"docker": "24.0.7"}, "Docker Engine 24", "2024-06-08"),
+        ({"engine_version": "POSTGRES_13"}, "PostgreSQL 13", "2025-11-13"),
+        ({"engine_version": "MYSQL_8_0_31"}, "MySQL 8.0", "2026-04-30"),
+        ({"engine": "Redis", "version": "6.2.14"}, "Redis 6.2", "2027-04-01"),
+        ({"engine": "Redis", "version": "7.2.4"}, "Redis 7.2", "2029-12-01"),
+        ({"containerd_version": "1.7.22"}, "containerd 1.7", "2026-09-30"),
+        ({"docker": "27.5.1"}, "Docker Engine 27", "2025-05-03"),
+        ({"os": "Amazon Linux 2"}, "Amazon Linux 2", "2026-06-30"),
+        ({"os": "Amazon Linux 2023.5.20240701"}, "Amazon Linux 2023", "2029-06-30"),
+        ({"os": "Amazon Linux AMI 2018.03"}, "Amazon Linux 2018.03", "2020-12-31"),
+        ({"os": "Oracle Linux Server 8.9"}, "Oracle Linux 8", "2029-07-31"),
+        ({"os": "Alibaba Cloud Linux  3.2104 LTS 64位"}, "Alibaba Cloud Linux 3", "2031-03-31"),
+        ({"os": "Anolis OS 8.6"}, "Anolis OS 8", "2031-03-31"),
     ],
 )
 def test_a_version_belongs_to_its_cycle(attributes: dict[str, Any], what: str, on: str) -> None:
@@ -64,7 +88,10 @@ def test_a_version_belongs_to_its_cycle(attributes: dict[str, Any], what: str, o
         {"os": "Debian GNU/Linux 99"},
         {"os": "Debian"},
         {"os": "HaikuOS R1"},
-        {"engine": "redis", "version": "7.2.4"},
+        {"os": "Kylin Linux Advanced Server V10 (Tercel)"},
+        {"engine": "redis", "version": "9.9.4"},
+        {"image": "postgres@sha256:123456"},
+        {"image": "postgres:latest"},
         {"engine": "etcd", "version": "3.5.21"},
         {"image": "prom/prometheus:v3.6.0"},
         {"warranty_ends_on": "some day"},
@@ -76,10 +103,37 @@ def test_what_no_rule_knows_is_unknown_never_fine(attributes: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize(
-    "image", ["prom/node-exporter:v1.8.2", "quay.io/prometheus/alertmanager:v0.27.0", "mongo-express:1.0"]
+    "image",
+    [
+        "prom/node-exporter:v1.8.2", "quay.io/prometheus/alertmanager:v0.27.0", "mongo-express:1.0",
+        "oliver006/redis_exporter:v1.50.0", "confluentinc/cp-kafka:7.5.0", "nginx/nginx-ingress:3.4.0",
+        "registry.k8s.io/autoscaling/cluster-autoscaler:v1.27.2", "registry.k8s.io/pause:3.9", "docker.elastic.co/kibana/kibana:8.11.1",
+        "docker.io/library/alpine:3.18", "docker/dockerfile:1.5", "quay.io/calico/node:v3.26.1",
+        "redis.example.com:5000/shop/web:1.0", "postgres.example.com/shop/web@sha256:16", "", ":", "@",
+    ],
+)  # fmt: skip
+def test_a_longer_name_or_where_it_lies_is_something_else(image: str) -> None:
+    assert ends_of(("container",), {"image": image}, RULES, TODAY) == []
+
+
+@pytest.mark.parametrize(
+    ("attributes", "what", "on"),
+    [
+        ({"version": "v1.30.2", "distribution": "k3s"}, "Kubernetes 1.30", date(2025, 6, 28)),
+        ({"version": "v1.27.16-eks-a18cd3a"}, "Kubernetes 1.27", date(2024, 6, 28)),
+        ({"version": "4.14.3", "distribution": "OpenShift"}, "OpenShift 4.14.3", None),
+    ],
 )
-def test_a_longer_name_is_something_else(image: str) -> None:
-    assert ends_of("container", {"image": image}, RULES, TODAY) == []
+def test_the_version_of_a_cluster_is_that_of_kubernetes(attributes: dict[str, Any], what: str, on: date | None) -> None:
+    found = one("k8s_cluster", **attributes)
+    assert (found.sort, found.what, found.on) == ("software", what, on)
+    [heir] = ends_of(("edge_cluster", "k8s_cluster"), attributes, RULES, TODAY)
+    assert heir == found
+
+
+def test_the_distribution_of_a_cluster_is_no_operating_system() -> None:
+    assert ends_of(("k8s_cluster",), {"distribution": "k3s", "platform": "eks.5"}, RULES, TODAY) == []
+    assert one("host", distribution="k3s").verdict == "unknown"
 
 
 def test_no_announced_end_is_believed_as_long_as_the_pack_is_young() -> None:
@@ -108,14 +162,14 @@ def test_a_stated_day_is_an_end_of_its_sort(kind: str, name: str, sort: str) -> 
 
 
 def test_what_names_nothing_that_ends_tells_nothing() -> None:
-    assert ends_of("host", {"kernel": "6.1", "cores": 4, "spends": "x", "version": "1"}, RULES, TODAY) == []
+    assert ends_of(("host",), {"kernel": "6.1", "cores": 4, "spends": "x", "version": "1"}, RULES, TODAY) == []
 
 
 @given(
     st.dictionaries(st.sampled_from(["os", "os_version", "engine", "version", "not_after", "php_version"]), st.text())
 )
 def test_whatever_is_stated_is_read_without_a_fault(attributes: dict[str, str]) -> None:
-    for each in ends_of("host", attributes, RULES, TODAY):
+    for each in ends_of(("host",), attributes, RULES, TODAY):
         assert (each.verdict == "ends") == (each.on is not None)
 
 
@@ -128,6 +182,20 @@ def test_the_pack_is_sound() -> None:
             assert cycle.released < TODAY
             assert cycle.ends is None or cycle.released < cycle.ends
             assert cycle.extended is None or (cycle.ends is not None and cycle.extended > cycle.ends)
+
+
+@pytest.mark.django_db
+@pytest.mark.both_databases
+def test_what_the_pods_of_a_workload_run_ends_once() -> None:
+    facts = {"images": ["grafana/promtail:2.9.4"]}
+    workload = actions.create_resource(actor=ACTOR, kind="deployment", name="logs/promtail", attributes=facts)
+    for name in ("logs/promtail-a", "logs/promtail-b", "logs/bare"):
+        pod = actions.create_resource(actor=ACTOR, kind="pod", name=name, attributes=facts)
+        if name != "logs/bare":
+            actions.relate(actor=ACTOR, from_resource=pod, to_resource=workload, type="part_of")
+    refresh.refresh(timezone.now())
+    rows = QueueItem.objects.filter(queue=QueueName.EXPIRING)
+    assert {row.resource.name for row in rows if row.resource} == {"logs/promtail", "logs/bare"}
 
 
 @pytest.mark.django_db

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
@@ -22,14 +22,29 @@ from django.utils.translation import gettext_lazy as _
 Verdict = Literal["ends", "no_end", "unknown"]
 PACK = Path(__file__).with_name("end_of_life.json")
 PACK_HOLDS = timedelta(days=365)
+URGENCY: dict[Verdict, int] = {"ends": 0, "unknown": 1, "no_end": 2}
 ANY = "*"  # the cycle of a product that ends whatever its version
 
 # attributes that say what runs, strongest first, and those that say its version
 SYSTEMS = ("os", "os_name", "os_pretty_name", "operating_system", "distribution", "platform")
 SYSTEM_VERSIONS = ("os_version", "os_release", "distribution_version")
-SOFTWARE = ("software", "product", "engine", "db_engine", "application", "image")
+SOFTWARE = ("software", "product", "engine", "db_engine", "application")
 VERSIONS = ("version", "software_version", "product_version", "engine_version")
 VERSION_OF = "_version"  # <product>_version
+NAMING_VERSIONS = ("engine_version", "database_version")  # a cloud's may name the product too: POSTGRES_13
+IMAGES = ("image", "images")  # of containers: one, or a list
+RUNTIME = "container_runtime"  # what a node says of it: containerd://1.7.22
+NAMED = ("kubelet", "docker")  # called like a product; the value is its version
+READ = (
+    *SYSTEMS,
+    *SYSTEM_VERSIONS,
+    *SOFTWARE,
+    *VERSIONS,
+    *IMAGES,
+    RUNTIME,
+    *NAMED,
+)  # and what ends like one of the rest
+CLUSTER = "k8s_cluster"  # its version is that of Kubernetes, its distribution and platform no system
 
 # how an attribute with the day of an end is called, at its end; and what its beginning says it is
 DATED = ("ends_on", "not_after", "expires_on", "expires_at", "expires", "valid_until", "end_date", "expiry_date")
@@ -63,6 +78,16 @@ KINDS = {
 _VERSION = re.compile(r"\d+(?:\.\d+)*")
 _SERVICE_PACK = re.compile(r"[ .\-]*sp *(\d+)\b")
 _SAME = "server|core|common|community|enterprise"  # "mysql-server" is MySQL, "node-exporter" no Node.js
+_OTHER = rf"[-/_](?!(?:{_SAME})\b)[a-z]"  # what makes of a name another one
+_SPACED = r"\s+"
+_BUILT = f"{_SAME}|alpine|debian|slim|unprivileged"  # what images add to a name
+# [registry/]path[:tag][@digest]; neither the registry nor the digest says what is in it
+_IMAGE = re.compile(
+    r"(?:[a-z-]+://)?(?:(?:localhost|[^/@]*[.:][^/@]*)/)?(?P<path>[^:@]+)(?::(?P<tag>[^@]*))?(?:@.*)?", re.DOTALL
+)
+_TAG = re.compile(r"\A(?:v|version-|release-)?(\d.*)", re.DOTALL)
+_UNDERSCORE = re.compile(r"(?<=\d)_(?=\d)")
+_KUBERNETES = re.compile(r"v?1\.\d", re.IGNORECASE)
 _R2 = re.compile(r"(\d{4}) *r2\b")
 
 
@@ -81,7 +106,10 @@ class Cycle:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Product:
-    """What a rule is about; `names`: how inventories call it, in small letters. `source`: where its maker says so."""
+    """What a rule is about; `names`: how inventories call it, in small letters. `source`: where its maker says so.
+
+    `never`: paths of images that are called like it and are something else.
+    """
 
     name: str
     title: str
@@ -89,6 +117,7 @@ class Product:
     names: tuple[str, ...]
     source: str
     cycles: Mapping[str, Cycle]
+    never: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,6 +153,7 @@ def read_pack(text: str) -> Pack:
             tuple(each["names"]),
             each["source"],
             {row["cycle"]: _cycle(row) for row in each["cycles"]},
+            tuple(each.get("never", ())),
         )
         for each in found["products"]
     ]
@@ -149,14 +179,31 @@ def pack() -> Pack:
 # --- what runs --------------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=8)
-def _names(rules: Pack, group: str) -> tuple[tuple[re.Pattern[str], Product], ...]:
+def _by_length(rules: Pack, group: str) -> list[tuple[str, Product]]:
     """The names of a group's products, the longest first: "centos stream" before "centos"."""
     pairs = [(name, each) for each in rules.products if each.group == group for name in each.names]
-    pairs.sort(key=lambda pair: (-len(pair[0]), pair[0]))
+    return sorted(pairs, key=lambda pair: (-len(pair[0]), pair[0]))
+
+
+@lru_cache(maxsize=8)
+def _names(rules: Pack, group: str) -> tuple[tuple[re.Pattern[str], Product], ...]:
+    """What finds the names in a text, however many spaces it writes."""
     return tuple(
-        (re.compile(rf"(?<![a-z0-9]){re.escape(name)}(?![a-z]|[-/](?!(?:{_SAME})\b)[a-z])"), each)
-        for name, each in pairs
+        (re.compile(rf"(?<![a-z0-9]){_SPACED.join(map(re.escape, name.split()))}(?![a-z]|{_OTHER})"), each)
+        for name, each in _by_length(rules, group)
+    )
+
+
+@lru_cache(maxsize=2)
+def _image_names(rules: Pack) -> tuple[tuple[re.Pattern[str], re.Pattern[str], Product], ...]:
+    """What finds the names at the end of an image's path, and in its tag a version that stands behind the name."""
+    return tuple(
+        (
+            re.compile(rf"(?:^|/){re.escape(name)}(?:-(?:{_BUILT}))*$"),
+            re.compile(rf"(?<![a-z0-9]){re.escape(name)}[-_.]?v?(\d.*)", re.DOTALL),
+            each,
+        )
+        for name, each in _by_length(rules, "software")
     )
 
 
@@ -168,6 +215,23 @@ def recognise(text: str, group: str, rules: Pack) -> tuple[Product, str] | None:
         match = pattern.search(small)
         if match is not None:
             return product, small[match.end() :]
+    return None
+
+
+@lru_cache(maxsize=4096)
+def recognise_image(text: str, rules: Pack) -> tuple[Product, str] | None:
+    """Return the product that a container image is called after and the version its tag tells, "" when it tells none.
+
+    None when no rule knows it, and for an image that only runs beside a product: an exporter, a controller.
+    """
+    match = _IMAGE.fullmatch(text.casefold()[:500].strip())
+    if match is None:
+        return None
+    path, tag = match["path"], match["tag"] or ""
+    for pattern, in_tag, product in _image_names(rules):
+        if pattern.search(path) and not any(f"/{path}".endswith(f"/{each}") for each in product.never):
+            version = in_tag.search(tag) or _TAG.search(tag)
+            return product, version[1] if version is not None else ""
     return None
 
 
@@ -202,10 +266,15 @@ def _end(product: Product, version: str, rules: Pack, today: date) -> End:
 # --- the ends of one resource -----------------------------------------------------------------------------------------
 
 
-def ends_of(kind: str, attributes: Mapping[str, Any], rules: Pack, today: date) -> list[End]:
-    """Return every end that the attributes of a resource tell of, one a key."""
+def ends_of(lineage: Sequence[str], attributes: Mapping[str, Any], rules: Pack, today: date) -> list[End]:
+    """Return every end that the attributes of a resource tell of, one a key; `lineage`: its kind and those above."""
     found: dict[str, End] = {}
-    for each in (*_systems(attributes, rules, today), *_software(attributes, rules, today), *_dates(kind, attributes)):
+    ends = (
+        *_systems(lineage, attributes, rules, today),
+        *_software(lineage, attributes, rules, today),
+        *_dates(lineage, attributes),
+    )
+    for each in ends:
         found.setdefault(each.key, each)
     return list(found.values())
 
@@ -214,8 +283,8 @@ def _text(attributes: Mapping[str, Any], names: Iterable[str]) -> str:
     return next((str(attributes[name]) for name in names if attributes.get(name) not in (None, "")), "")
 
 
-def _systems(attributes: Mapping[str, Any], rules: Pack, today: date) -> Iterable[End]:
-    text = _text(attributes, SYSTEMS)
+def _systems(lineage: Sequence[str], attributes: Mapping[str, Any], rules: Pack, today: date) -> Iterable[End]:
+    text = _text(attributes, SYSTEMS) if CLUSTER not in lineage else ""
     if not text:
         return
     known = recognise(text, "os", rules)
@@ -227,19 +296,53 @@ def _systems(attributes: Mapping[str, Any], rules: Pack, today: date) -> Iterabl
     yield _end(product, version, rules, today)
 
 
-def _software(attributes: Mapping[str, Any], rules: Pack, today: date) -> Iterable[End]:
-    text = _text(attributes, SOFTWARE)
+def _software(lineage: Sequence[str], attributes: Mapping[str, Any], rules: Pack, today: date) -> Iterable[End]:
+    text, version = _text(attributes, SOFTWARE), _text(attributes, VERSIONS)
     known = recognise(text, "software", rules) if text else None
     if known is not None:
-        product, behind = known
-        version = _text(attributes, VERSIONS)
-        yield _end(product, version or behind, rules, today)
+        yield _end(known[0], version or known[1], rules, today)
+    elif not text:
+        yield from _by_version_alone(lineage, attributes, version, rules, today)
+    yield from _images(attributes, "" if text else version, rules, today)
+    told = {name: str(attributes[name]) for name in NAMED if _VERSION.search(str(attributes.get(name, "")))}
     for name, value in sorted(attributes.items()):
-        if not name.endswith(VERSION_OF) or name in (*SYSTEM_VERSIONS, *VERSIONS) or not isinstance(value, str):
-            continue
-        known = recognise(name.removesuffix(VERSION_OF).replace("_", " "), "software", rules)
-        if known is not None:
+        if name.endswith(VERSION_OF) and name not in (*SYSTEM_VERSIONS, *VERSIONS) and isinstance(value, str):
+            told.setdefault(name.removesuffix(VERSION_OF).replace("_", " "), value)
+    for name, value in told.items():
+        known = recognise(name, "software", rules)
+        if known is not None and value:
             yield _end(known[0], value, rules, today)
+    known = recognise(_text(attributes, (RUNTIME,)), "software", rules)
+    if known is not None:
+        yield _end(known[0], known[1], rules, today)
+
+
+def _by_version_alone(
+    lineage: Sequence[str], attributes: Mapping[str, Any], version: str, rules: Pack, today: date
+) -> Iterable[End]:
+    """Where no software is named: the version names it too, or the kind says what it is."""
+    known = recognise(_text(attributes, NAMING_VERSIONS), "software", rules)
+    if known is not None:
+        yield _end(known[0], _UNDERSCORE.sub(".", known[1]), rules, today)
+    known = recognise("kubernetes", "software", rules) if CLUSTER in lineage and version else None
+    if known is None:
+        return
+    if _KUBERNETES.match(version):
+        yield _end(known[0], version, rules, today)
+    else:  # a distribution that counts its own versions
+        what = f"{_text(attributes, ('distribution',)) or known[0].title} {version}"
+        yield End(f"software:{known[0].name}", "software", what[:100], "unknown")
+
+
+def _images(attributes: Mapping[str, Any], version: str, rules: Pack, today: date) -> Iterable[End]:
+    """Of several images of a product the one that ends first; `version`: where the tag of a single one tells none."""
+    single, several = (attributes.get(name) for name in IMAGES)
+    found: list[End] = []
+    for each in [single, *(several if isinstance(several, list) else ())]:
+        known = recognise_image(each, rules) if isinstance(each, str) else None
+        if known is not None:
+            found.append(_end(known[0], known[1] or (version if each is single else ""), rules, today))
+    yield from sorted(found, key=lambda end: (URGENCY[end.verdict], end.on or date.max, end.what))
 
 
 def is_dated(name: str) -> bool:
@@ -247,13 +350,14 @@ def is_dated(name: str) -> bool:
     return any(name == ending or name.endswith(f"_{ending}") for ending in DATED)
 
 
-def _dates(kind: str, attributes: Mapping[str, Any]) -> Iterable[End]:
+def _dates(lineage: Sequence[str], attributes: Mapping[str, Any]) -> Iterable[End]:
+    usual = next((KINDS[each] for each in lineage if each in KINDS), "other")
     for name, value in sorted(attributes.items()):
         if not is_dated(name) or value in (None, ""):
             continue
         beginning = next(name.removesuffix(ending).rstrip("_") for ending in DATED if name.endswith(ending))
         fits = [sort for sort, words in SORTS.items() if any(word in beginning for word in words)]
-        sort = fits[0] if fits else KINDS.get(kind, "other")
+        sort = fits[0] if fits else usual
         on = _day(value)
         yield End(f"date:{name}"[:255], sort, name, "ends" if on is not None else "unknown", on)
 

@@ -216,12 +216,11 @@ def same_names() -> list[Found]:
 def ends(today: date) -> list[Found]:
     """Return each end of each resource: near, far, gone by, unknown. What has none announced is no item."""
     weight, rules = precedences(), end_of_life.pack()
-    names = Q(
-        name__in=[*end_of_life.SYSTEMS, *end_of_life.SYSTEM_VERSIONS, *end_of_life.SOFTWARE, *end_of_life.VERSIONS]
-    )
+    names = Q(name__in=end_of_life.READ)
     for ending in (end_of_life.VERSION_OF, *end_of_life.DATED):
         names |= Q(name__endswith=ending)
     said = AttributeValue.objects.filter(names, resource__state=ResourceState.ACTIVE).order_by("resource_id")
+    said = said.exclude(_told_by_workload())
     rows = said.values_list("resource_id", "resource__kind", "name", "source", "value").iterator(chunk_size=5000)
     found: list[Found] = []
     for (resource_id, kind), group in groupby(rows, key=lambda row: (row[0], row[1])):
@@ -231,10 +230,22 @@ def ends(today: date) -> list[Found]:
         attributes = {name: effective(by, weight) for name, by in words.items()}
         found += [
             _end(resource_id, each)
-            for each in end_of_life.ends_of(kind, attributes, rules, today)
+            for each in end_of_life.ends_of(kinds.lineage(kind), attributes, rules, today)
             if each.verdict != "no_end"
         ]
     return found
+
+
+def _told_by_workload() -> Q:
+    """The images of a pod whose workload says the same: of what runs a hundred times one end, not a hundred."""
+    workload = Relation.objects.filter(
+        from_resource=OuterRef("resource"),
+        type="part_of",
+        valid_to__isnull=True,
+        to_resource__kind="deployment",
+        to_resource__state=ResourceState.ACTIVE,
+    )
+    return Q(Exists(workload), name="images", resource__kind="pod")
 
 
 def _end(resource_id: UUID, end: end_of_life.End) -> Found:

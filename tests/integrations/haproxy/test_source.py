@@ -25,6 +25,7 @@ def test_a_real_balancer_is_related_to_the_servers_it_uses(balancer: Balancer, d
     sources.run_source(actor=SYSTEM, source=row)
     found = Resource.objects.get(kind="load_balancer")
     assert found.attributes["backends"] == ["nobody", "static", "web"]
+    assert found.attributes["engine"] == "HAProxy"  # what its version is one of
     used = {each.to_resource.name: each for each in Relation.objects.filter(from_resource=found, type="calls")}
     assert set(used) == {"web-a", "web-b"}
     assert {each.origin for each in used.values()} == {"observed"}

@@ -106,6 +106,8 @@ class ApiServer:
             return status(401, "Unauthorized")
         if path in self.denied:
             return status(403, "Forbidden")
+        if path == "/version":
+            return 200, {"major": "1", "minor": "31", "gitVersion": "v1.31.2", "platform": "linux/amd64"}
         kind, rows = self.lists[path]
         start = 0
         if query.get("continue"):

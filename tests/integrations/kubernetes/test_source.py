@@ -48,6 +48,7 @@ def test_a_cluster_is_read(server: Stub) -> None:
         ("ingress", "shop/front"), ("k8s_cluster", "prod"), ("k8s_namespace", "shop"), ("pod", "shop/db-0"),
         ("pod", "shop/debug"), ("pod", "shop/web-7d4b9c-x1"), ("service", "shop/web"),
     ]  # fmt: skip
+    assert things["k8s_cluster", "prod"].attributes["version"] == "v1.31.2"
     n1 = things["host", "n1"]
     assert n1.keys == ("kubernetes:prod:node:n1", f"machine-id:{'aa' * 16}", f"uuid:{UUID}01", "aws:i-0a1")
     assert (n1.attributes["cpu_count"], n1.attributes["memory_bytes"]) == (4, 16393012 * 1024)
@@ -71,6 +72,14 @@ def test_a_cluster_is_read(server: Stub) -> None:
     }
     assert seen.complete
     assert "canary" not in repr(seen)
+
+
+def test_a_version_that_may_not_be_read_is_left_out_and_the_look_is_whole(server: Stub, api_server: ApiServer) -> None:
+    api_server.denied = {"/version"}
+    seen = SOURCE.fetch(asked_with(server), source="prod")
+    assert "version" not in laws.by_name(seen)["k8s_cluster", "prod"].attributes
+    assert seen.complete
+    assert any("/version" in warning for warning in seen.warnings)
 
 
 def test_it_settles_and_what_is_made_anew_or_scaled_is_the_same(server: Stub, api_server: ApiServer) -> None:

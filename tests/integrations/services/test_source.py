@@ -86,7 +86,7 @@ def test_a_real_server_is_named(port: int) -> None:
     assert (found.kind, found.attributes["engine"], found.attributes["port"]) == (kind, engine, port)
     assert bool(found.attributes.get("version")) == tells
     assert seen.complete
-    ends = end_of_life.ends_of(found.kind, found.attributes, end_of_life.pack(), date(2026, 1, 1))
+    ends = end_of_life.ends_of((found.kind,), found.attributes, end_of_life.pack(), date(2026, 1, 1))
     ruled = {each.title for each in end_of_life.pack().products}
     assert [end.key for end in ends] == ([f"software:{engine.lower()}"] if engine in ruled else [])
 

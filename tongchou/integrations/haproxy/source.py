@@ -89,7 +89,7 @@ def observe(info: str, stat: str, at: str) -> Observation:
     servers = [row for row in rows if row["svname"] not in ("FRONTEND", "BACKEND") and row.get("addr")]
     backends = sorted({row["pxname"] for row in rows if row["svname"] == "BACKEND"})
     key = identity.key("haproxy", at)
-    attributes = facts(version=told["Version"], runtime_api=at, backends=backends[:MOST_BACKENDS])
+    attributes = facts(engine="HAProxy", version=told["Version"], runtime_api=at, backends=backends[:MOST_BACKENDS])
     name = plain(told.get("node") or told.get("Node") or "") or at
     uses = tuple(
         SeenUse((key,), (f"{ADDRESS}{row['addr']}",))

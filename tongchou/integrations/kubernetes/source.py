@@ -16,6 +16,7 @@ from tongchou.inventory.observation import Observation
 
 PAGE = 500
 MAX_PAGES = 200
+VERSION = "/version"
 LISTS = {
     "Node": "/api/v1/nodes",
     "Namespace": "/api/v1/namespaces",
@@ -93,7 +94,7 @@ class KubernetesSource:
                 gathering.partial(f"{path}: {problem.code}")
         if not found:
             raise refused[0]
-        _observe(Cluster(gathering, settings.get("cluster") or source), found)
+        _observe(Cluster(gathering, settings.get("cluster") or source, _version(server, gathering)), found)
         return gathering.observation()
 
 
@@ -109,6 +110,17 @@ def _observe(cluster: Cluster, found: Mapping[str, list[dict[str, Any]]]) -> Non
     cluster.pods(found.get("Pod", []))
     cluster.services(found.get("Service", []), workloads)
     cluster.ingresses(found.get("Ingress", []))
+
+
+def _version(server: remote.Remote, gathering: Gathering) -> str:
+    """The version of the API server, which every signed-in account may read unless somebody took that away."""
+    try:
+        return text(server.get(VERSION, {}), "gitVersion")
+    except Problem as problem:
+        if remote.ends_look(problem):
+            raise
+        gathering.warn(f"{VERSION}: {problem.code}")
+        return ""
 
 
 def _listed(server: remote.Remote, path: str, gathering: Gathering) -> list[dict[str, Any]]:

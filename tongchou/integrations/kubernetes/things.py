@@ -29,11 +29,11 @@ def quantity_bytes(written: str) -> int | None:
 class Cluster:
     """One cluster in the making of an observation."""
 
-    def __init__(self, gathering: Gathering, name: str) -> None:
+    def __init__(self, gathering: Gathering, name: str, version: str = "") -> None:
         self.gathering = gathering
         self.name = name
         self.key = identity.key("kubernetes", name)
-        gathering.add("k8s_cluster", name, (self.key,), {"type": "kubernetes"})
+        gathering.add("k8s_cluster", name, (self.key,), {"type": "kubernetes", "version": version})
 
     def _key(self, kind: str, namespace: str, name: str) -> str | None:
         return identity.key(self.key, kind, f"{namespace}/{name}" if namespace else name) if name else None
