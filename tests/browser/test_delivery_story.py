@@ -281,7 +281,10 @@ def plan(story: Story) -> None:
     now = datetime.now(ZoneInfo("Asia/Shanghai"))  # the zone of people, as the form says
     page.fill("#starts_at", (now - timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M"))
     page.fill("#ends_at", (now + timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M"))
-    page.fill("#tasks", f"{words['task']} | widen-pool\n{words['look']}")
+    page.fill("[name=task-title]", words["task"])
+    page.select_option("[name=task-procedure]", "widen-pool")
+    page.click("[data-row-add]")
+    page.locator("[name=task-title]").last.fill(words["look"])
     page.fill("#backout", words["back"])
     page.fill("#verification", words["verification"])
     for question in page.locator("select[name^=answer-]").all():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,7 +12,8 @@ import pytest
 from django.utils import timezone
 
 from tests.changes.test_control import GOOD
-from tongchou.changes import catalogue_actions, control
+from tongchou.changes import catalogue_actions, control, control_reads
+from tongchou.changes.draft import Draft, TaskDraft
 from tongchou.changes.models_control import Change, ChangeTemplate
 from tongchou.core import approvals
 from tongchou.core.access import system
@@ -23,7 +26,7 @@ pytestmark = pytest.mark.django_db
 TESTS = system("tests")
 
 
-def form(**more: str) -> dict[str, str]:
+def form(**more: Any) -> dict[str, Any]:
     now = timezone.localtime(timezone=ZoneInfo("Asia/Shanghai"))  # as people are made
     return {
         "title": "New <kernel>",
@@ -31,13 +34,19 @@ def form(**more: str) -> dict[str, str]:
         "resources": "host/web-1",
         "starts_at": (now - timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M"),
         "ends_at": (now + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M"),
-        "tasks": "drain it\nreboot",
+        "task-title": ["drain it", "reboot"],
         "backout": "boot the old one",
         "verification": "uname -r",
         "quiet": "on",
         **{f"answer-{name}": answer for name, answer in GOOD.items()},
         **more,
     }
+
+
+def task(title: str, procedure: str = "", targets: str = "", params: str = "") -> dict[str, list[str]]:
+    """The only row of a form."""
+    row = {"title": title, "procedure": procedure, "targets": targets, "params": params}
+    return {f"task-{name}": [value] for name, value in row.items()}
 
 
 def agreed(change: Change) -> None:
@@ -103,7 +112,7 @@ def test_a_procedure_is_run_on_what_a_change_touches_in_the_order_of_names(brows
         actor=TESTS, name="look", text="name: look\ntitle: Look\ngrade: read\nmax_targets: 9\n" + steps
     )
     client = browser(Role.OPERATOR)
-    client.post("/changes/new", form(resources="host/web-3\nhost/web-1\nhost/web-2", tasks="look | look"))
+    client.post("/changes/new", form(resources="host/web-3\nhost/web-1\nhost/web-2", **task("look", "look")))
     row = Change.objects.get()
     client.post("/changes/1/ask")
     agreed(row)
@@ -134,10 +143,120 @@ def test_what_it_says_is_edited_and_shown_as_it_was(browser: Any) -> None:
     first = Change.objects.get()
     page = client.get("/changes/1/edit").content.decode()
     assert "host/web-1" in page
-    assert "drain it\nreboot" in page
+    assert re.findall(r'name="task-title" maxlength="200" value="([^"]+)"', page) == ["drain it", "reboot"]
     assert client.post("/changes/1/edit", form(title="Newer", because="incidents.incident:1")).status_code == 302
     again = Change.objects.get()
     assert (again.title, again.starts_at, again.answers) == ("Newer", first.starts_at, first.answers)
+
+
+DRAIN = """name: drain
+title: Drain
+grade: read
+max_targets: 9
+parameters:
+  how: {type: choice, choices: [gently, at once]}
+  release: {type: string, required: false}
+  wait: {type: integer, default: 5}
+steps:
+  - {name: look, read: {query: up}}
+"""
+
+
+def inputs(page: str) -> dict[str, list[str]]:
+    """What the rows of tasks hold, as a browser would send it back."""
+    page = page.partition('<template id="task-template">')[0]
+    areas = {
+        name: [html.unescape(each) for each in re.findall(rf'name="task-{name}"[^>]*>([^<]*)</textarea>', page)]
+        for name in ("targets", "params")
+    }
+    selects = re.findall(r'name="task-procedure"[^>]*>(.*?)</select>', page, re.DOTALL)
+    return {
+        "task-title": [html.unescape(each) for each in re.findall(r'name="task-title"[^>]*? value="(.*?)"', page)],
+        "task-procedure": ["".join(re.findall(r"<option selected>(.*?)</option>", each)) for each in selects],
+        "task-targets": areas["targets"],
+        "task-params": areas["params"],
+    }
+
+
+def drained(title: str = "drain") -> TaskDraft:
+    return TaskDraft(title, "drain", {"how": "at once", "release": "1.10"}, ("host/web-1", "web, two"))
+
+
+def test_a_task_keeps_its_parameters_and_targets_when_something_else_is_edited(browser: Any) -> None:
+    runbooks.put_procedure(actor=TESTS, name="drain", text=DRAIN)
+    row = control.create(actor=TESTS, draft=Draft(title="Kernel", tasks=[TaskDraft("by hand"), drained()]))
+    client = browser(Role.OPERATOR)
+    there = inputs(client.get("/changes/1/edit").content.decode())
+    assert client.post("/changes/1/edit", {"title": "New kernel", "kind": "normal", **there}).status_code == 302
+    tasks = [(each.title, each.params, each.targets) for each in row.tasks.order_by("position")]
+    assert tasks == [
+        ("by hand", {}, []),
+        ("drain", {"how": "at once", "release": "1.10"}, ["host/web-1", "web, two"]),
+    ]
+
+
+def test_an_entry_of_the_catalogue_that_is_saved_as_it_was_stays_agreed_on(browser: Any) -> None:
+    runbooks.put_procedure(actor=TESTS, name="drain", text=DRAIN)
+    said = {"name": "drain", "title": "Drain", "backout": "none", "kinds": [], "team": None, "description": ""}
+    limits = {"max_resources": 3, "max_minutes": 30, "verification": "", "backout_procedure": ""}
+    entry = catalogue_actions.put_template(actor=TESTS, **said, **limits, tasks=[drained()], covers_runs=True)
+    before = control_reads.hash_of_template(entry)
+    client = browser(Role.OPERATOR)
+    there = inputs(client.get("/changes/catalogue/drain").content.decode())
+    post = {"title": "Drain", "backout": "none", "max_resources": "3", "max_minutes": "30", "covers_runs": "on"}
+    assert client.post("/changes/catalogue/drain", {**post, **there}).status_code == 302
+    entry.refresh_from_db()
+    assert entry.tasks == [drained().as_json()]
+    assert control_reads.hash_of_template(entry) == before
+
+
+def test_tasks_are_written_with_parameters_and_targets_in_the_order_of_the_rows(browser: Any) -> None:
+    runbooks.put_procedure(actor=TESTS, name="drain", text=DRAIN)
+    for name in ("web-1", "web-2"):
+        inventory.create_resource(actor=TESTS, kind="host", name=name)
+    rows = {
+        "task-title": ["", "drain the second", "", "look"],
+        "task-procedure": ["", "drain", "", ""],
+        "task-targets": ["", "web-2\n web-1 \n", "", ""],
+        "task-params": ["", "how: gently\nwait: 7", "", ""],
+    }
+    assert browser(Role.OPERATOR).post("/changes/new", form(**rows)).status_code == 302
+    first, second = Change.objects.get().tasks.order_by("position")
+    assert (first.params, first.targets, second.title) == ({"how": "gently", "wait": 7}, ["web-2", "web-1"], "look")
+
+
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [
+        ("", "The parameter how is missing."),
+        ("how: now", "The parameter how does not fit"),
+        ("how: gently\nspeed: 3", "The procedure has no parameter speed."),
+        ("how: gently\nrelease: 1.10", "put in quotes"),
+        ("how", "Parameters are a mapping."),
+        ("how: [", "This is no YAML."),
+    ],
+)
+def test_a_parameter_that_does_not_fit_is_named_with_its_row_and_nothing_written_is_lost(
+    browser: Any, params: str, says: str
+) -> None:
+    runbooks.put_procedure(actor=TESTS, name="drain", text=DRAIN)
+    inventory.create_resource(actor=TESTS, kind="host", name="web-1")
+    rows = {"task-title": ["look", "<drain>"], "task-procedure": ["", "drain"], "task-params": ["", params]}
+    answer = browser(Role.OPERATOR).post("/changes/new", form(**rows))
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert says in page
+    assert "<code>tasks[1].params</code>" in page
+    assert re.search(r'id="task-1-params"[^>]*aria-invalid="true"', page)
+    there = inputs(page)
+    assert (there["task-title"][:2], there["task-params"][1]) == (["look", "<drain>"], params)
+    assert not Change.objects.exists()
+
+
+def test_parameters_without_a_procedure_are_refused(browser: Any) -> None:
+    page = browser(Role.OPERATOR).post("/changes/new", form(resources="", **task("look", params="how: gently")))
+    assert page.status_code == 422
+    assert "<code>tasks[0].procedure</code>" in page.content.decode()
 
 
 def test_an_emergency_begins_without_consent_by_a_reason(browser: Any) -> None:
@@ -164,7 +283,13 @@ def test_the_calendar_marks_what_collides(browser: Any) -> None:
 def test_the_catalogue_is_agreed_on_once(browser: Any) -> None:
     client = browser(Role.OPERATOR)
     assert "The catalogue is empty" in client.get("/changes/catalogue").content.decode()
-    entry = {"title": "Reboot a host", "kinds": "host", "max_resources": "1", "max_minutes": "30", "tasks": "reboot"}
+    entry = {
+        "title": "Reboot a host",
+        "kinds": "host",
+        "max_resources": "1",
+        "max_minutes": "30",
+        "task-title": "reboot",
+    }
     assert client.post("/changes/catalogue/new", entry).status_code == 422  # no way back
     assert client.post("/changes/catalogue/new", entry | {"backout": "none is needed"}).status_code == 302
     row = ChangeTemplate.objects.get()

@@ -64,7 +64,7 @@ def make_plan(
     Preconditions are resolved here and judged by `judge`, because only the metrics know.
     """
     refusals = [*_refuse_targets(definition, targets, execution)]
-    given, wrong = _check_params(definition, params)
+    given, wrong = check_params(definition, params)
     refusals += wrong
     if wrong:
         return Plan(refusals=refusals, params=given)
@@ -129,7 +129,8 @@ def _refuse_targets(definition: Definition, targets: Sequence[Target], execution
     return out
 
 
-def _check_params(definition: Definition, params: Mapping[str, Any]) -> tuple[dict[str, Any], list[Reason]]:
+def check_params(definition: Definition, params: Mapping[str, Any]) -> tuple[dict[str, Any], list[Reason]]:
+    """Return the parameters of a run with their defaults, and what does not fit: unknown, missing, of another type."""
     given: dict[str, Any] = {}
     unknown = [name for name in params if name not in definition.parameters]
     wrong = [Reason("parameter_unknown", {"name": name.encode("utf-8", "replace").decode()[:100]}) for name in unknown]

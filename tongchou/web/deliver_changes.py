@@ -28,8 +28,7 @@ from tongchou.core.refs import ref
 from tongchou.inventory import reads as inventory_reads
 from tongchou.inventory.graph import load_graph
 from tongchou.inventory.models import Resource
-from tongchou.runbooks.models import Procedure
-from tongchou.web import field_forms
+from tongchou.web import field_forms, task_rows
 from tongchou.web.gate import PageRequest, page
 from tongchou.web.links import resolve
 from tongchou.web.review import entries
@@ -234,10 +233,6 @@ def _values(row: Change) -> dict[str, Any]:
             f"{each.resource.kind}/{each.resource.name}"
             for each in row.touched.select_related("resource").order_by("resource__name")
         ),
-        "tasks": "\n".join(
-            f"{each.title} | {each.procedure.name}" if each.procedure else each.title
-            for each in row.tasks.select_related("procedure")
-        ),
         "quiet": "on" if row.quiet else "",
         "exclude_slo": "on" if row.exclude_slo else "",
         **{f"answer-{name}": answer for name, answer in row.answers.items()},
@@ -259,7 +254,7 @@ def _draft(request: PageRequest) -> Draft:
         starts_at=_time(form, "starts_at"),
         ends_at=_time(form, "ends_at"),
         resources=[each.pk for each in _resources(request, form.get("resources", ""))],
-        tasks=[] if standard else tasks_of(form.get("tasks", "")),
+        tasks=[] if standard else task_rows.drafts(form),
         backout_procedure="" if standard else form.get("backout_procedure", "").strip(),
         quiet="quiet" in form,
         exclude_slo="exclude_slo" in form,
@@ -305,14 +300,12 @@ def _resources(request: PageRequest, text: str) -> list[Resource]:
     return found
 
 
-def tasks_of(text: str) -> list[TaskDraft]:
-    """One in a line; behind | the name of the procedure that does it."""
-    found = []
-    for line in text.splitlines():
-        title, _bar, procedure = line.partition("|")
-        if title.strip() or procedure.strip():
-            found.append(TaskDraft(title.strip() or procedure.strip(), procedure.strip()))
-    return found
+def _tasks(row: Change) -> list[TaskDraft]:
+    """The tasks of a change as they were written."""
+    return [
+        TaskDraft(each.title, each.procedure.name if each.procedure else "", each.params, tuple(each.targets))
+        for each in row.tasks.select_related("procedure")
+    ]
 
 
 def _form(
@@ -320,7 +313,9 @@ def _form(
 ) -> HttpResponse:
     post = request.POST if request.method == "POST" else None
     people = User.objects.filter(is_active=True, is_service=False).order_by("username")[:MOST_PEOPLE]
+    rows = task_rows.posted(post) if post is not None else task_rows.of_tasks(_tasks(row) if row else [])
     context = {
+        **task_rows.context(rows, problem),
         "row": row,
         "values": values,
         "problem": problem,
@@ -328,7 +323,6 @@ def _form(
         "templates": list(control_reads.templates(request.actor)),
         "teams": team_names(request.actor),
         "people": [each.username for each in people],
-        "procedures": list(Procedure.objects.filter(state="active").order_by("name").values_list("name", flat=True)),
         "questions": [
             {
                 "name": each.name,

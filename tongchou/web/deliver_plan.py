@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from tongchou.changes import catalogue_actions, conflicts, control_reads
+from tongchou.changes.draft import TaskDraft
 from tongchou.changes.models_control import Change, ChangeTemplate
 from tongchou.core.access import allows, team_names
 from tongchou.core.local_time import to_utc
@@ -22,8 +23,7 @@ from tongchou.core.models_calendars import WindowKind
 from tongchou.core.problems import Conflict, Invalid, NotFound, Problem
 from tongchou.core.spans import Span
 from tongchou.inventory.graph import load_graph
-from tongchou.runbooks.models import Procedure
-from tongchou.web.deliver_changes import tasks_of
+from tongchou.web import task_rows
 from tongchou.web.gate import PageRequest, page
 
 VIEW, EDIT = control_reads.VIEW, control_reads.EDIT
@@ -131,8 +131,9 @@ def change_entry(request: PageRequest, name: str = "") -> HttpResponse:
     row = control_reads.template(request.actor, name) if name else None
     problem: Problem | None = None
     values = _values(row)
+    rows = task_rows.of_tasks(_tasks(row) if row else [])
     if request.method == "POST":
-        values = request.POST.dict()
+        values, rows = request.POST.dict(), task_rows.posted(request.POST)
         try:
             _save(request, row)
         except (Invalid, Conflict) as refused:
@@ -145,7 +146,7 @@ def change_entry(request: PageRequest, name: str = "") -> HttpResponse:
         "values": values,
         "problem": problem,
         "teams": team_names(request.actor),
-        "procedures": list(Procedure.objects.filter(state="active").order_by("name").values_list("name", flat=True)),
+        **task_rows.context(rows, problem),
     }
     return render(request, "deliver/change_entry.html", context, status=problem.status if problem else 200)
 
@@ -161,10 +162,15 @@ def _values(row: ChangeTemplate | None) -> dict[str, Any]:
         "covers_runs": row.covers_runs,
         "team": row.team.name if row.team else "",
         "backout_procedure": row.backout_procedure.name if row.backout_procedure else "",
-        "tasks": "\n".join(
-            f"{each['title']} | {each['procedure']}" if each["procedure"] else each["title"] for each in row.tasks
-        ),
     }
+
+
+def _tasks(row: ChangeTemplate) -> list[TaskDraft]:
+    """The tasks of an entry as they were written; older ones may lack a key."""
+    return [
+        TaskDraft(each["title"], each.get("procedure", ""), each.get("params") or {}, tuple(each.get("targets") or ()))
+        for each in row.tasks
+    ]
 
 
 def _save(request: PageRequest, row: ChangeTemplate | None) -> ChangeTemplate:
@@ -192,7 +198,7 @@ def _save(request: PageRequest, row: ChangeTemplate | None) -> ChangeTemplate:
         kinds=kinds,
         max_resources=_whole(form.get("max_resources", ""), "max_resources"),
         max_minutes=_whole(form.get("max_minutes", ""), "max_minutes"),
-        tasks=tasks_of(form.get("tasks", "")),
+        tasks=task_rows.drafts(form),
         covers_runs="covers_runs" in form,
         **text,
     )

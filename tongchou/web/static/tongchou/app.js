@@ -137,6 +137,39 @@ document.addEventListener("change", (event) => {
 });
 try { if (localStorage.getItem("density") === "compact") root.dataset.density = "compact"; } catch { /* storage is off: the default density stays */ }
 
+/* ---------- rows of a form: without a script there are empty ones to fill, with it one adds, moves, removes ---------- */
+$$("[data-scripted]").forEach((node) => { node.hidden = false; });
+let rowsAdded = 0;
+function numberRows(box) { $$("[data-row-number]", box).forEach((node, i) => { node.textContent = String(i + 1); }); }
+function firstInput(row) { return $("input, select, textarea", row); }
+function addFormRow(button) {
+  const row = document.getElementById(button.dataset.rowAdd).content.firstElementChild.cloneNode(true);
+  const box = $("[data-rows]", button.closest("[role=group]"));
+  const key = `new${rowsAdded += 1}`;
+  for (const name of ["id", "for"]) $$(`[${name}]`, row).forEach((node) => node.setAttribute(name, node.getAttribute(name).replace("-new-", `-${key}-`)));
+  $$("[data-scripted]", row).forEach((node) => { node.hidden = false; });
+  box.append(row);
+  numberRows(box);
+  firstInput(row).focus();
+}
+document.addEventListener("click", (event) => {
+  const add = event.target.closest("[data-row-add]");
+  if (add) { addFormRow(add); return; }
+  const act = event.target.closest("[data-row-do]");
+  if (!act) return;
+  const row = act.closest("[data-row]"), box = row.closest("[data-rows]");
+  if (act.dataset.rowDo === "up") row.previousElementSibling?.before(row);
+  else if (act.dataset.rowDo === "down") row.nextElementSibling?.after(row);
+  else {
+    const next = row.nextElementSibling ?? row.previousElementSibling;
+    row.remove();
+    (next ? firstInput(next) : $("[data-row-add]", box.closest("[role=group]"))).focus();
+  }
+  numberRows(box);
+  if (act.isConnected) act.focus();
+});
+for (const box of $$("[data-rows]")) $$("[data-row-empty]", box).reverse().forEach((row) => { if (box.children.length > 1) row.remove(); });
+
 /* ---------- tabs inside a page ---------- */
 document.addEventListener("click", (event) => {
   const tab = event.target.closest('[role="tab"]');
