@@ -27,9 +27,26 @@ TABLES: dict[str, list[dict[str, Any]]] = {
         {**AMS, "status": ACTIVE, "region": brief(2, "Europe"), "tenant": None, "facility": "AMS-3", "time_zone": "Europe/Amsterdam", "tags": [], "custom_fields": {}},
     ],
     "/api/dcim/racks/": [
-        {**RACK, "site": AMS, "status": ACTIVE, "u_height": 42, "serial": "", "asset_tag": None, "tags": []},
+        {**RACK, "site": AMS, "status": ACTIVE, "u_height": 42, "desc_units": True, "width": {"value": 19, "label": "19 inches"}, "max_weight": 1000, "weight_unit": {"value": "kg", "label": "Kilograms"}, "serial": "", "asset_tag": None, "tags": []},
+    ],
+    "/api/dcim/device-types/": [
+        {"id": 5, "manufacturer": brief(4, "Dell"), "model": "R650", "slug": "r650", "part_number": "210-AYJZ", "u_height": 2.0, "is_full_depth": True, "airflow": {"value": "front-to-rear", "label": "Front to rear"}, "weight": 21.5, "weight_unit": {"value": "kg", "label": "Kilograms"}, "tags": []},
+        {"id": 15, "manufacturer": brief(14, "Arista"), "model": "7050", "slug": "7050", "u_height": 1.5, "is_full_depth": False, "airflow": {"value": "left-to-right", "label": "Left to right"}, "weight": 10, "weight_unit": {"value": "lb", "label": "Pounds"}, "tags": []},
     ],
     "/api/dcim/devices/": [
+        {
+            **brief(13, "sw-1"),
+            "device_type": {"id": 15, "manufacturer": brief(14, "Arista"), "model": "7050", "slug": "7050"},
+            "role": brief(16, "Leaf switch"),
+            "serial": "JPE14080459",
+            "site": AMS,
+            "rack": RACK,
+            "position": 41.0,
+            "face": {"value": "rear", "label": "Rear"},
+            "oob_ip": {"id": 43, "family": 4, "address": "10.9.0.13/24"},
+            "status": {"value": "inventory", "label": "Inventory"},
+            "tags": [],
+        },
         {
             **brief(11, "hv-1"),
             "device_type": {"id": 5, "manufacturer": brief(4, "Dell"), "model": "R650", "slug": "r650"},
@@ -79,12 +96,12 @@ TABLES: dict[str, list[dict[str, Any]]] = {
     ],
     "/api/ipam/vlans/": [{"id": 51, "vid": 100, "name": "servers", "site": AMS, "group": None, "status": ACTIVE, "role": None, "tags": []}],
     "/api/ipam/prefixes/": [
-        {"id": 61, "prefix": "10.0.0.0/24", "vrf": None, "vlan": {"id": 51, "vid": 100, "name": "servers"}, "status": ACTIVE, "role": None, "tags": []},
+        {"id": 61, "prefix": "10.0.0.0/24", "vrf": None, "vlan": {"id": 51, "vid": 100, "name": "servers"}, "status": {"value": "container", "label": "Container"}, "role": brief(1, "lab"), "is_pool": True, "description": "for servers", "scope_type": "dcim.site", "scope": AMS, "tags": []},
     ],
     "/api/ipam/ip-addresses/": [
         {"id": 40, "address": "10.0.0.11/24", "assigned_object_type": "dcim.interface", "assigned_object_id": 31, "dns_name": "hv-1.example.org", "status": ACTIVE, "tags": []},
         {"id": 41, "address": "10.0.0.21/24", "assigned_object_type": "virtualization.vminterface", "assigned_object_id": 31, "dns_name": "", "status": ACTIVE, "tags": []},
-        {"id": 42, "address": "10.0.0.254/24", "assigned_object_type": None, "assigned_object_id": None, "dns_name": "", "status": ACTIVE, "tags": []},
+        {"id": 42, "address": "10.0.0.254/24", "assigned_object_type": None, "assigned_object_id": None, "dns_name": "", "status": {"value": "reserved", "label": "Reserved"}, "role": {"value": "vip", "label": "VIP"}, "tags": []},
     ],
 }  # fmt: skip
 

@@ -13,9 +13,9 @@ from tests.integrations.netbox.stub import TABLES, TOKEN, Netbox
 from tests.integrations.stub_http import Stub, serving
 from tongchou.core import secrets
 from tongchou.core.problems import Invalid, Problem, Unavailable
-from tongchou.integrations.netbox import things
+from tongchou.integrations.netbox import roles, things
 from tongchou.integrations.netbox.source import PARTS, SOURCE
-from tongchou.inventory import sources
+from tongchou.inventory import ip_reads, rack_reads, sources
 from tongchou.inventory.documents import Document
 from tongchou.inventory.gather import Gathering
 from tongchou.inventory.models import Resource
@@ -47,8 +47,8 @@ def test_what_is_documented_becomes_the_inventory(server: Stub) -> None:
     device = things_["device", "hv-1"]
     assert device.keys == (f"netbox:{place}:device:11", "serial:8xk2pq3")
     assert device.attributes == {
-        "vendor": "Dell", "model": "R650", "serial": "8XK2PQ3", "asset_tag": "A-17", "rack_position": 20.0,
-        "rack_face": "front", "primary_ip": "10.0.0.11", "status": "active", "tags": ["prod"], "support_until": "2028-01-01",
+        "manufacturer": "Dell", "model": "R650", "serial": "8XK2PQ3", "asset_tag": "A-17", "rack_position": 20.0,
+        "rack_face": "front", "role": "Hypervisor", "address": "10.0.0.11", "status": "active", "tags": ["prod"], "support_until": "2028-01-01",
     }  # fmt: skip
     assert device.labels == {"site": "ams1", "role": "Hypervisor", "tenant": "shop", "platform": "Debian 12"}
     assert device.owner == "shop"
@@ -60,6 +60,11 @@ def test_what_is_documented_becomes_the_inventory(server: Stub) -> None:
     assert laws.edges(seen) == {
         ("R01", "located_in", "ams1"),
         ("hv-1", "mounted_in", "R01"),
+        ("sw-1", "mounted_in", "R01"),
+        ("hv-1", "instance_of", "Dell R650"),
+        ("R650 (12)", "instance_of", "Dell R650"),
+        ("sw-1", "instance_of", "Arista 7050"),
+        ("10.0.0.0/24", "located_in", "ams1"),
         ("R650 (12)", "located_in", "ams1"),
         ("hv-1", "part_of", "vm-cluster"),
         ("web-1", "runs_on", "hv-1"),
@@ -71,6 +76,63 @@ def test_what_is_documented_becomes_the_inventory(server: Stub) -> None:
         ("10.0.0.21/24", "assigned_to", "web-1 eth0"),
     }
     assert "canary" not in repr(seen)
+
+
+def test_what_racks_and_the_plan_of_addresses_need_is_read(server: Stub) -> None:
+    things_ = laws.by_name(look(server))
+    assert things_["device_type", "Dell R650"].attributes == {
+        "manufacturer": "Dell", "model": "R650", "part_number": "210-AYJZ", "u_height": 2, "full_depth": True,
+        "airflow": "front-to-rear", "weight_kg": 21.5,
+    }  # fmt: skip
+    assert things_["device_type", "Arista 7050"].attributes == {
+        "manufacturer": "Arista", "model": "7050", "u_height": 1.5, "full_depth": False, "airflow": "side",
+        "weight_kg": 4.536,
+    }  # fmt: skip
+    rack = things_["rack", "R01"].attributes
+    assert (rack["rack_width"], rack["descending_units"], rack["max_weight_kg"]) == ("19", True, 1000)
+    switch = things_["switch", "sw-1"]
+    assert "serial:jpe14080459" in switch.keys
+    assert (switch.attributes["status"], switch.attributes["management_address"]) == ("in_stock", "10.9.0.13")
+    assert things_["prefix", "10.0.0.0/24"].attributes == {
+        "prefix": "10.0.0.0/24", "vlan": 100, "is_pool": True, "prefix_status": "container", "role": "lab",
+        "description": "for servers",
+    }  # fmt: skip
+    assert things_["ip_address", "10.0.0.254/24"].attributes == {
+        "address": "10.0.0.254/24", "address_status": "reserved", "address_role": "vip",
+    }  # fmt: skip
+
+
+def test_a_rack_knows_how_high_its_devices_are_and_a_shared_address_is_not_given_twice(
+    server: Stub, netbox: Netbox
+) -> None:
+    rows = netbox.tables["/api/ipam/ip-addresses/"]
+    rows.append({**rows[-1], "id": 99})
+    sources.run_source(actor=laws.ACTOR, source=laws.configured("netbox", {"url": server.url, "token_secret": "nb"}))
+    rack = rack_reads.view(laws.ACTOR, Resource.objects.get(kind="rack"))
+    assert [(each.name, each.position, each.height) for each in rack.mounts] == [("hv-1", 20, 2), ("sw-1", 41, 1.5)]
+    assert not ip_reads.trouble_counts(laws.ACTOR, ip_reads.load_plan())["duplicate_address"]
+
+
+@pytest.mark.parametrize(
+    "role, kind",
+    [
+        ("Core Switch", "switch"), ("ToR", "switch"), ("接入交换机", "switch"), ("edge-router", "router"),
+        ("Perimeter Firewall", "firewall"), ("PDU", "pdu"), ("UPS", "ups"), ("Wireless AP", "access_point"),
+        ("KVM switch", "device"), ("Server", "device"), ("Storage server", "device"), ("", "device"),
+        ("Aggregation", "router"),
+    ],
+)  # fmt: skip
+def test_the_role_tells_what_a_device_is(role: str, kind: str) -> None:
+    assert roles.kind_of(role, "", roles.pairs(["aggregation = router"])) == kind
+
+
+def test_people_say_what_devices_of_a_role_are(server: Stub) -> None:
+    seen = laws.by_name(look(server, role_kinds=["hypervisor=host"]))
+    assert "serial:8xk2pq3" in seen["host", "hv-1"].keys
+    for wrong in ("Core", "=switch", "Core=balloon"):
+        with pytest.raises(Invalid) as refused:
+            SOURCE.validate({"url": "https://netbox.example.org", "role_kinds": [wrong]})
+        assert refused.value.field == "settings.role_kinds"
 
 
 def test_a_netbox_settles_and_its_token_is_nowhere(server: Stub) -> None:
@@ -98,7 +160,7 @@ def test_a_list_that_may_not_be_read_makes_the_look_a_part(server: Stub, netbox:
     netbox.tables["/api/dcim/devices/"] = []
     plan = sources.run_source(actor=laws.ACTOR, source=config)
     assert not plan.changes_something
-    assert Resource.objects.filter(state="active", kind="device").count() == 2
+    assert Resource.objects.filter(state="active", kind__in=("device", "switch")).count() == 3
     netbox.denied = set(TABLES)
     with pytest.raises(Unavailable) as refusal:
         sources.run_source(actor=laws.ACTOR, source=config)
@@ -124,8 +186,10 @@ def test_what_is_deleted_while_a_list_is_read_hides_nothing_else(netbox: Netbox,
 
 def test_lists_can_be_left_out(server: Stub) -> None:
     seen = look(server, interfaces=False, networks=False, addresses=False)
-    assert {each.kind for each in seen.resources} == {"site", "rack", "device", "hypervisor_cluster", "vm"}
-    assert len(server.asked) == 5
+    assert {each.kind for each in seen.resources} == {
+        "site", "rack", "device_type", "device", "switch", "hypervisor_cluster", "vm",
+    }  # fmt: skip
+    assert len(server.asked) == 6
 
 
 def test_a_wrong_token_is_told_without_it(server: Stub) -> None:
@@ -171,10 +235,36 @@ def test_csv_exports_are_recognised_and_meet_by_name() -> None:
     (device,) = devices.resources
     assert (device.kind, device.keys) == ("device", ("netbox:nb:device:11", "serial:8xk2pq3", "netbox:nb:device=hv-1"))
     assert device.attributes["model"] == "R650"
-    assert device.attributes["primary_ip"] == "10.0.0.11"
+    assert device.attributes["address"] == "10.0.0.11"
+    assert device.attributes["manufacturer"] == "Dell"
     (rack,) = racks.resources
     assert rack.attributes == {"rack_units": 42, "status": "active"}
     assert ("netbox:nb:device:11", rack.keys[0]) in {each.ends[0] for each in devices.relations}
+
+
+def test_csv_exports_say_what_racks_and_the_plan_of_addresses_need() -> None:
+    text = (
+        "Device Type,Manufacturer,Part number,U Height,Full Depth,ID\nR650,Dell,,2.0,True,5\nPanel,Dell,,0.5,False,6\n"
+    )
+    types = laws.by_name(sheet("netbox_device types.csv", text))
+    type_ = types["device_type", "Dell R650"]
+    assert type_.attributes == {"manufacturer": "Dell", "model": "R650", "u_height": 2, "full_depth": True}
+    assert types["device_type", "Dell Panel"].attributes["u_height"] == 0.5
+    devices = DEVICES.replace(",ID\n", ",ID,Position,Face,U Height\n").replace(",11\n", ",11,20.5,Rear,2.0\n")
+    seen = sheet("netbox_devices.csv", devices.replace("Hypervisor", "Router"))
+    (router,) = seen.resources
+    said = {name: router.attributes[name] for name in ("rack_position", "rack_face", "u_height", "status")}
+    assert (router.kind, said) == (
+        "router", {"rack_position": 20.5, "rack_face": "rear", "u_height": 2, "status": "active"},
+    )  # fmt: skip
+    ends = {each.type: each.ends[0] for each in seen.relations}
+    assert ends["instance_of"][1] in type_.keys
+    (prefix,) = sheet("x.csv", "Prefix,Status,Pool,Role\n10.0.0.0/24,Reserved,True,lab\n").resources
+    assert prefix.attributes == {
+        "prefix": "10.0.0.0/24", "prefix_status": "reserved", "is_pool": True, "role": "lab",
+    }  # fmt: skip
+    (shared,) = sheet("netbox_IP addresses.csv", "address,status,role\n10.0.0.1/24,DHCP,VIP\n").resources
+    assert shared.attributes == {"address": "10.0.0.1/24", "address_status": "dhcp", "address_role": "vip"}
 
 
 @pytest.mark.parametrize(
@@ -182,6 +272,7 @@ def test_csv_exports_are_recognised_and_meet_by_name() -> None:
     [
         ("netbox_sites.csv", "Name,Status,Region\nams1,Active,Europe\n", "site"),
         ("netbox_virtual machines.csv", "Name,Status,Cluster,VCPUs,Memory (MB)\nweb-1,Active,kvm,2.00,4096\n", "vm"),
+        ("x.csv", "manufacturer,model,slug,u_height\nDell,R650,r650,2\n", "device_type"),
         ("x.csv", "Prefix,Status,VLAN\n10.0.0.0/24,Active,\n", "prefix"),
         ("x.csv", "VID,Name,Site,Status\n100,servers,ams1,active\n", "vlan"),
         ("netbox_IP addresses.csv", "address,status,dns_name\n10.0.0.1/24,active,a.example.org\n", "ip_address"),

@@ -14,6 +14,7 @@ from tongchou.core.lists.reading import Sheet
 from tongchou.core.problems import Invalid
 from tongchou.integrations.netbox import things
 from tongchou.integrations.netbox.things import Book
+from tongchou.inventory.gather import text
 
 # the list, as it stands in the name of an export -> (columns that tell it apart, what reads a row)
 LISTS: dict[str, tuple[frozenset[str], Callable[[Book, Mapping[str, Any]], None]]] = {
@@ -24,6 +25,7 @@ LISTS: dict[str, tuple[frozenset[str], Callable[[Book, Mapping[str, Any]], None]
     "interfaces": (frozenset({"device", "name"}), things.interface),
     "devices": (frozenset({"name", "device_type", "site"}), things.device),
     "racks": (frozenset({"name", "u_height", "site"}), things.rack),
+    "device types": (frozenset({"manufacturer", "u_height"}), things.device_type),
     "clusters": (frozenset({"name", "type", "group"}), things.cluster),
     "sites": (frozenset({"name", "region"}), things.site),
 }
@@ -40,9 +42,17 @@ TITLES = {
     "parent": "assigned_parent",
     "assigned object parent": "assigned_parent",
     "interface": "assigned",
+    "pool": "is_pool",
+    "is a pool": "is_pool",
+    "full depth": "is_full_depth",
+    "descending units": "desc_units",
+    "management only": "mgmt_only",
+    "out of band ip": "oob_ip",
 }
 NAMED = ("site", "rack", "tenant", "role", "platform", "region", "vrf", "cluster", "group", "device", "manufacturer")
 NUMBERS = ("id", "vid", "u_height", "vcpus", "memory", "mtu", "position")
+FLAGS = ("is_pool", "is_full_depth", "desc_units", "enabled", "mgmt_only")
+YES, NO = frozenset({"true", "yes", "1", "✔", "是"}), frozenset({"false", "no", "0", "✘", "否"})
 
 
 def read(book: Book, name: str, sheet: Sheet) -> None:
@@ -90,7 +100,9 @@ def _row(cells: Mapping[str, str], title: str) -> dict[str, Any]:
         if not cell or cell == "—":
             continue
         if column in NUMBERS:
-            found[column] = int(float(cell)) if cell.replace(".", "", 1).isdecimal() else None
+            found[column] = _number(cell)
+        elif column in FLAGS:
+            found[column] = True if cell.lower() in YES else False if cell.lower() in NO else None
         else:
             found[column] = {"name": cell} if column in NAMED else cell
     if found.get("status"):
@@ -99,6 +111,10 @@ def _row(cells: Mapping[str, str], title: str) -> dict[str, Any]:
         model = found.get("device_type") or found.get("type")
         found["device_type"] = {"model": model, "manufacturer": found.get("manufacturer")}
         found["primary_ip4"] = {"address": found.get("primary_ip") or found.get("primary_ip4") or ""}
+        found["oob_ip"] = {"address": found.get("oob_ip") or ""}
+    elif title == "device types":
+        found["model"] = found.get("model") or found.get("device_type") or ""
+        found["name"] = f"{text(found, 'manufacturer', 'name')} {found['model']}".strip()
     elif title in ("interfaces", "clusters"):
         found["type"] = {"value": found.get("type"), "name": found.get("type")}
     elif title == "virtual machines":
@@ -107,3 +123,10 @@ def _row(cells: Mapping[str, str], title: str) -> dict[str, Any]:
         found["assigned_object"] = {"name": f"{found['assigned_parent']} {found['assigned']}"}
     found.pop("tags", None)
     return found
+
+
+def _number(cell: str) -> int | float | None:
+    if not cell.replace(".", "", 1).isdecimal():
+        return None
+    value = float(cell)
+    return int(value) if value == int(value) else value

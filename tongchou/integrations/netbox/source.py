@@ -11,9 +11,9 @@ from django.utils.translation import gettext_lazy as _
 from tongchou.core import secrets
 from tongchou.core.lists import reading
 from tongchou.core.problems import Invalid, Problem, TooLarge
-from tongchou.integrations.netbox import sheets, things
+from tongchou.integrations.netbox import roles, sheets, things
 from tongchou.integrations.netbox.things import Book
-from tongchou.inventory import documents, remote, source_settings
+from tongchou.inventory import documents, kinds, remote, source_settings
 from tongchou.inventory.documents import FILE_SETTINGS, Document
 from tongchou.inventory.gather import Gathering, items, number
 from tongchou.inventory.observation import Observation
@@ -26,6 +26,7 @@ _ON: dict[str, Any] = {"type": "boolean", "default": True}
 PARTS: tuple[tuple[str, str, Callable[[Book, Mapping[str, Any]], None]], ...] = (
     ("/api/dcim/sites/", "", things.site),
     ("/api/dcim/racks/", "", things.rack),
+    ("/api/dcim/device-types/", "", things.device_type),
     ("/api/dcim/devices/", "", things.device),
     ("/api/virtualization/clusters/", "", things.cluster),
     ("/api/virtualization/virtual-machines/", "", things.machine),
@@ -60,6 +61,14 @@ class NetboxSource:
                 "items": {"type": "string", "maxLength": 120},
                 "description": _("names of custom fields that become attributes; no other is read"),
             },
+            "role_kinds": {
+                "type": "array",
+                "default": [],
+                "items": {"type": "string", "maxLength": 200},
+                "description": _(
+                    "what devices of a role are, e.g. Core=switch, where the name of the role does not tell"
+                ),
+            },
             "tenant_is_owner": {
                 "type": "boolean",
                 "default": False,
@@ -80,6 +89,7 @@ class NetboxSource:
                 value=found["path"],
                 remedy=_("Leave one of them out."),
             )
+        _check_kinds(found["role_kinds"])
         return found
 
     def fetch(self, settings: Mapping[str, Any], *, source: str) -> Observation:
@@ -118,9 +128,29 @@ class NetboxSource:
 SOURCE = NetboxSource()
 
 
+def _check_kinds(written: list[str]) -> None:
+    known = {each.name for each in kinds.every(retired=False)} if written else set()
+    for each in written:
+        role, _equals, kind = each.rpartition("=")
+        if not role.strip() or kind.strip() not in known:
+            raise Invalid(
+                "netbox.role_kinds",
+                _("This is no role and the kind of its devices."),
+                field="settings.role_kinds",
+                value=each[:120],
+                remedy=_("Write it like Core=switch, with one of the kinds of the inventory."),
+            )
+
+
 def _book(gathering: Gathering, settings: Mapping[str, Any], source: str) -> Book:
     place = urlsplit(settings["url"]).netloc.lower() if settings.get("url") else source
-    return Book(gathering, place, fields=settings["custom_fields"], tenant_is_owner=settings["tenant_is_owner"])
+    return Book(
+        gathering,
+        place,
+        fields=settings["custom_fields"],
+        tenant_is_owner=settings["tenant_is_owner"],
+        role_kinds=roles.pairs(settings.get("role_kinds", ())),
+    )
 
 
 def _pages(server: remote.Remote, path: str, gathering: Gathering) -> Iterator[dict[str, Any]]:

@@ -9,22 +9,36 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tongchou.integrations.netbox import roles
 from tongchou.inventory import identity
 from tongchou.inventory.gather import Gathering, at, facts, flag, items, number, text
 
 MIB = 1024**2
+# NetBox's words for the state of a thing that are not ours, and fields of the state that have a name of their own
+STATUSES = {"staging": "staged", "inventory": "in_stock"}
+STATUS_OF = {"prefix": "prefix_status", "ip_address": "address_status"}
+AIRFLOWS = {"left-to-right": "side", "right-to-left": "side"}
+KILOGRAMS = {"kg": 1.0, "g": 0.001, "lb": 0.45359237, "oz": 0.028349523125}
+VLAN_MODES = {"tagged-all": "all"}
 
 
 class Book:
     """One NetBox in the making of an observation. `place`: what its ids are unique within."""
 
     def __init__(
-        self, gathering: Gathering, place: str, *, fields: Iterable[str] = (), tenant_is_owner: bool = False
+        self,
+        gathering: Gathering,
+        place: str,
+        *,
+        fields: Iterable[str] = (),
+        tenant_is_owner: bool = False,
+        role_kinds: Mapping[str, str] | None = None,
     ) -> None:
         self.gathering = gathering
         self._place = place
         self.fields = tuple(fields)
         self._tenant_is_owner = tenant_is_owner
+        self.role_kinds = role_kinds or {}
         self._macs: dict[str, list[str]] = {}
 
     def key(self, sort: str, found: Any) -> str | None:
@@ -41,12 +55,12 @@ class Book:
         self, sort: str, kind: str, each: Mapping[str, Any], name: str, attributes: Mapping[str, Any]
     ) -> str | None:
         """Add an object with what all have: status, role, tenant, site, tags, and the custom fields asked for."""
-        more = [identity.serial_key(text(each, "serial"))] if kind in ("device", "host") else []
+        more = [identity.serial_key(text(each, "serial"))] if sort == "device" else []
         if at(each, "_named"):  # of a row of a CSV; the interface of a device is told by both names
             more.append(self._by_name(sort, name))
         said = {
             **attributes,
-            "status": text(each, "status", "value"),
+            STATUS_OF.get(kind, "status"): STATUSES.get(status := _choice(each, "status"), status),
             "tags": sorted({text(tag, "name") for tag in items(each, "tags")} - {""}),
             **{field: at(each, "custom_fields", field) for field in self.fields},
         }
@@ -67,6 +81,26 @@ def _address(each: Any, *path: str) -> str:
     return text(each, *path, "address").partition("/")[0]
 
 
+def _choice(each: Any, *path: str) -> str:
+    """What was chosen: the value of a choice, in a CSV the text."""
+    return (text(each, *path, "value") or text(each, *path)).lower()
+
+
+def _amount(found: Any, *path: str) -> int | float | None:
+    """A number that may have halves (height, position, weight), also where it is written as text."""
+    value = at(found, *path)
+    if isinstance(value, str) and len(value) < 16 and value.replace(".", "", 1).isdecimal():
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 10**9:
+        return None
+    return int(value) if value == int(value) else value
+
+
+def _weight(each: Mapping[str, Any], name: str) -> float | None:
+    amount, unit = _amount(each, name), KILOGRAMS.get(_choice(each, "weight_unit"))
+    return round(amount * unit, 3) if amount is not None and unit else None
+
+
 def site(book: Book, each: Mapping[str, Any]) -> None:
     """A site."""
     region, facility = text(each, "region", "name"), text(each, "facility")
@@ -76,8 +110,14 @@ def site(book: Book, each: Mapping[str, Any]) -> None:
 
 def rack(book: Book, each: Mapping[str, Any]) -> None:
     """A rack."""
+    width = number(each, "width", "value")
     said = {
         "rack_units": number(each, "u_height"),
+        "descending_units": flag(each, "desc_units"),
+        "rack_width": None if width is None else str(width),
+        "max_weight_kg": _weight(each, "max_weight"),
+        "manufacturer": text(each, "rack_type", "manufacturer", "name"),
+        "model": text(each, "rack_type", "model"),
         "serial": text(each, "serial"),
         "asset_tag": text(each, "asset_tag"),
     }
@@ -85,29 +125,55 @@ def rack(book: Book, each: Mapping[str, Any]) -> None:
     _under(book, "located_in", key, "site", at(each, "site"))
 
 
+def _type_name(found: Any) -> str:
+    return f"{text(found, 'manufacturer', 'name')} {text(found, 'model')}".strip()
+
+
+def device_type(book: Book, each: Mapping[str, Any]) -> None:
+    """A type of devices: how high and heavy they are, how air flows, which nobody writes on each device."""
+    airflow = _choice(each, "airflow").replace(" ", "-")
+    said = {
+        "manufacturer": text(each, "manufacturer", "name"),
+        "model": text(each, "model"),
+        "part_number": text(each, "part_number"),
+        "u_height": _amount(each, "u_height"),
+        "full_depth": flag(each, "is_full_depth"),
+        "weight_kg": _weight(each, "weight"),
+        "airflow": AIRFLOWS.get(airflow, airflow),
+    }
+    book.add("device-type", "device_type", each, _type_name(each), said)
+
+
 def device(book: Book, each: Mapping[str, Any]) -> None:
-    """A device. One without a name is called by what it is and its id, as NetBox does."""
+    """A device, of a kind that its role tells. One without a name is called by what it is and its id, as in NetBox."""
     type_ = at(each, "device_type")
     said = {
-        "vendor": text(type_, "manufacturer", "name"),
+        "manufacturer": text(type_, "manufacturer", "name"),
         "model": text(type_, "model"),
         "serial": text(each, "serial"),
         "asset_tag": text(each, "asset_tag"),
-        "rack_position": at(each, "position"),
-        "rack_face": text(each, "face", "value"),
-        "primary_ip": _address(each, "primary_ip4") or _address(each, "primary_ip6"),
+        "rack_position": _amount(each, "position"),
+        "rack_face": _choice(each, "face"),
+        "u_height": _amount(each, "u_height"),  # a column of the CSV; the API has it at the type
+        "address": _address(each, "primary_ip4") or _address(each, "primary_ip6"),
+        "management_address": _address(each, "oob_ip"),
     }
+    role = at(each, "role") or at(each, "device_role")
+    kind = roles.kind_of(text(role, "name"), text(role, "slug"), book.role_kinds)
+    said["role"] = text(role, "name")
     name = text(each, "name") or text(each, "display") or f"{said['model']} {number(each, 'id')}"
-    key = book.add("device", "device", each, name, said)
+    key = book.add("device", kind, each, name, said)
     _under(book, "mounted_in", key, "rack", at(each, "rack"))
     if not at(each, "rack"):
         _under(book, "located_in", key, "site", at(each, "site"))
     _under(book, "part_of", key, "cluster", at(each, "cluster"))
+    _under(book, "instance_of", key, "device-type", {"id": at(type_, "id"), "name": _type_name(type_)})
 
 
 def cluster(book: Book, each: Mapping[str, Any]) -> None:
     """A cluster of hypervisors."""
-    key = book.add("cluster", "hypervisor_cluster", each, text(each, "name"), {"type": text(each, "type", "name")})
+    said = {"hypervisor": text(each, "type", "name")}
+    key = book.add("cluster", "hypervisor_cluster", each, text(each, "name"), said)
     _under(book, "located_in", key, "site", at(each, "site"))
 
 
@@ -117,7 +183,7 @@ def machine(book: Book, each: Mapping[str, Any]) -> None:
     said = {
         "cpu_count": int(vcpus) if isinstance(vcpus, float) and vcpus.is_integer() else number(each, "vcpus"),
         "memory_bytes": number(each, "memory", times=MIB),
-        "primary_ip": _address(each, "primary_ip4") or _address(each, "primary_ip6"),
+        "address": _address(each, "primary_ip4") or _address(each, "primary_ip6"),
     }
     key = book.add("vm", "vm", each, text(each, "name"), said)
     _under(
@@ -133,10 +199,13 @@ def _interface(book: Book, each: Mapping[str, Any], sort: str, whole: str, owner
     said = {
         "mac": mac,
         "mtu": number(each, "mtu"),
-        "type": text(each, "type", "value"),
+        "type": _choice(each, "type"),
         "enabled": flag(each, "enabled"),
         "speed_mbps": (number(each, "speed") or 0) // 1000 or None,
         "vlan": number(each, "untagged_vlan", "vid"),
+        "duplex": _choice(each, "duplex"),
+        "vlan_mode": VLAN_MODES.get(mode := _choice(each, "mode"), mode),
+        "management_only": flag(each, "mgmt_only"),
     }
     name = f"{text(owner, 'name')} {text(each, 'name')}".strip()
     _under(book, "part_of", book.add(sort, "interface", each, name, said), whole, owner)
@@ -154,21 +223,40 @@ def vm_interface(book: Book, each: Mapping[str, Any]) -> None:
 
 def prefix(book: Book, each: Mapping[str, Any]) -> None:
     """A prefix."""
-    said = {"prefix": text(each, "prefix"), "vrf": text(each, "vrf", "name"), "vlan": number(each, "vlan", "vid")}
+    said = {
+        "prefix": text(each, "prefix"),
+        "vrf": text(each, "vrf", "name"),
+        "vlan": number(each, "vlan", "vid"),
+        "is_pool": flag(each, "is_pool"),
+        "role": text(each, "role", "name"),
+        "description": text(each, "description"),
+    }
     key = book.add("prefix", "prefix", each, text(each, "prefix"), said)
     _under(book, "uses", key, "vlan", at(each, "vlan"))
+    site_ = at(each, "scope") if text(each, "scope_type") == "dcim.site" else at(each, "site")
+    _under(book, "located_in", key, "site", site_)
 
 
 def vlan(book: Book, each: Mapping[str, Any]) -> None:
     """A VLAN."""
-    book.add(
-        "vlan", "vlan", each, text(each, "name"), {"vid": number(each, "vid"), "group": text(each, "group", "name")}
-    )
+    said = {
+        "vid": number(each, "vid"),
+        "group": text(each, "group", "name"),
+        "role": text(each, "role", "name"),
+        "description": text(each, "description"),
+    }
+    book.add("vlan", "vlan", each, text(each, "name"), said)
 
 
 def address(book: Book, each: Mapping[str, Any]) -> None:
     """An address and the interface that it is assigned to."""
-    said = {"address": text(each, "address"), "dns_name": text(each, "dns_name"), "vrf": text(each, "vrf", "name")}
+    said = {
+        "address": text(each, "address"),
+        "dns_name": text(each, "dns_name"),
+        "vrf": text(each, "vrf", "name"),
+        "address_role": _choice(each, "role") or text(each, "role", "name").lower(),
+        "description": text(each, "description"),
+    }
     key = book.add("ip", "ip_address", each, text(each, "address"), said)
     sort = {"dcim.interface": "interface", "virtualization.vminterface": "vminterface"}.get(
         text(each, "assigned_object_type")
