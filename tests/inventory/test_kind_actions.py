@@ -22,15 +22,16 @@ from tongchou.core.lists.tables import table
 from tongchou.core.models import Event
 from tongchou.core.models_fields import FieldDefinition, FieldType
 from tongchou.core.problems import AccessDenied, Conflict, Invalid, Problem
-from tongchou.inventory import actions, kind_actions, kinds
+from tongchou.inventory import actions, kind_actions, kinds, queues
 from tongchou.inventory.given import subscriptions
-from tongchou.inventory.graph import load_graph
+from tongchou.inventory.graph import Edge, Graph, Node, load_graph
 from tongchou.inventory.kind_actions import KindDraft, RelationDraft
 from tongchou.inventory.models import KindDefinition, Resource, SourceConfig
 from tongchou.inventory.observation import Observation, ObservedResource
 from tongchou.inventory.sources import _as_named_now, apply_sync
 from tongchou.inventory.tables import of_kind
-from tongchou.web import field_forms
+from tongchou.inventory.weakness import weak_points
+from tongchou.web import design, field_forms
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 SYSTEM = system("tests")
@@ -92,6 +93,45 @@ def test_a_definition_that_cannot_be_is_refused_with_its_field(name: str, draft:
         kind_actions.create_kind(actor=SYSTEM, name=name, draft=KindDraft(**{"label": {"en": "X"}, **draft}))
     assert refusal.value.field == wrong
     assert refusal.value.remedy
+
+
+def test_an_heir_of_a_service_counts_as_one_and_an_heir_of_a_part_as_a_part(api: Api) -> None:
+    define("batch_service", parent="service")
+    define("nightly_service", parent="batch_service")
+    define("tape", parent="disk")
+    made = {
+        name: actions.create_resource(actor=SYSTEM, kind=kind, name=name)
+        for name, kind in (
+            ("orders", "batch_service"),
+            ("bills", "nightly_service"),
+            ("t1", "tape"),
+            ("web", "service"),
+        )
+    }
+    assert set(queues.unrelated().values_list("name", flat=True)) == {"orders", "bills", "web"}
+    assert set(queues.unowned().values_list("name", flat=True)) == {"orders", "bills", "web"}
+    host = actions.create_resource(actor=SYSTEM, kind="host", name="h1")
+    actions.relate(actor=SYSTEM, from_resource=made["orders"], to_resource=host, type="runs_on")
+    assert set(queues.unrelated().values_list("name", flat=True)) == {"bills", "web"}
+    [weak] = weak_points(load_graph())
+    assert (weak.resource, weak.services) == (host.pk, (made["orders"].pk,))
+    nodes, _hidden = design.choose(load_graph(), everything=False, most=10)
+    assert {node.name for node in nodes} == {"orders", "bills", "web"}
+    assert {node["name"] for node in api.get("/api/v1/map").json()["nodes"]} == {"orders", "bills", "web"}
+    assert {node["name"] for node in api.get("/api/v1/map", kind="service").json()["nodes"]} == {"web"}
+    two = [Node(made[name].pk, "tape", name) for name in ("t1", "web")]
+    whole = Node(made["orders"].pk, "batch_service", "orders")
+    parts = Graph([*two, whole], [Edge(each.id, whole.id, "part_of") for each in two])
+    assert {each.resource for each in weak_points(parts)} == {each.id for each in two}  # it needs each of them
+
+
+def test_the_lack_of_relations_costs_one_query_however_many_kinds(django_assert_max_num_queries: Any) -> None:
+    for number in range(5):
+        define(f"service_{number}", parent="service")
+        actions.create_resource(actor=SYSTEM, kind=f"service_{number}", name="x")
+    kinds.forget()
+    with django_assert_max_num_queries(4):  # what people defined, three; the resources
+        assert queues.unrelated().count() == 5
 
 
 def test_nobody_inherits_from_an_heir_and_only_administrators_define(operator_actor: Actor) -> None:

@@ -37,7 +37,7 @@ VIEW = "inventory.view"
 KIND = "inventory.resource"
 MAX_NODES = 2000
 _maps: Kept[bytes] = Kept(8)  # laying them out takes longest
-MAP_KINDS = "load_balancer,service,queue,cache,database"
+MAP_KINDS = "load_balancer,service,queue,cache,database"  # and those that inherit from one of them
 
 
 # --- shapes -----------------------------------------------------------------------------------------------------------
@@ -400,9 +400,11 @@ def service_map(
     check_anywhere(actor, VIEW)
     at = _aware(at)
     graph = load_graph() if at is None else graph_at(at)
-    wanted = None if kind == "all" else set(kind.split(","))
+    wanted = None if kind == "all" else frozenset(kind.split(","))
+    if wanted is not None and kind == MAP_KINDS:
+        wanted = kinds.family(wanted)
     team = team_named(owner)
-    asked = (kind, team.pk if team else None, at, reads.seen_teams(actor))
+    asked = (wanted, team.pk if team else None, at, reads.seen_teams(actor))
 
     def work_out() -> bytes:
         ids = [

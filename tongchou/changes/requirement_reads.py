@@ -30,7 +30,7 @@ from tongchou.core.problems import NotFound
 from tongchou.inventory import reads as inventory
 from tongchou.inventory.graph import load_graph
 from tongchou.inventory.models import Resource
-from tongchou.inventory.weakness import SERVICES, least_needed
+from tongchou.inventory.weakness import least_needed, service_kinds
 
 VIEW, EDIT = "changes.view", "changes.edit"
 LATE_STATES = (RequirementState.DRAFT, RequirementState.IN_REVIEW, RequirementState.ACCEPTED, RequirementState.DECIDED)
@@ -192,7 +192,8 @@ def proposal(actor: Actor, resource: Resource) -> Proposal:
         if allows(actor, "inventory.view")
         else inventory.visible(actor).filter(pk__in=reached).values_list("pk", flat=True)
     )
-    services = [graph.nodes[each] for each in reached if each in seen and graph.nodes[each].kind in SERVICES]
+    serving = service_kinds()
+    services = [graph.nodes[each] for each in reached if each in seen and graph.nodes[each].kind in serving]
     often = Counter(each.name for each in services)
     measured = _measured({each.name: each.id for each in services if often[each.name] == 1})
     return propose(graph, resource.pk, least=least_needed(), measured=measured, seen=seen)

@@ -1,7 +1,7 @@
 """How complete the inventory is, by kind, team and site: a score whose every missing point is an item of a queue.
 
 Score of a group: the mean, over the aspects, of the share of its resources that have no item in that aspect's queue.
-What is ignored for a time is missing all the same. Parts of a host do not count (queues.PARTS).
+What is ignored for a time is missing all the same. Parts of a host do not count (queues.parts).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def scores(actor: Actor) -> dict[str, list[Score]]:
 
 def _scores(actor: Actor, label: str) -> dict[str, list[Score]]:
     rows = queues.answered_for()
-    items = QueueItem.objects.filter(queue__in=ASPECTS).exclude(resource__kind__in=queues.PARTS)
+    items = QueueItem.objects.filter(queue__in=ASPECTS).exclude(resource__kind__in=queues.parts())
     if reads.seen_teams(actor) is not None:
         rows = rows.filter(pk__in=reads.visible(actor).values("pk"))
         items = items.filter(resource__in=reads.visible(actor).values("pk"))

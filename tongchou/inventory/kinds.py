@@ -7,7 +7,7 @@ that is not listed is legal: it shows under its own name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 from time import monotonic
@@ -163,7 +163,13 @@ def lineage(name: str) -> tuple[str, ...]:
 
 def with_heirs(name: str) -> list[str]:
     """Return a kind and all that inherit from it, by name."""
-    return sorted({name, *(each.name for each in every() if name in lineage(each.name))})
+    return sorted(family((name,)))
+
+
+def family(names: Iterable[str]) -> frozenset[str]:
+    """Return these kinds and all that inherit from one of them. For many resources at once: `fits` asks for each."""
+    wanted = frozenset(names)
+    return wanted | {each.name for each in every() if not wanted.isdisjoint(lineage(each.name))}
 
 
 def fits(name: str, allowed: tuple[str, ...]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import groupby
@@ -32,11 +32,12 @@ from tongchou.inventory.reconcile import canonical
 from tongchou.inventory.recorded import chunks, precedences
 from tongchou.inventory.truth import settings_of_now
 
-# What belongs to its host and is neither owned, nor accepted, nor named by itself.
+# What belongs to its host and is neither owned, nor accepted, nor named by itself; with those that inherit: parts().
 PARTS = frozenset({"disk", "filesystem", "interface", "listener"})
 # Who owns, and is not owned.
 OWNING = frozenset({"person", "team"})
-# What a resource of a kind is not complete without: one of these, (direction, type of the relation).
+# What a resource of a kind, or of one that inherits from it, is not complete without: one of these, (direction, type of
+# the relation).
 EXPECTED: dict[str, tuple[tuple[str, str], ...]] = {
     "service": (("in", "part_of"), ("out", "runs_on")),
     "instance": (("out", "part_of"), ("out", "runs_on")),
@@ -75,9 +76,14 @@ def active() -> QuerySet[Resource]:
     return Resource.objects.filter(state=ResourceState.ACTIVE).order_by()
 
 
+def parts() -> frozenset[str]:
+    """Return the kinds of what is part of a host."""
+    return kinds.family(PARTS)
+
+
 def answered_for() -> QuerySet[Resource]:
     """Return what somebody answers for: all but what is part of a host."""
-    return active().exclude(kind__in=PARTS)
+    return active().exclude(kind__in=parts())
 
 
 def declaring() -> set[str]:
@@ -100,25 +106,30 @@ def unrecorded(declared_by: Iterable[str]) -> QuerySet[Resource]:
 
 def unowned() -> QuerySet[Resource]:
     """Return what nobody owns."""
-    return answered_for().filter(owner__isnull=True).exclude(kind__in=OWNING)
+    return answered_for().filter(owner__isnull=True).exclude(kind__in=kinds.family(OWNING))
 
 
 def unrelated() -> QuerySet[Resource]:
     """Return what lacks every relation its kind is expected to have (EXPECTED), to something that is there."""
     found = Q(pk__in=[])
-    for kind, wanted in EXPECTED.items():
+    for base, alike in _expecting().items():
         has = Q(pk__in=[])
-        for direction, type_ in wanted:
+        for direction, type_ in EXPECTED[base]:
             near, far = ("from_resource", "to_resource") if direction == "out" else ("to_resource", "from_resource")
             there = {near: OuterRef("pk"), f"{far}__state": ResourceState.ACTIVE}
             has |= Q(Exists(Relation.objects.filter(type=type_, valid_to__isnull=True, **there)))
-        found |= Q(kind=kind) & ~has
+        found |= Q(kind__in=alike) & ~has
     return active().filter(found)
 
 
-def _having(named: Sequence[str]) -> list[str]:
-    """These kinds and those that inherit from them."""
-    return sorted({heir for each in named for heir in kinds.with_heirs(each)})
+def _expecting() -> dict[str, list[str]]:
+    """Every kind that EXPECTED speaks of, by the nearest one above it, or itself, that it names."""
+    found: dict[str, list[str]] = {}
+    for each in kinds.every():
+        base = next((name for name in kinds.lineage(each.name) if name in EXPECTED), None)
+        if base is not None:
+            found.setdefault(base, []).append(each.name)
+    return found
 
 
 def unfilled() -> dict[str, QuerySet[Resource]]:
@@ -127,7 +138,7 @@ def unfilled() -> dict[str, QuerySet[Resource]]:
     for each in fields_of(KIND):
         if each.required:
             empty = Q(**{f"custom__{each.name}__isnull": True})
-            empty &= Q(kind__in=_having(each.subkinds)) if each.subkinds else Q()
+            empty &= Q(kind__in=kinds.family(each.subkinds)) if each.subkinds else Q()
             lacks[each.name] = lacks.get(each.name, Q(pk__in=[])) | empty
     for kind in kinds.every():
         for name in kinds.asked_for(kind.name):

@@ -25,12 +25,14 @@ from uuid import UUID
 
 import numpy as np
 
+from tongchou.inventory import kinds
 from tongchou.inventory.graph import LARGE, Graph, Kept
 from tongchou.inventory.layout import components
 from tongchou.inventory.models import ResourceLabel
 
 PART_OF, RUNS_ON = "part_of", "runs_on"
 SOFT = frozenset({"replicates_to"})  # the loss of the origin makes the copy stale; it still answers
+# kinds, each with those that inherit from it
 ALONE = frozenset({"disk", "filesystem", "interface", "listener"})  # parts that stand in for nothing
 SETS = frozenset({"raid_set", "storage_pool"})  # in which disks stand in for each other
 SERVICES = frozenset({"service", "database", "cache", "queue", "load_balancer"})
@@ -80,23 +82,43 @@ class Needs:
     wholes: frozenset[int] = frozenset()  # who has parts that stand in for each other
 
 
-def needs_of(graph: Graph, least: Mapping[UUID, int] | None = None) -> Needs:
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Which kinds take which part, those that people let inherit from them, too."""
+
+    serving: frozenset[str]
+    alone: frozenset[str]
+    sets: frozenset[str]
+
+
+def roles() -> Roles:
+    """Return what the kinds are now. At most one query a second, so that a thread is given them."""
+    return Roles(service_kinds(), kinds.family(ALONE), kinds.family(SETS))
+
+
+def service_kinds() -> frozenset[str]:
+    """Return the kinds of what others count on: those of SERVICES and their heirs."""
+    return kinds.family(SERVICES)
+
+
+def needs_of(graph: Graph, least: Mapping[UUID, int] | None = None, part: Roles | None = None) -> Needs:
     """Return the conditions. `least`: how many parts a whole needs to work, where that is not one."""
+    part = part or roles()
     ids = list(graph.nodes)
     index = {id_: number for number, id_ in enumerate(ids)}
     every: list[dict[int, None]] = [{} for _ in ids]
     parts: dict[int, dict[int, None]] = {}
     hosts: dict[int, dict[int, None]] = {}
-    turned = graph.turned()
-    shared = {e.from_id for e in graph.edges if e.type == PART_OF and graph.nodes[e.to_id].kind in SETS}
+    turned, sets, alone = graph.turned(), part.sets, part.alone
+    shared = {e.from_id for e in graph.edges if e.type == PART_OF and graph.nodes[e.to_id].kind in sets}
     for edge in graph.edges:
         a, b = index[edge.from_id], index[edge.to_id]
         if edge.type in SOFT or a == b:
             continue
-        in_set = graph.nodes[edge.to_id].kind in SETS
+        in_set = graph.nodes[edge.to_id].kind in sets
         if edge.type == PART_OF and edge.from_id in shared and not in_set:
             continue  # the set answers for its disks
-        if edge.type == PART_OF and (in_set or graph.nodes[edge.from_id].kind not in ALONE):
+        if edge.type == PART_OF and (in_set or graph.nodes[edge.from_id].kind not in alone):
             parts.setdefault(b, {})[a] = None
         elif edge.type == RUNS_ON:
             hosts.setdefault(a, {})[b] = None
@@ -188,14 +210,17 @@ def _settle(needs: Needs, group: Sequence[int], sets: dict[int, int]) -> None:
                 sets[node], again = found, len(group) > 1
 
 
-def weak_points(graph: Graph, *, least: Mapping[UUID, int] | None = None, most: int = MOST) -> list[WeakPoint]:
+def weak_points(
+    graph: Graph, *, least: Mapping[UUID, int] | None = None, most: int = MOST, part: Roles | None = None
+) -> list[WeakPoint]:
     """Return what alone takes services down, those that take most first; at most `most`.
 
     A service does not count as its own weak point, and a whole with parts that stand in for each other is no single
     thing that could be lost.
     """
-    needs = needs_of(graph, least)
-    services = [number for number, id_ in enumerate(needs.ids) if graph.nodes[id_].kind in SERVICES]
+    part = part or roles()
+    needs = needs_of(graph, least, part)
+    services = [number for number, id_ in enumerate(needs.ids) if graph.nodes[id_].kind in part.serving]
     sets = fatal(needs, services)
     counts = _counts(sets, len(needs.ids))
     counts[services] -= 1  # itself
@@ -204,7 +229,7 @@ def weak_points(graph: Graph, *, least: Mapping[UUID, int] | None = None, most: 
         np.flatnonzero(counts > 0).tolist(), key=lambda n: (-int(counts[n]), graph.nodes[needs.ids[n]].name)
     )
     above = asking(needs)
-    return [_told(graph, needs, above, number, int(counts[number])) for number in ranked[:most]]
+    return [_told(graph, needs, above, part, number, int(counts[number])) for number in ranked[:most]]
 
 
 # of very many resources it takes seconds, so it is worked out once for each picture of the inventory
@@ -243,7 +268,9 @@ def weak_points_soon(graph: Graph) -> list[WeakPoint] | None:
         return known_weak_points(graph)
     if _at_work.acquire(blocking=False):
         try:
-            threading.Thread(target=_work, args=(graph, question, least), name="weak-points", daemon=True).start()
+            threading.Thread(
+                target=_work, args=(graph, question, least, roles()), name="weak-points", daemon=True
+            ).start()
         except RuntimeError:  # the system has no thread to give
             _at_work.release()
             raise
@@ -252,10 +279,10 @@ def weak_points_soon(graph: Graph) -> list[WeakPoint] | None:
     return [each for each in _last.found if _is_there(graph, each)]  # the inventory may have changed since
 
 
-def _work(graph: Graph, question: frozenset[tuple[UUID, int]], least: Mapping[UUID, int]) -> None:
+def _work(graph: Graph, question: frozenset[tuple[UUID, int]], least: Mapping[UUID, int], part: Roles) -> None:
     found = None
     try:
-        found = _last.found = _known.of(graph, question, lambda: weak_points(graph, least=least))
+        found = _last.found = _known.of(graph, question, lambda: weak_points(graph, least=least, part=part))
         _last.at = time.monotonic()
     finally:
         _last.failed = found is None  # who asks next tries it in person, and is told
@@ -320,9 +347,9 @@ def _cause(needs: Needs, whole: int, group: Group, part: int) -> Cause:
     return Cause(needs.ids[whole], why, needs.ids[part], parts, group.least)
 
 
-def _told(graph: Graph, needs: Needs, above: Above, number: int, count: int) -> WeakPoint:
+def _told(graph: Graph, needs: Needs, above: Above, part: Roles, number: int, count: int) -> WeakPoint:
     fallen = falls(needs, above, number)
-    services = [node for node in fallen if graph.nodes[needs.ids[node]].kind in SERVICES]
+    services = [node for node in fallen if graph.nodes[needs.ids[node]].kind in part.serving]
     return WeakPoint(
         needs.ids[number],
         count,

@@ -17,9 +17,9 @@ from tongchou.inventory.health import FAILING, ORDER, Status
 from tongchou.inventory.kinds import dependency
 from tongchou.inventory.layout import lay_out
 from tongchou.inventory.reads import VIEW, may_see
+from tongchou.inventory.weakness import service_kinds
 from tongchou.web import health
 
-SERVICE_KINDS = frozenset({"load_balancer", "service", "database", "cache", "queue"})
 SERVICE_RELATIONS = frozenset({"calls", "stores_in"})
 BOX_WIDTH, BOX_HEIGHT = 168, 46
 COLUMN_WIDTH, ROW_HEIGHT, MARGIN = 244, 68, 24
@@ -109,7 +109,8 @@ def choose(graph: Graph, *, everything: bool, most: int) -> tuple[list[Node], in
         related = {
             end for type_ in SERVICE_RELATIONS for edge in graph.typed(type_) for end in (edge.from_id, edge.to_id)
         }
-        services = [node for node in graph.nodes.values() if node.kind in SERVICE_KINDS]
+        serving = service_kinds()
+        services = [node for node in graph.nodes.values() if node.kind in serving]
         parts = {edge.from_id for edge in graph.typed("part_of")}
         alone = [node for node in services if node.id not in parts and node.id not in related]
 
