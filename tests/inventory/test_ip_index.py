@@ -126,6 +126,17 @@ def test_subnets_of_clouds_are_taken_and_do_not_count_as_planned_twice() -> None
     assert (view.row, view.twice, len(view.resources)) == (same, False, 3)
 
 
+def test_a_prefix_is_where_the_strongest_word_says() -> None:
+    SourceConfig.objects.create(name="netbox", kind="x", precedence=250)
+    lan, old, new = make("prefix", "lan", prefix="10.0.0.0/24"), make("site", "old"), make("site", "new")
+    actions.relate(actor=ACTOR, from_resource=lan, to_resource=old, type="located_in", source="netbox")
+    plan = ip_reads.load_plan()
+    assert len(ip_reads.tree(ACTOR, plan, TreeFilter(site="old"))) == 1
+    actions.relate(actor=ACTOR, from_resource=lan, to_resource=new, type="located_in")
+    found = [len(ip_reads.tree(ACTOR, plan, TreeFilter(site=site))) for site in ("old", "new")]
+    assert found == [0, 1]
+
+
 def test_after_the_upgrade_the_index_is_filled_at_once() -> None:
     lease = Lease.objects.create(name="periodic:inventory.derive_all", last_run_at=timezone.now())
     import_module("tongchou.inventory.migrations.0014_addresses_anew").due(apps, None)

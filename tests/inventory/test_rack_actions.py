@@ -9,7 +9,7 @@ from tests.inventory.test_concurrent_syncs import together
 from tongchou.core.access import AccessDenied, Actor, system
 from tongchou.core.problems import Conflict, Invalid
 from tongchou.inventory import actions, rack_actions, rack_reads
-from tongchou.inventory.models import Relation, Resource
+from tongchou.inventory.models import Relation, Resource, SourceConfig
 
 ACTOR = system("tests")
 pytestmark = [pytest.mark.django_db]
@@ -82,6 +82,42 @@ def test_what_sources_say_counts_and_clashes_are_told(rack: Resource) -> None:
     assert [each.name for each in view.beyond] == ["c"]
     assert [each.name for each in view.mounts if each.position is None] == ["d"]
     assert view.power_percent == 300.0
+
+
+def sourced(name: str, precedence: int) -> str:
+    return SourceConfig.objects.create(name=name, kind="x", precedence=precedence).name
+
+
+@pytest.mark.parametrize("type_", ["mounted_in", "located_in", "runs_on"])
+def test_a_thing_is_in_the_rack_that_the_strongest_word_names(rack: Resource, type_: str) -> None:
+    row, other = make("device", "srv", u_height=2), make("rack", "r2")
+    actions.relate(actor=ACTOR, from_resource=row, to_resource=rack, type=type_, source=sourced("netbox", 250))
+    actions.set_attributes(actor=ACTOR, resource=row, values={"rack_position": 5}, source="netbox")
+    assert rack_reads.view(ACTOR, rack).taken == 2
+    assert mount(row, other, position=20) == 20.0  # a person's word
+    assert (rack_reads.view(ACTOR, rack).taken, rack_reads.view(ACTOR, rack).mounts) == (0, [])
+    assert rack_reads.view(ACTOR, other).taken == 2
+    assert mount(make("device", "next", u_height=2), rack, position=5) == 5.0
+    rack_actions.unmount(actor=ACTOR, resource=row)
+    assert [each.name for each in rack_reads.view(ACTOR, rack).mounts] == ["next", "srv"]  # the source's word is left
+    assert not rack_reads.view(ACTOR, other).mounts
+
+
+def test_a_blade_that_a_person_put_in_a_chassis_has_left_the_rack(rack: Resource) -> None:
+    blade = make("device", "blade")
+    actions.relate(actor=ACTOR, from_resource=blade, to_resource=rack, type="mounted_in", source=sourced("netbox", 250))
+    actions.relate(actor=ACTOR, from_resource=blade, to_resource=make("chassis", "c"), type="mounted_in")
+    assert not rack_reads.view(ACTOR, rack).mounts
+
+
+def test_the_type_that_the_strongest_source_names_counts(rack: Resource) -> None:
+    row = make("device", "srv")
+    for name, weight, height in (("a", 300, 2), ("b", 200, 4)):
+        type_ = make("device_type", name, manufacturer="x", model=name, u_height=height)
+        of = sourced(name, weight)
+        actions.relate(actor=ACTOR, from_resource=row, to_resource=type_, type="instance_of", source=of)
+    mount(row, rack)
+    assert rack_reads.view(ACTOR, rack).taken == 2
 
 
 def test_half_depth_and_no_height(rack: Resource) -> None:

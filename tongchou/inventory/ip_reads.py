@@ -15,10 +15,12 @@ from tongchou.inventory.address_names import bare
 from tongchou.inventory.ip_plan import Net, Node, Space
 from tongchou.inventory.models import AttributeValue, Relation, Resource, ResourceState, Stamp
 from tongchou.inventory.models_ip import AddressEntry, Use
-from tongchou.inventory.recorded import chunks
+from tongchou.inventory.precedence import counting
+from tongchou.inventory.recorded import chunks, precedences
 
 MOST_TOLD = 200  # duplicates, and addresses outside, of one answer
 PLANNED = (Use.ADDRESS, Use.SHARED)
+PLACES = ("site", "region", "room")
 SpaceKey = tuple[str, int]  # vrf, family
 
 
@@ -250,9 +252,7 @@ def _chosen(actor: Actor, wanted: TreeFilter) -> set[UUID]:
     """The prefixes that fit by place, VLAN and text."""
     rows = prefixes(actor)
     if wanted.site:
-        places = Resource.objects.filter(name=wanted.site, kind__in=("site", "region", "room"))
-        related = Relation.objects.filter(valid_to__isnull=True, to_resource__in=places).values("from_resource_id")
-        rows = rows.filter(Q(pk__in=related) | Q(attributes__site=wanted.site))
+        rows = rows.filter(Q(pk__in=_placed(wanted.site)) | Q(attributes__site=wanted.site))
     if wanted.vlan is not None:
         rows = rows.filter(Q(pk__in=_of_vlans(wanted.vlan)) | Q(attributes__vlan=wanted.vlan))
     if wanted.q:
@@ -262,6 +262,16 @@ def _chosen(actor: Actor, wanted: TreeFilter) -> set[UUID]:
             | Q(attributes__description__icontains=wanted.q)
         )
     return set(rows.values_list("pk", flat=True))
+
+
+def _placed(site: str) -> list[UUID]:
+    """What is related to a place of this name, as the strongest source has it."""
+    open_ = Relation.objects.filter(
+        valid_to__isnull=True, from_resource__kind__in=ip_index.PREFIX_KINDS, to_resource__kind__in=PLACES
+    )
+    near = open_.filter(to_resource__name=site).values("from_resource_id")
+    ties = counting(open_.filter(from_resource__in=near).select_related("to_resource"), precedences())
+    return [each.from_resource_id for each in ties if each.to_resource.name == site]
 
 
 def _of_vlans(vid: int) -> QuerySet[Relation, UUID]:

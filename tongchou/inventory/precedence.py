@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
 
 MANUAL = "manual"  # the source name of what people and API callers state
 MANUAL_PRECEDENCE = 1000
@@ -17,6 +18,17 @@ MAX_DERIVED = 1000  # characters of JSON: a longer value is on the resource's pa
 PARTS = ("table/",)  # how attributes begin that hold a part of a thing, of which there may be hundreds
 
 V = TypeVar("V")
+
+
+class Tie(Protocol):
+    """What of a relation is looked at."""
+
+    from_resource_id: UUID
+    type: str
+    source: str
+
+
+T = TypeVar("T", bound=Tie)
 
 
 def strength(source: str, precedence: Mapping[str, int]) -> tuple[int, str]:
@@ -55,3 +67,16 @@ def derived(values: Mapping[str, Mapping[str, Any]], precedence: Mapping[str, in
         and not name.startswith(PARTS)
         and len(json.dumps(value, ensure_ascii=False)) <= MAX_DERIVED
     }
+
+
+def counting(ties: Iterable[T], precedence: Mapping[str, int], *, first: str = "") -> list[T]:
+    """Return of relations from one resource those of the strongest source, in the order given.
+
+    For relations of which a resource has one at a time, all it has must be given. `first`: the type that counts before
+    others that the same source says.
+    """
+    ranked = [(tie, (*strength(tie.source, precedence), tie.type == first)) for tie in ties]
+    best: dict[UUID, tuple[int, str, bool]] = {}
+    for tie, rank in ranked:
+        best[tie.from_resource_id] = max(rank, best.get(tie.from_resource_id, rank))
+    return [tie for tie, rank in ranked if rank == best[tie.from_resource_id]]

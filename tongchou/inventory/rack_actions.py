@@ -15,6 +15,7 @@ from tongchou.inventory.apply import take_turn
 from tongchou.inventory.models import Relation, Resource, ResourceState
 from tongchou.inventory.precedence import MANUAL
 from tongchou.inventory.rack_plan import Face, Mount
+from tongchou.inventory.recorded import precedences
 
 
 def mount(
@@ -40,7 +41,7 @@ def mount(
         take_turn()
         row = Resource.objects.get(pk=resource.pk)
         view = rack_reads.view(actor, Resource.objects.get(pk=rack.pk))
-        said = rack_reads.mount_of(row, rack_reads.types_of([row.pk]).get(row.pk))
+        said = rack_reads.mount_of(row, rack_reads.types_of([row.pk], precedences()).get(row.pk))
         wanted = Mount(
             row.pk,
             row.name,

@@ -12,10 +12,13 @@ from django.db.models import Q, QuerySet
 from tongchou.core.access import Actor
 from tongchou.inventory import ip_plan, rack_plan, reads
 from tongchou.inventory.models import Relation, Resource, ResourceState
+from tongchou.inventory.precedence import counting
 from tongchou.inventory.rack_plan import Mount
+from tongchou.inventory.recorded import precedences
 
 RACK = "rack"
 IN_RACK = ("mounted_in", "runs_on", "located_in")  # some sources say one of the latter
+HOLDING = (RACK, "chassis")
 
 
 @dataclass(frozen=True)
@@ -103,13 +106,14 @@ def racks(actor: Actor) -> QuerySet[Resource]:
 
 
 def views(actor: Actor, rows: Iterable[Resource]) -> list[RackView]:
-    """Return racks with what is in them, in the order given. Five queries, however many there are."""
+    """Return racks with what is in them, in the order given. Six queries, however many there are."""
     listed = list(rows)
-    inside = _inside([row.pk for row in listed])
+    precedence = precedences()
+    inside = _inside([row.pk for row in listed], precedence)
     ids = {each.pk for mine in inside.values() for each in mine}
-    types = types_of(ids)
+    types = types_of(ids, precedence)
     seen = {row.pk: row for row in reads.visible(actor).filter(pk__in=ids)} if ids else {}
-    places = _sites([row.pk for row in listed])
+    places = _sites([row.pk for row in listed], precedence)
     return [_view(row, inside.get(row.pk, []), types, seen, places.get(row.pk)) for row in listed]
 
 
@@ -118,29 +122,39 @@ def view(actor: Actor, rack: Resource) -> RackView:
     return views(actor, [rack])[0]
 
 
-def _inside(ids: Sequence[UUID]) -> dict[UUID, list[Resource]]:
-    """What is in each rack: by relation; by one of the weaker ones only when it says a position, or is a device."""
-    found: dict[UUID, dict[UUID, Resource]] = {}
-    ties = Relation.objects.filter(
-        to_resource__in=ids, type__in=IN_RACK, valid_to__isnull=True, from_resource__state=ResourceState.ACTIVE
+def _inside(ids: Sequence[UUID], precedence: Mapping[str, int]) -> dict[UUID, list[Resource]]:
+    """What is in each rack: by relation; by one of the weaker ones only when it says a position, or is a device.
+
+    A thing is in one rack or chassis at a time: the one that the strongest source names, a person's before all.
+    """
+    open_ = Relation.objects.filter(type__in=IN_RACK, valid_to__isnull=True, from_resource__state=ResourceState.ACTIVE)
+    ties = open_.filter(
+        from_resource__in=open_.filter(to_resource__in=ids).values("from_resource_id"),
+        to_resource__kind__in=HOLDING,
+        to_resource__state=ResourceState.ACTIVE,
     ).filter(Q(type="mounted_in") | ~Q(from_resource__kind__in=("rack", "room", "site", "region")))
-    for each in ties.select_related("from_resource").order_by("from_resource__name", "from_resource_id"):
-        found.setdefault(each.to_resource_id, {})[each.from_resource_id] = each.from_resource
+    found: dict[UUID, dict[UUID, Resource]] = {id_: {} for id_ in ids}
+    listed = ties.select_related("from_resource").order_by("from_resource__name", "from_resource_id")
+    for each in counting(listed, precedence, first="mounted_in"):
+        if each.to_resource_id in found:
+            found[each.to_resource_id][each.from_resource_id] = each.from_resource
     return {id_: list(rows.values()) for id_, rows in found.items()}
 
 
-def types_of(ids: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:
+def types_of(ids: Iterable[UUID], precedence: Mapping[str, int]) -> dict[UUID, dict[str, Any]]:
     """Return the attributes of the device type of each of these resources that has one. One query."""
     ties = Relation.objects.filter(from_resource__in=list(ids), type="instance_of", valid_to__isnull=True)
-    return dict(ties.values_list("from_resource_id", "to_resource__attributes"))
+    listed = ties.select_related("to_resource").order_by("id")
+    return {each.from_resource_id: each.to_resource.attributes for each in counting(listed, precedence)}
 
 
-def _sites(ids: Sequence[UUID]) -> dict[UUID, Resource]:
+def _sites(ids: Sequence[UUID], precedence: Mapping[str, int]) -> dict[UUID, Resource]:
     ties = Relation.objects.filter(
         from_resource__in=ids, type__in=("located_in", "runs_on", "part_of"), valid_to__isnull=True,
         to_resource__kind__in=("site", "room", "region"),
     )  # fmt: skip
-    return {each.from_resource_id: each.to_resource for each in ties.select_related("to_resource").order_by("id")}
+    listed = ties.select_related("to_resource").order_by("id")
+    return {each.from_resource_id: each.to_resource for each in counting(listed, precedence, first="located_in")}
 
 
 def _view(
