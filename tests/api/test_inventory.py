@@ -137,6 +137,10 @@ def test_holds_are_placed_listed_and_lifted(api: Any, chain: dict[str, Resource]
     assert [h["reason"] for h in api.get(f"/api/v1/resources/{chain['db'].pk}").json()["holds"]] == ["disk swap"]
     assert api.post(f"/api/v1/holds/{made['id']}/lift").json()["lifted_at"]
     assert api.get("/api/v1/holds").json()["count"] == 0
+    for until in ("2h", "2,5", "²", "2027-01-01T08:00:00"):
+        wrong = api.post("/api/v1/holds", {**body, "until": until})
+        assert (wrong.status_code, wrong.json()["field"]) == (422, "until")
+    assert api.post("/api/v1/holds", {**body, "hours": "2"}).status_code == 422
     past = api.post("/api/v1/holds", {**body, "until": "2020-01-01T00:00:00Z"})
     assert (past.status_code, past.json()["field"]) == (422, "until")
 

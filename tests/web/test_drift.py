@@ -100,7 +100,9 @@ def test_rules_are_added_and_removed(browser: Any, row: Drift) -> None:
     person, url = browser(Role.OPERATOR), reverse("web:drift-rules")
     assert person.post(url, {"reason": "x"}).status_code == 422
     assert person.post(url, {"reason": "banner", "path": "/etc/motd", "until": ""}).status_code == 302
-    assert "banner" in person.get(url).content.decode()
+    shown = person.get(url).content.decode()
+    assert "banner" in shown
+    assert "The end of that day in Asia/Shanghai." in shown
     rule = DriftIgnore.objects.get()
     assert browser(Role.VIEWER).post(reverse("web:drift-rule-remove", args=[rule.pk])).status_code == 403
     assert person.post(reverse("web:drift-rule-remove", args=[rule.pk])).status_code == 302

@@ -146,6 +146,25 @@ def test_a_hold_is_placed_and_lifted_and_both_are_in_the_ledger(browser: Any) ->
     assert client.post(f"/resources/{row.pk}/hold", {"lift": str(uuid.uuid4())}).status_code == 404
 
 
+@pytest.mark.parametrize("hours", ["²", "2,5", "2h", "0", "-1", "nan", "inf", "1e9", "721", "两"])
+def test_a_hold_whose_length_is_no_number_is_refused_and_never_without_end(browser: Any, hours: str) -> None:
+    row = actions.create_resource(actor=system("tests"), kind="host", name="h1")
+    answer = browser(Role.OPERATOR).post(f"/resources/{row.pk}/hold", {"reason": "new disk", "hours": hours})
+    assert answer.status_code == 422
+    assert "For how many hours" in answer.content.decode()
+    assert not row.holds.exists()
+
+
+def test_a_hold_lasts_as_long_as_is_said_and_without_a_length_until_it_is_lifted(browser: Any) -> None:
+    row = actions.create_resource(actor=system("tests"), kind="host", name="h1")
+    client = browser(Role.OPERATOR)
+    for hours in ("2.5", ""):
+        client.post(f"/resources/{row.pk}/hold", {"reason": "new disk", "hours": hours})
+    timed, open_ = row.holds.order_by("opened_at")
+    assert round((timed.until - timed.opened_at).total_seconds() / 60) == 150
+    assert open_.until is None
+
+
 def test_a_viewer_can_neither_hold_nor_retire(browser: Any) -> None:
     row = actions.create_resource(actor=system("tests"), kind="host", name="web-1")
     client = browser(Role.VIEWER)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.test import Client
@@ -47,6 +49,42 @@ def test_an_item_is_worked_on_its_page(page: Client, drift: QueueItem) -> None:
     drift.refresh_from_db()
     assert (drift.state, drift.reason) == (ItemState.KEPT, "the scanner is wrong")
     assert page.get("/resources/queues?queue=decided").content.decode().count("box-a")
+
+
+@pytest.mark.parametrize(("zone", "end"), [("Asia/Shanghai", "15:59"), ("America/New_York", "04:59"), ("UTC", "23:59")])
+def test_ignored_until_a_day_ends_with_that_day_on_the_persons_clock(
+    admin_user: User, page: Client, drift: QueueItem, zone: str, end: str
+) -> None:
+    User.objects.filter(pk=admin_user.pk).update(time_zone=zone)
+    assert f"The end of that day in {zone}." in page.get(f"/resources/queues/{drift.pk}").content.decode()
+    day = (timezone.now() + timedelta(days=10)).date().replace(month=1, day=15)
+    day = day.replace(year=day.year + 1)
+    page.post(f"/resources/queues/{drift.pk}", {"do": "ignore", "reason": "x", "until": day.isoformat()})
+    drift.refresh_from_db()
+    assert drift.until is not None
+    assert f"{drift.until:%H:%M}" == end
+    assert drift.until.astimezone(ZoneInfo(zone)).date() == day
+
+
+def test_many_ignored_until_a_day_end_with_it_on_the_clock_of_who_asked(
+    admin_user: User, page: Client, drift: QueueItem
+) -> None:
+    User.objects.filter(pk=admin_user.pk).update(time_zone="Asia/Shanghai")
+    assert "The end of that day in Asia/Shanghai." in page.get("/resources/queues?queue=differs").content.decode()
+    day = f"{timezone.now().year + 1}-01-15"
+    form = {"change": "ignore", "query": "queue=differs", "row": [str(drift.pk)], "set-reason": "x", "set-until": day}
+    planned = page.post("/lists/inventory.queueitem/change", form)
+    with timezone.override("UTC"):  # as a job, which has no person's clock
+        assert page.post(f"{planned.headers['Location']}/run").status_code == 302
+    drift.refresh_from_db()
+    assert drift.until is not None
+    assert drift.until.isoformat().startswith(f"{day}T15:59:59")
+
+
+def test_a_day_that_has_no_end_is_refused(page: Client, drift: QueueItem) -> None:
+    for until in ("9999-12-31", "2027-02-30", ""):
+        answer = page.post(f"/resources/queues/{drift.pk}", {"do": "ignore", "reason": "x", "until": until})
+        assert answer.status_code == 422
 
 
 def test_many_items_are_decided_at_once_with_a_preview(page: Client, drift: QueueItem) -> None:

@@ -427,12 +427,12 @@ def _sent(encoded: bytes) -> HttpResponse:
     return HttpResponse(encoded, content_type="application/json; charset=utf-8")
 
 
-def _aware(at: datetime | None) -> datetime | None:
+def _aware(at: datetime | None, field: str = "at") -> datetime | None:
     if at is not None and at.tzinfo is None:
         raise Invalid(
             "inventory.at",
             _("A time needs its zone."),
-            field="at",
+            field=field,
             value=at.isoformat(),
             remedy=_("Write it like 2026-03-03T08:00:00Z."),
         )
@@ -533,7 +533,7 @@ def place_hold(request: HttpRequest, body: HoldIn) -> Status[dict[str, Any]]:
     actor = actor_of(request)
     resource = seen_resource(actor, body.resource_id)
     row = actions.place_hold(
-        actor=actor, resource=resource, kind=body.kind, reason=body.reason, until=_aware(body.until)
+        actor=actor, resource=resource, kind=body.kind, reason=body.reason, until=_aware(body.until, "until")
     )
     return Status(201, _hold(row))
 

@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, time
 from typing import Any
 
-from django.utils.dateparse import parse_date
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.functional import lazy
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.core import custom_fields, nouns
@@ -155,16 +158,23 @@ REASON = Input("reason", _("Reason"), required=True)
 
 
 def day(text: str) -> datetime:
-    """Read a day as the end of it, UTC; Invalid names the field."""
+    """Read a day as the end of it on the reader's clock, the active time zone; Invalid names the field."""
     try:
         found = parse_date(text.strip())
-    except ValueError:
-        found = None
-    if found is None:
-        raise Invalid(
-            "queue.until", _("A day is wanted."), field="until", value=text[:40], remedy=_("Write it like 2026-10-01.")
-        )
-    return datetime.combine(found, time.max, UTC)
+        if found is not None:
+            return timezone.make_aware(datetime.combine(found, time.max)).astimezone(UTC)
+    except (ValueError, OverflowError):  # the last day of all has no end in UTC
+        pass
+    raise Invalid(
+        "queue.until", _("A day is wanted."), field="until", value=text[:40], remedy=_("Write it like 2026-10-01.")
+    )
+
+
+def _zone_told() -> str:
+    return gettext("The end of that day in %(zone)s.") % {"zone": timezone.get_current_timezone_name()}
+
+
+_its_zone = lazy(_zone_told, str)
 
 
 def _said(inputs: Iterable[Input], form: Mapping[str, str]) -> dict[str, str]:
@@ -177,8 +187,8 @@ def _said(inputs: Iterable[Input], form: Mapping[str, str]) -> dict[str, str]:
             field=missing.name,
             remedy=_("Fill it in."),
         )
-    if found.get("until"):
-        day(found["until"])
+    if found.get("until"):  # a job, which writes it, has no reader's clock
+        found["until"] = timezone.localtime(day(found["until"])).isoformat(timespec="seconds")
     return found
 
 
@@ -220,7 +230,12 @@ def _decision(
 
 
 def _ignore(actor: Actor, row: QueueItem, said: Mapping[str, Any]) -> None:
-    work.ignore(actor=actor, row=row, reason=said["reason"], until=day(said["until"]))
+    work.ignore(actor=actor, row=row, reason=said["reason"], until=_moment(said["until"]))
+
+
+def _moment(text: str) -> datetime:
+    """What `_said` kept; a day alone is of a version that kept no more."""
+    return parse_datetime(text) or day(text)
 
 
 def _own(actor: Actor, row: QueueItem, said: Mapping[str, Any]) -> None:
@@ -270,8 +285,8 @@ _decision(
     "ignore",
     _("Ignore until a day"),
     _ignore,
-    inputs=(REASON, Input("until", _("Until"), "date", required=True)),
-    help_=_("The items are back on that day."),
+    inputs=(REASON, Input("until", _("Until"), "date", required=True, help=_its_zone())),
+    help_=_("The items are back after that day."),
 )
 _decision("reopen", _("Open again"), lambda actor, row, _said: work.reopen(actor=actor, row=row))
 _decision(

@@ -22,7 +22,7 @@ from tongchou.core import ledger
 from tongchou.core.access import allows, allows_anywhere
 from tongchou.core.lists.tables import Column
 from tongchou.core.models import Event, EventAbout
-from tongchou.core.problems import NotFound
+from tongchou.core.problems import Invalid, NotFound
 from tongchou.core.refs import ref
 from tongchou.inventory import actions, kinds, merge, reads
 from tongchou.inventory.apply import resource_ref
@@ -40,6 +40,7 @@ from tongchou.web.tables.look import Look, register
 from tongchou.web.templatetags.ui import chip, icon
 from tongchou.web.visibility import readable
 
+MOST_HOURS = 720  # that a hold is placed for on the page; the API takes any end
 MOST_FORMER = 10  # merged resources whose history is shown on a page
 
 
@@ -195,6 +196,26 @@ def resource(request: PageRequest, resource_id: UUID) -> HttpResponse:
     return render(request, "plan/resource.html", context)
 
 
+def _length(hours: str) -> timedelta | None:
+    """How long a hold lasts; None, until it is lifted, for nothing. What is no number is no hold without end."""
+    text = hours.strip()
+    if not text:
+        return None
+    try:
+        found = float(text) if text.isascii() else -1.0
+    except ValueError:
+        found = -1.0
+    if not 0 < found <= MOST_HOURS:  # NaN and infinity, too
+        raise Invalid(
+            "hold.hours",
+            _("“For how many hours” is no number above 0 and up to %(most)s.") % {"most": MOST_HOURS},
+            field="hours",
+            value=text[:40],
+            remedy=_("Write it like 2 or 0.5; leave it empty to hold until it is lifted."),
+        )
+    return timedelta(hours=found)
+
+
 @page("inventory.edit")
 @require_POST
 def hold(request: PageRequest, resource_id: UUID) -> HttpResponse:
@@ -208,14 +229,13 @@ def hold(request: PageRequest, resource_id: UUID) -> HttpResponse:
         actions.lift_hold(actor=request.actor, hold=found, reason=request.POST.get("reason", ""))
         messages.success(request, _("The hold is lifted."))
     else:
-        hours = request.POST.get("hours", "")
-        until = timezone.now() + timedelta(hours=float(hours)) if hours.replace(".", "", 1).isdigit() else None
+        length = _length(request.POST.get("hours", ""))
         actions.place_hold(
             actor=request.actor,
             resource=row,
             kind=request.POST.get("kind", "maintenance"),
             reason=request.POST.get("reason", ""),
-            until=until,
+            until=timezone.now() + length if length is not None else None,
         )
         messages.success(request, _("The hold is in force."))
     return redirect("web:resource", resource_id=row.pk)
