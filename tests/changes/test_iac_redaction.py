@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from tongchou.changes import iac_lines, iac_plan, iac_policy
 from tongchou.changes.iac_drift import found
-from tongchou.changes.iac_scrub import Scrub
+from tongchou.changes.iac_scrub import MAX_LINE, Scrub
 from tongchou.changes.iac_sensitive import MASK, both, literals, masked, values_of
+from tongchou.integrations.terraform.events import MAX_READ, line_of
 
 CANARY = "canary"
 secrets = st.integers(1000, 9999).map(lambda n: f"{CANARY}-{n}")
@@ -168,3 +169,38 @@ def test_what_is_no_plan_has_no_values() -> None:
         values_of({"resource_changes": "odd", "output_changes": [1], "variables": 3, "planned_values": []})
         == frozenset()
     )
+
+
+@given(st.integers(MAX_LINE - 40, MAX_LINE + 2), st.sampled_from(["before", "after"]))
+def test_no_cut_leaves_a_part_of_a_value(at: int, side: str) -> None:
+    """An attribute that Terraform does not mark holds what it marks elsewhere, where long values are cut."""
+    value = f"{CANARY}-one-two-{CANARY}-three"
+    change = {
+        "actions": ["update"],
+        "before": {"v": "a"},
+        "after": {"v": "b"},
+        "before_sensitive": {},
+        "after_sensitive": {},
+    }
+    change[side] = {"v": "x" * at + value}
+    plan = {
+        "format_version": "1.2",
+        "variables": {"pw": {"value": value}},
+        "configuration": {"root_module": {"variables": {"pw": {"sensitive": True}}}},
+        "resource_changes": [{"address": f"r.{'y' * (at - MAX_LINE + 970)}{value}", "type": "r", "change": change}],
+        "output_changes": {"o": {"actions": ["create"], "before": None, "after": "x" * at + value}},
+    }
+    summary = iac_plan.read(plan)
+    assert summary.found["changes"][0]["attributes"]
+    assert summary.found["outputs"]
+    assert CANARY not in repr(summary.found)
+
+
+@given(st.integers(MAX_LINE - 40, MAX_LINE + 2) | st.integers(MAX_READ - 40, MAX_READ + 2))
+def test_no_cut_leaves_a_part_of_a_value_in_what_a_program_said(at: int) -> None:
+    value = f"{CANARY}-one-two-{CANARY}-three"
+    lines = [line_of("x" * at + value), line_of(json.dumps({"type": "apply_start", "@message": "x" * at + value}))]
+    said = Scrub([value]).said([*lines, "the end"])
+    assert said[-1] == "the end"
+    assert max(map(len, said)) <= MAX_LINE
+    assert CANARY not in repr(said)

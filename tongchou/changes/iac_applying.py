@@ -186,13 +186,13 @@ def do_apply(plan_id: UUID) -> None:
     said: list[str] = []
 
     def say(lines: Sequence[str]) -> None:
-        said.extend(scrub.text(line) for line in lines)
+        said.extend(scrub.said(lines))
         output = "\n".join(said)[-iac_journal.MAX_OUTPUT :]
         Plan.objects.filter(pk=plan.pk, claimed_by=ticket).update(output=output, seen_at=clock.now())
 
     applied = tool.apply(where, content or b"", iac_planning.heartbeat(plan, ticket, say))
     scrub = Scrub(values | telling(where.environment.values()) | applied.hidden)
-    _finish(plan, ticket, applied, scrub.text("\n".join(applied.said))[-iac_journal.MAX_OUTPUT :])
+    _finish(plan, ticket, applied, "\n".join(scrub.said(applied.said))[-iac_journal.MAX_OUTPUT :])
     if plan.workspace.state_source:
         hand_over(plan.workspace, tool.pull(where))
 

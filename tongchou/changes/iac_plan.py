@@ -60,14 +60,14 @@ def read(document: Any, hidden: Iterable[str] = ()) -> Summary:
     version = _version(document)
     values = values_of(document) | frozenset(each for each in hidden if each)
     scrub = Scrub(values)
-    changes = [_change(each) for each in _list(document, "resource_changes")]
-    drift = [_change(each) for each in _list(document, "resource_drift")]
+    changes = [_change(each, scrub) for each in _list(document, "resource_changes")]
+    drift = [_change(each, scrub) for each in _list(document, "resource_drift")]
     counts = dict.fromkeys(COUNTED, 0)
     for each in changes:
         counts[each["action"]] += each["mode"] == "managed" or each["action"] != "no_op"
     kept = [each for each in changes if each["action"] != "no_op" or each["moved_from"] or each["imported"]]
     drifted = [each for each in drift if each["action"] != "no_op"]
-    outputs = [*_outputs(document.get("output_changes"))]
+    outputs = [*_outputs(document.get("output_changes"), scrub)]
     counts |= {"outputs": len(outputs), "drift": len(drifted), "imported": sum(each["imported"] for each in changes)}
     found = {
         "tool_version": str(document.get("terraform_version") or "")[:40],
@@ -75,7 +75,7 @@ def read(document: Any, hidden: Iterable[str] = ()) -> Summary:
         "drift": drifted[:MAX_CHANGES],
         "outputs": outputs[:MAX_OUTPUTS],
         "left_out": max(0, len(kept) - MAX_CHANGES) + max(0, len(drifted) - MAX_CHANGES),
-        "checks": [*_checks(document.get("checks"))][:MAX_CHANGES],
+        "checks": [*_checks(document.get("checks"), scrub)][:MAX_CHANGES],
         "complete": document.get("complete") is not False,
         "errored": document.get("errored") is True,
     }
@@ -113,15 +113,16 @@ def action_of(actions: Any) -> str:
     return ACTIONS.get(listed, "update" if listed else "no_op")
 
 
-def _change(each: Mapping[str, Any]) -> dict[str, Any]:
+def _change(each: Mapping[str, Any], scrub: Scrub) -> dict[str, Any]:
+    """One resource. Texts are scrubbed before they are cut: a cut would leave the beginning of a value."""
     given = each.get("change")
     change: dict[str, Any] = given if isinstance(given, dict) else {}
     action = action_of(change.get("actions"))
     first = (change.get("actions") or [""])[0]
-    attributes = [*_attributes(change)] if action != "no_op" else []
+    attributes = [*_attributes(change, scrub)] if action != "no_op" else []
     return {
-        "address": str(each.get("address") or "")[:1000],
-        "moved_from": str(each.get("previous_address") or "")[:1000],
+        "address": scrub.text(str(each.get("address") or ""))[:1000],
+        "moved_from": scrub.text(str(each.get("previous_address") or ""))[:1000],
         "type": str(each.get("type") or "")[:200],
         "mode": str(each.get("mode") or "managed")[:20],
         "action": action,
@@ -134,7 +135,7 @@ def _change(each: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _attributes(change: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _attributes(change: Mapping[str, Any], scrub: Scrub) -> Iterator[dict[str, Any]]:
     """The leaves that differ. What is sensitive on one side is masked on both."""
     marks = both(change.get("before_sensitive"), change.get("after_sensitive"))
     before, after = dict(_flat(masked(change.get("before"), marks))), dict(_flat(masked(change.get("after"), marks)))
@@ -152,9 +153,9 @@ def _attributes(change: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         if same or _empty(before.get(path), after.get(path), late=late, hidden=hidden):
             continue
         yield {
-            "path": path[:500],
-            "before": _shown(before.get(path)),
-            "after": UNKNOWN if late else _shown(after.get(path)),
+            "path": scrub.text(path)[:500],
+            "before": _shown(before.get(path), scrub),
+            "after": UNKNOWN if late else _shown(after.get(path), scrub),
             "sensitive": hidden,
             "unknown": late,
             "forces": any(path == each or _below(path, each) for each in forces),
@@ -191,39 +192,42 @@ def _path(steps: list[Any]) -> str:
     return out
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: Any, scrub: Scrub) -> Any:
+    value = scrub(value)
     if isinstance(value, str) and len(value) > MAX_VALUE:
         return value[:MAX_VALUE] + " …"
     return value
 
 
-def _outputs(found: Any) -> Iterator[dict[str, Any]]:
+def _outputs(found: Any, scrub: Scrub) -> Iterator[dict[str, Any]]:
     for name, change in found.items() if isinstance(found, dict) else ():
         action = action_of(change.get("actions")) if isinstance(change, dict) else "no_op"
         if action == "no_op":
             continue
         marks = both(change.get("before_sensitive"), change.get("after_sensitive"))
         yield {
-            "name": str(name)[:200],
+            "name": scrub.text(str(name))[:200],
             "action": action,
             "symbol": SYMBOLS.get(action, "~"),
-            "before": _bounded(masked(change.get("before"), marks)),
-            "after": UNKNOWN if change.get("after_unknown") is True else _bounded(masked(change.get("after"), marks)),
+            "before": _bounded(masked(change.get("before"), marks), scrub),
+            "after": UNKNOWN
+            if change.get("after_unknown") is True
+            else _bounded(masked(change.get("after"), marks), scrub),
         }
 
 
-def _bounded(value: Any) -> Any:
+def _bounded(value: Any, scrub: Scrub) -> Any:
     """An output may be anything: a large one is named by its size alone."""
     if isinstance(value, dict | list) and len(f"{value}") > MAX_VALUE:
         return f"({len(value)} …)"
-    return _shown(value)
+    return _shown(value, scrub)
 
 
-def _checks(found: Any) -> Iterator[dict[str, str]]:
+def _checks(found: Any, scrub: Scrub) -> Iterator[dict[str, str]]:
     """Checks of the configuration that did not pass."""
     for each in found if isinstance(found, list) else ():
         status = str(each.get("status", "")) if isinstance(each, dict) else ""
         if status in ("fail", "error"):
             address = each.get("address")
             name = str(address.get("to_display") or "") if isinstance(address, dict) else ""
-            yield {"address": name[:500], "status": status}
+            yield {"address": scrub.text(name)[:500], "status": status}

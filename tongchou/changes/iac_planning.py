@@ -108,7 +108,7 @@ def _run(plan: Plan, ticket: str) -> None:
     secret = telling(where.environment.values())
     if planned.outcome in ("failed", "timeout"):
         scrub = Scrub(secret | planned.hidden)
-        _fail(plan, ticket, planned.outcome, scrub.text("\n".join(planned.said)))
+        _fail(plan, ticket, planned.outcome, "\n".join(scrub.said(planned.said)))
         return
     try:
         summary = iac_plan.read(planned.document, secret)
@@ -154,7 +154,7 @@ def _finish(plan: Plan, ticket: str, planned: Planned, summary: iac_plan.Summary
         "findings": scrub([each.as_json() for each in findings]),
         "lineage": planned.state.lineage,
         "serial": planned.state.serial,
-        "output": scrub.text("\n".join(planned.said))[-iac_journal.MAX_OUTPUT :],
+        "output": "\n".join(scrub.said(planned.said))[-iac_journal.MAX_OUTPUT :],
         "finished_at": clock.now(),
     }
     with transaction.atomic():

@@ -8,6 +8,8 @@ from typing import Any
 from tongchou.changes.iac_sensitive import MASK
 from tongchou.runbooks.mask import variants
 
+MAX_LINE = 2000  # characters that are kept of a line of a program
+
 
 class Scrub:
     """Replaces values in texts at any depth, keys of mappings too. Build it once for a plan."""
@@ -27,6 +29,10 @@ class Scrub:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return MASK if f"{value}" in self._spellings else value
         return value
+
+    def said(self, lines: Iterable[str]) -> list[str]:
+        """What a program said, as lines of at most MAX_LINE characters; a value of several lines is found, too."""
+        return [line[:MAX_LINE] for line in self.text("\n".join(lines)).split("\n")]
 
     def text(self, text: str) -> str:
         """A text without any of them."""

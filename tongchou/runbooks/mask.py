@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -38,8 +38,13 @@ def variants(secret: str) -> list[str]:
 
 def mask(value: Any, secrets: Iterable[str]) -> Any:
     """The value with every secret replaced, at any depth, and every value under a telling key (password, token)."""
-    spellings = [spelling for secret in secrets for spelling in variants(secret)]
-    return _walk(value, sorted(set(spellings), key=len, reverse=True))
+    return masker(secrets)(value)
+
+
+def masker(secrets: Iterable[str]) -> Callable[[Any], Any]:
+    """`mask` for many values of the same secrets."""
+    spellings = sorted({spelling for secret in secrets for spelling in variants(secret)}, key=len, reverse=True)
+    return lambda value: _walk(value, spellings)
 
 
 def _walk(value: Any, spellings: list[str]) -> Any:

@@ -17,6 +17,7 @@ from tongchou.changes.models_drift import Drift
 from tongchou.core import secrets
 from tongchou.integrations.ansible import collecting
 from tongchou.inventory.models import Resource
+from tongchou.runbooks.mask import masker
 
 CANARY = "canary-in-a-file-71"
 
@@ -38,7 +39,7 @@ def test_words_of_the_modules() -> None:
         event("listening", stdout="tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:* \nudp UNCONN 0 0 127.0.0.1:53 0.0.0.0:* \n"
               "tcp LISTEN 0 5 [::]:80 [::]:* \n"),
     ]  # fmt: skip
-    assert collecting.content(told) == {
+    assert collecting.content(told, masker([])) == {
         "files": {
             "/a": {"type": "file", "mode": "0644", "owner": "root", "group": "root", "sha256": "ab", "text": "hello"},
             "/b": "absent",

@@ -15,6 +15,7 @@ from django.test import Client
 
 from tests.integrations.prometheus.test_remote_write import HEADERS, PROTO, URL, message, stored
 from tests.served import Served
+from tongchou import quickly
 from tongchou.core import storage, tokens
 from tongchou.core.access import Actor, system
 from tongchou.core.models import User
@@ -50,7 +51,10 @@ class Sender:
 
 
 @pytest.fixture
-def sender(operator_actor: Actor, telemetry_db: Telemetry) -> Sender:
+def sender(operator_actor: Actor, telemetry_db: Telemetry, monkeypatch: pytest.MonkeyPatch) -> Sender:
+    """One that was let in; on a busy machine a second is over before the next line of a test is reached."""
+    monkeypatch.setattr(quickly, "LET_IN_SECONDS", 60.0)
+    monkeypatch.setattr(storage, "_LOOK_SECONDS", 60.0)
     who = User.objects.get(pk=operator_actor.user_id)
     _row, token = tokens.create(actor=system("tests"), user=who, name="sender", scopes=["ingest"], expires_at=None)
     made = Sender(token)
@@ -94,15 +98,15 @@ def test_a_sender_beyond_its_rate_is_told_by_django(
     monkeypatch.setattr(sender_limits, "refreshed", lambda: SenderLimits(0, 1))
     monkeypatch.setattr(sender_limits, "current", lambda: SenderLimits(0, 1))
     one = message(telemetry_db, 1.0)
-    since, quickly, taken = time.monotonic(), 0, 0
+    since, at_once, taken = time.monotonic(), 0, 0
     while True:  # a minute's worth is saved up
         if sender.quickly(one) is not None:
-            quickly += 1
-        elif sender.by_django(one).status_code == 429:  # asked once a second anyway: whether the token still holds
+            at_once += 1
+        elif sender.by_django(one).status_code == 429:
             break
         taken += 1
     assert 55 <= taken <= 65 + (time.monotonic() - since)
-    assert quickly > taken / 2, "most went by Django"
+    assert at_once > taken / 2, "most went by Django"
 
 
 def test_a_refusal_in_part_is_told_as_django_tells_it(telemetry_db: Telemetry, sender: Sender) -> None:

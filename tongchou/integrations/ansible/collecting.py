@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tongchou.changes.baseline import ABSENT, MAX_TEXT, showable
 
 STAT, SLURP, SYSCTL, PORTS = "files", "texts", "sysctl", "listening"
 _PORT = re.compile(r"(?P<proto>tcp|udp)\S*\s+\S+\s+\S+\s+\S+\s+(?P<address>\S+):(?P<port>\d+)\s")
+MAX_READ = 1_000_000  # bytes of a file's text
 LOOPBACK = ("127.", "[::1]")
 
 
@@ -40,8 +41,8 @@ def play(watch: Mapping[str, Any], patterns: list[str]) -> list[dict[str, Any]]:
     return [{"hosts": "all", "gather_facts": False, "tasks": tasks}]
 
 
-def content(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the events of one host say, as content of a baseline."""
+def content(told: Sequence[Mapping[str, Any]], hide: Callable[[Any], Any]) -> dict[str, Any]:
+    """What the events of one host say, as content of a baseline. `hide` masks secrets in texts, before they are cut."""
     out: dict[str, Any] = {}
     for event in told:
         data = event.get("event_data")
@@ -54,7 +55,7 @@ def content(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         if task == STAT:
             out.setdefault("files", {}).update(_files(result))
         elif task == SLURP:
-            _texts(out.setdefault("files", {}), result)
+            _texts(out.setdefault("files", {}), result, hide)
         elif task == "packages":
             out[task] = {name: _versions(each) for name, each in dict(facts.get("packages", {})).items()}
         elif task == "services":
@@ -91,12 +92,12 @@ def _files(result: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _texts(files: dict[str, Any], result: Mapping[str, Any]) -> None:
+def _texts(files: dict[str, Any], result: Mapping[str, Any], hide: Callable[[Any], Any]) -> None:
     for each in _items(result):
         there = files.get(str(each.get("item")))
         if not isinstance(there, dict) or not isinstance(each.get("content"), str):
             continue
-        text = base64.b64decode(each["content"])[: MAX_TEXT * 4].decode("utf-8", "replace")
+        text = str(hide(base64.b64decode(each["content"])[:MAX_READ].decode("utf-8", "replace")))
         there["text"] = text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "\n… cut"
 
 

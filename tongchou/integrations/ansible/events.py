@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ MAX_EVENT_BYTES = 2_000_000
 MAX_TASKS_LENGTH = 14_000  # characters: the journal keeps 16,384 of a value, and half a list is none
 MAX_MESSAGE = 500
 MAX_DIFF = 60_000
+MAX_SAID = 2000
+MAX_TAIL_READ = 64_000  # bytes: what a cut leaves of a secret at its beginning is never shown
+Hide = Callable[[Any], Any]  # masks every secret in a value
 _STATUS = {
     "runner_on_ok": "ok",
     "runner_on_failed": "failed",
@@ -88,6 +91,17 @@ def _words() -> Sequence[tuple[str, str]]:
     )
 
 
+def tail(path: Path, hide: Hide) -> str:
+    """The end of what a process printed, masked before it is cut."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - MAX_TAIL_READ))
+            said = file.read(MAX_TAIL_READ).decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return str(hide(said))[-MAX_SAID:].strip()
+
+
 def from_folder(artifacts: Path) -> Iterator[Mapping[str, Any]]:
     """The events in their order; one that was being written when the process ended is left out."""
     numbered = []
@@ -104,21 +118,21 @@ def from_folder(artifacts: Path) -> Iterator[Mapping[str, Any]]:
             yield event
 
 
-def tell(events: Iterable[Mapping[str, Any]]) -> Story:
-    """The story of the events."""
+def tell(events: Iterable[Mapping[str, Any]], hide: Hide) -> Story:
+    """The story of the events. `hide` masks secrets in each text whole: one that is cut first would keep a part."""
     story = Story()
     for event in events:
         kind, data = str(event.get("event", "")), event.get("event_data")
         data = data if isinstance(data, dict) else {}
         if kind in _STATUS:
-            _task(story, _STATUS[kind], data)
+            _task(story, _STATUS[kind], data, hide)
         elif kind in _ITEM:
-            _diffs(story, data)
+            _diffs(story, data, hide)
         elif kind == "playbook_on_stats":
             _count_hidden(story, data.get("changed"))
         elif kind in ("error", "verbose", "warning") or not kind:
-            text = str(event.get("stdout", "")).strip()
-            story.said = (story.said + "\n" + text).strip()[-2000:]
+            text = str(hide(str(event.get("stdout", "")))).strip()
+            story.said = (story.said + "\n" + text).strip()[-MAX_SAID:]
     return story
 
 
@@ -131,7 +145,7 @@ def _count_hidden(story: Story, changed: Any) -> None:
         counts["ok"] -= more
 
 
-def _task(story: Story, status: str, data: Mapping[str, Any]) -> None:
+def _task(story: Story, status: str, data: Mapping[str, Any], hide: Hide) -> None:
     host, result = str(data.get("host", "")), data.get("res")
     result = result if isinstance(result, dict) else {}
     counts = story.hosts.setdefault(host, Counter())
@@ -141,33 +155,35 @@ def _task(story: Story, status: str, data: Mapping[str, Any]) -> None:
         status = "changed"
     counts[status] += 1
     story.hidden[host] += status == "ok" and "censored" in result
-    message = _message(result)
+    message, task = _message(result, hide), str(hide(str(data.get("task") or "")))
     if status in ("failed", "unreachable"):
-        story.problems.setdefault(host, f"{data.get('task') or ''}: {message}".strip(": "))
+        story.problems.setdefault(host, f"{task}: {message}".strip(": "))
     hidden = {"hidden": True} if "censored" in result else {}
-    line = {"host": host, "task": str(data.get("task") or "")[:200], "status": status}
+    line = {"host": host, "task": task[:200], "status": status}
     story.tasks.append({**line, **hidden, **({"message": message} if message else {})})
     if not isinstance(result.get("results"), list):  # a loop has told of each item already
-        _diffs(story, data)
+        _diffs(story, data, hide)
 
 
-def _message(result: Mapping[str, Any]) -> str:
+def _message(result: Mapping[str, Any], hide: Hide) -> str:
     """What a person wants to read of a result; nothing of one under no_log, which Ansible itself has emptied."""
     if "censored" in result:
         return ""
     parts = [result.get(key) for key in ("msg", "stderr", "stdout", "module_stderr")]
     text = "\n".join(part.strip() if isinstance(part, str) else json.dumps(part) for part in parts if part)
+    text = str(hide(text))
     return text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE] + " …"
 
 
-def _diffs(story: Story, data: Mapping[str, Any]) -> None:
+def _diffs(story: Story, data: Mapping[str, Any], hide: Hide) -> None:
+    """What differs is worked out of values as they are: of two secrets nothing would differ once they are masked."""
     result = data.get("res")
     found = result.get("diff") if isinstance(result, dict) and "censored" not in result else None
     if not isinstance(result, dict) or not result.get("changed"):
         return
     for each in found if isinstance(found, list) else [found]:
         if isinstance(each, dict) and sum(map(len, story.diffs)) < MAX_DIFF:
-            text = _one(each, f"{data.get('host')}: {data.get('task') or ''}")
+            text = str(hide(_one(each, f"{data.get('host')}: {data.get('task') or ''}")))
             story.diffs += [text] if text else []
 
 

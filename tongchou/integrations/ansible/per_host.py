@@ -48,8 +48,11 @@ class Reading:
         return [event for _number, event in self.read]
 
 
-def results(told: Iterable[Mapping[str, Any]], hosts: Collection[str]) -> list[HostResult]:
-    """What the events say of each host. Without the statistics at their end a host is still running, or was cut off."""
+def results(told: Iterable[Mapping[str, Any]], hosts: Collection[str], hide: events.Hide) -> list[HostResult]:
+    """What the events say of each host, masked by `hide`.
+
+    Without the statistics at their end a host is still running, or was cut off.
+    """
     listed = list(told)
     by_host: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     changed: dict[str, Any] = {}
@@ -61,7 +64,7 @@ def results(told: Iterable[Mapping[str, Any]], hosts: Collection[str]) -> list[H
             over, changed = True, data["changed"] if isinstance(data.get("changed"), dict) else {}
         if str(data.get("host", "")) in hosts:
             by_host[str(data["host"])].append(event)
-    return [_one(name, by_host[name], changed.get(name), over=over) for name in hosts if name in by_host]
+    return [_one(name, by_host[name], changed.get(name), hide, over=over) for name in hosts if name in by_host]
 
 
 def by_host(told: Iterable[Mapping[str, Any]], hosts: Collection[str]) -> dict[str, list[Mapping[str, Any]]]:
@@ -74,21 +77,21 @@ def by_host(told: Iterable[Mapping[str, Any]], hosts: Collection[str]) -> dict[s
     return out
 
 
-def _one(name: str, told: list[Mapping[str, Any]], changed: Any, *, over: bool) -> HostResult:
+def _one(name: str, told: list[Mapping[str, Any]], changed: Any, hide: events.Hide, *, over: bool) -> HostResult:
     stats = [{"event": "playbook_on_stats", "event_data": {"changed": {name: changed}}}]
-    story = events.tell([*told, *(stats if isinstance(changed, int) else [])])
+    story = events.tell([*told, *(stats if isinstance(changed, int) else [])], hide)
     counts = story.hosts.get(name, Counter())
     last = _data(told[-1]).get("task")
     bad = next((each for each in ("unreachable", "failed") if counts.get(each)), "")
     done = "changed" if counts.get("changed") else "ok"
     state = bad or (done if over else "running")
-    message = story.problems.get(name, "") if bad or over else str(last or "")
+    message = story.problems.get(name, "") if bad or over else str(hide(str(last or "")))
     return HostResult(
         name,
         state,
         {key: int(value) for key, value in counts.items() if value},
         [{key: value for key, value in each.items() if key != "host"} for each in story.tasks],
-        _told_once(_differences(told)),
+        _told_once(_differences(told, hide)),
         message,
     )
 
@@ -98,7 +101,7 @@ def _data(event: Mapping[str, Any]) -> Mapping[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _differences(told: Iterable[Mapping[str, Any]]) -> Iterator[Difference]:
+def _differences(told: Iterable[Mapping[str, Any]], hide: events.Hide) -> Iterator[Difference]:
     """One for each thing that a changed task, or an item of its loop, has changed; the task itself without a diff."""
     for event in told:
         data, kind = _data(event), event.get("event")
@@ -108,25 +111,26 @@ def _differences(told: Iterable[Mapping[str, Any]]) -> Iterator[Difference]:
         looped = isinstance(result.get("results"), list)
         if looped or not result.get("changed"):
             continue  # each item of a loop has told already
-        task = str(data.get("task") or "")[:200]
+        task = str(hide(str(data.get("task") or "")))[:200]
         diffs = result.get("diff") if "censored" not in result else None
         listed = [each for each in (diffs if isinstance(diffs, list) else [diffs]) if isinstance(each, dict)]
         place = next((str(result[key]) for key in ("dest", "path") if isinstance(result.get(key), str)), "")
-        shown = [found for each in listed if (found := _difference(each, task, place)) is not None]
+        shown = [found for each in listed if (found := _difference(each, task, place, hide)) is not None]
         yield from shown or [Difference(task)]
 
 
-def _difference(diff: Mapping[str, Any], task: str, place: str) -> Difference | None:
+def _difference(diff: Mapping[str, Any], task: str, place: str, hide: events.Hide) -> Difference | None:
     if isinstance(diff.get("prepared"), str):
         text = diff["prepared"].rstrip()
-        return Difference(task, diff=f"--- {task}\n+++ {task}\n{text}") if text else None
+        return Difference(task, diff=str(hide(f"--- {task}\n+++ {task}\n{text}"))) if text else None
     before, after = _text(diff.get("before")), _text(diff.get("after"))
     if before == after:
         return None
     head = str(diff.get("before_header") or "")
     path = head if head.startswith("/") else _path_in(diff) or place or task
     lines = difflib.unified_diff(before.splitlines(), after.splitlines(), path, path, lineterm="")
-    return Difference(path, before[:MAX_SHOWN], after[:MAX_SHOWN], "\n".join(lines))
+    path, shown, before, after = hide([path, "\n".join(lines), before, after])  # whole, then cut
+    return Difference(path, before[:MAX_SHOWN], after[:MAX_SHOWN], shown)
 
 
 def _path_in(diff: Mapping[str, Any]) -> str:

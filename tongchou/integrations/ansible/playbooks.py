@@ -15,11 +15,12 @@ from tongchou.changes.playbook_ports import HostResult, Outcome, Watch, Work
 from tongchou.core import settings_store
 from tongchou.core.http import Failed, Refused, permitted
 from tongchou.core.problems import Invalid, Unavailable
-from tongchou.integrations.ansible import collecting, inventory, keeper, launch, per_host, project, scratch
+from tongchou.integrations.ansible import collecting, events, inventory, keeper, launch, per_host, project, scratch
+from tongchou.integrations.ansible.events import Hide
 from tongchou.integrations.ansible.inventory import Host
 from tongchou.integrations.ansible.run_time_settings import LOCAL, ROOTS
 from tongchou.runbooks import template
-from tongchou.runbooks.mask import mask
+from tongchou.runbooks.mask import masker
 
 MAX_FILES_SHOWN = 500
 CONNECTS = ("ansible_host", "ansible_port", "ansible_user", "ansible_connection", "ansible_python_interpreter")
@@ -58,14 +59,14 @@ class AnsiblePlaybooks:
         """One process for all hosts of the limit. What is kept is masked with every secret."""
         if not launch.installed():
             raise Unavailable("playbook.tools", _("ansible-runner is not installed; run make tools."))
+        hide = masker(work.secrets.values())
         try:
-            found = _do(work, check, watch)
+            found = _do(work, check, watch, hide)
         except (Refused, Failed) as error:
-            return Outcome(problem=str(error.detail))
+            return Outcome(problem=str(hide(str(error.detail))))
         except (template.TemplateError, project.ProjectError) as error:
-            return Outcome(problem=str(getattr(error, "says", error)))
-        hidden = list(work.secrets.values())
-        return Outcome([masked(each, hidden) for each in found.hosts], str(mask(found.problem, hidden)))
+            return Outcome(problem=str(hide(str(getattr(error, "says", error)))))
+        return Outcome(found.hosts, str(hide(found.problem)))
 
     def collect(
         self, work: Work, *, watch: Mapping[str, Any], showable: Sequence[str]
@@ -73,16 +74,16 @@ class AnsiblePlaybooks:
         """One process for all hosts; its modules only read."""
         if not launch.installed():
             raise Unavailable("playbook.tools", _("ansible-runner is not installed; run make tools."))
+        hide = masker(work.secrets.values())
         try:
-            found, wrong, problem = _collect(work, watch, list(showable))
+            found, wrong, problem = _collect(work, watch, list(showable), hide)
         except (Refused, Failed) as error:
-            return {}, {}, str(error.detail)
-        hidden = list(work.secrets.values())
-        return mask(found, hidden), mask(wrong, hidden), str(mask(problem, hidden))
+            return {}, {}, str(hide(str(error.detail)))
+        return hide(found), hide(wrong), str(hide(problem))
 
 
 def _collect(
-    work: Work, watch: Mapping[str, Any], patterns: list[str]
+    work: Work, watch: Mapping[str, Any], patterns: list[str], hide: Hide
 ) -> tuple[dict[str, dict[str, Any]], dict[str, str], str]:
     setup = work.setup
     hosts = [_resolved(inventory.read(setup["hosts"][name])) for name in work.limit]
@@ -101,10 +102,10 @@ def _collect(
         reading = per_host.Reading(folder / "artifacts" / "run")
         reading.news()
         told = per_host.by_host(reading.events(), work.limit)
-        results = per_host.results(reading.events(), work.limit)
+        results = per_host.results(reading.events(), work.limit, hide)
         wrong = {each.name: each.message for each in results if each.state not in ("ok", "changed")}
-        found = {name: collecting.content(events) for name, events in told.items() if name not in wrong}
-        return found, wrong, "" if results else _problem(code, results, folder, setup)
+        found = {name: collecting.content(each, hide) for name, each in told.items() if name not in wrong}
+        return found, wrong, "" if results else _problem(code, results, folder, setup, hide)
 
 
 def allowed(folder: str) -> Path:
@@ -126,17 +127,7 @@ def allowed(folder: str) -> Path:
     return real
 
 
-def masked(result: HostResult, hidden: Sequence[str]) -> HostResult:
-    """The result without any secret."""
-    differences = [
-        replace(each, **{key: mask(getattr(each, key), hidden) for key in ("path", "before", "after", "diff")})
-        for each in result.differences
-    ]
-    tasks = mask(list(result.tasks), hidden)
-    return replace(result, differences=differences, tasks=tasks, message=mask(result.message, hidden))
-
-
-def _do(work: Work, check: bool, watch: Watch | None) -> Outcome:
+def _do(work: Work, check: bool, watch: Watch | None, hide: Hide) -> Outcome:
     setup = work.setup
     hosts = [_resolved(inventory.read(setup["hosts"][name])) for name in work.limit]
     key = template.open_secrets(setup["ssh_key"], work.secrets)
@@ -156,15 +147,15 @@ def _do(work: Work, check: bool, watch: Watch | None) -> Outcome:
 
         def tick() -> None:
             if watch is not None and reading.news():
-                watch(per_host.results(reading.events(), work.limit))
+                watch(per_host.results(reading.events(), work.limit, hide))
 
         code = launch.launch(
             folder, setup["playbook"], _options(setup, work.limit, check), ssh_args=ssh_args,
             seconds=float(setup["timeout_seconds"]), tick=tick,
         )  # fmt: skip
         reading.news()
-        found = per_host.results(reading.events(), work.limit)
-        return Outcome(found, _problem(code, found, folder, setup))
+        found = per_host.results(reading.events(), work.limit, hide)
+        return Outcome(found, _problem(code, found, folder, setup, hide))
 
 
 def _named(setup: Mapping[str, Any], limit: Sequence[str]) -> list[Host]:
@@ -201,23 +192,16 @@ def _options(setup: Mapping[str, Any], limit: Sequence[str], check: bool) -> lis
     return [*options, *(["--check"] if check else []), *(["--become"] if setup["become"] else [])]
 
 
-def _problem(code: int, found: Sequence[HostResult], folder: Path, setup: Mapping[str, Any]) -> str:
+def _problem(code: int, found: Sequence[HostResult], folder: Path, setup: Mapping[str, Any], hide: Hide) -> str:
     """Why the whole failed; a host that failed or was not reached says so itself."""
     if code == keeper.TIME_OVER:
         return _("Stopped after %(seconds)s s.") % {"seconds": setup["timeout_seconds"]}
     if any(each.state in ("failed", "unreachable") for each in found):
         return ""
     if code != 0:
-        said = _tail(folder / "artifacts" / "run" / "stdout") or _tail(folder / "stderr")
+        said = events.tail(folder / "artifacts" / "run" / "stdout", hide) or events.tail(folder / "stderr", hide)
         return _("Ansible ended with code %(code)s: %(why)s") % {"code": code, "why": said[-500:]}
     return "" if found else _("The playbook has no play for these hosts.")
-
-
-def _tail(path: Path) -> str:
-    try:
-        return path.read_bytes()[-2000:].decode("utf-8", "replace").strip()
-    except OSError:
-        return ""
 
 
 PLAYBOOKS = AnsiblePlaybooks()

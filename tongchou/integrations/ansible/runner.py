@@ -19,7 +19,7 @@ from tongchou.integrations.ansible.events import Story
 from tongchou.integrations.ansible.inventory import Host
 from tongchou.integrations.ansible.run_time_settings import LOCAL, PROJECT
 from tongchou.runbooks import template
-from tongchou.runbooks.mask import MASK, mask
+from tongchou.runbooks.mask import MASK, mask, masker
 from tongchou.runbooks.ports import Context, Field, StepCall, StepResult
 from tongchou.runbooks.reasons import Reason, in_both_languages
 
@@ -172,8 +172,10 @@ def _do(step: Mapping[str, Any], context: Context, *, check: bool, approved: boo
         code = launch.launch(
             folder, playbook, _options(step, host, check=check), ssh_args=ssh_args, seconds=step["timeout_seconds"]
         )
-        story = events.tell(events.from_folder(folder / "artifacts" / "run"))
-        said = story.said or _tail(folder / "artifacts" / "run" / "stdout") or _tail(folder / "stderr")
+        hide = masker(context.secrets.values())
+        story = events.tell(events.from_folder(folder / "artifacts" / "run"), hide)
+        said = story.said or events.tail(folder / "artifacts" / "run" / "stdout", hide)
+        said = said or events.tail(folder / "stderr", hide)
     spent = round(time.monotonic() - began, 3)
     left = {"after_approval": later} if later else {}
     output = {**story.as_json(), **left, "check": check, "seconds": spent, "says": in_both_languages(story.line)}
@@ -206,13 +208,6 @@ def _judge(code: int, story: Story, said: str, seconds: float) -> Reason | None:
     if code != 0:
         return Reason("ansible_broken", {"code": code, "why": said[-500:]})
     return None if story.hosts else Reason("ansible_no_host")
-
-
-def _tail(path: Path) -> str:
-    try:
-        return path.read_bytes()[-2000:].decode("utf-8", "replace").strip()
-    except OSError:
-        return ""
 
 
 ANSIBLE_STEP = AnsibleStep()

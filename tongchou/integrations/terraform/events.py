@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-MAX_LINE = 2000
+MAX_READ = 16_384  # characters of a line; shorter only once it is scrubbed, so that no cut leaves half a secret
 SAID = frozenset(
     {
         "change_summary",
@@ -30,17 +30,17 @@ def line_of(text: str) -> str:
     """The line for people, "" for what nobody needs. What is no JSON (a crash, a plugin) is kept as it is."""
     text = text.strip()
     if not text.startswith("{"):
-        return text[:MAX_LINE]
+        return text[:MAX_READ]
     try:
         event = json.loads(text)
     except (ValueError, RecursionError):
-        return text[:MAX_LINE]
+        return text[:MAX_READ]
     if not isinstance(event, dict):
-        return text[:MAX_LINE]
+        return text[:MAX_READ]
     kind = event.get("type")
     if kind == "diagnostic":
         return _diagnostic(event.get("diagnostic"))
-    return str(event.get("@message", ""))[:MAX_LINE] if kind in SAID else ""
+    return str(event.get("@message", ""))[:MAX_READ] if kind in SAID else ""
 
 
 def _diagnostic(found: Any) -> str:
@@ -53,4 +53,4 @@ def _diagnostic(found: Any) -> str:
     head = f"{str(said.get('severity', 'error')).capitalize()}: {said.get('summary', '')}"
     head += f" ({', '.join(where)})" if where else ""
     detail = str(said.get("detail") or "").strip()
-    return (f"{head}: {detail}" if detail else head)[:MAX_LINE]
+    return (f"{head}: {detail}" if detail else head)[:MAX_READ]
