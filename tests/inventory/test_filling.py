@@ -21,7 +21,7 @@ from tongchou.inventory import filling, jobs, sources
 from tongchou.inventory.apply import derive
 from tongchou.inventory.models import Resource, SourceConfig
 from tongchou.inventory.observation import Observation, ObservedResource
-from tongchou.inventory.recorded import precedences
+from tongchou.inventory.recorded import weights
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 KIND = "inventory.resource"
@@ -64,7 +64,7 @@ def test_the_stronger_source_fills_it_and_a_persons_word_outweighs_both(operator
     says(strong, tier="gold3")
     assert values() == {"tier": "mine"}, "said by a source, too, it is a person's word still"
     custom_fields.set_values(actor=operator_actor, row=row, values={"tier": None})
-    derive([row.pk], precedences())
+    derive([row.pk], weights())
     assert values() == {"tier": "gold3"}, "emptied, the word is taken back"
     says(strong)
     assert values() == {"tier": "mid"}
@@ -102,7 +102,7 @@ def test_what_is_as_it_was_is_not_written_and_values_nobody_speaks_of_are_not_re
     says(source("one"), tier="gold")
     assert values() == {"tier": "gold"}
     with CaptureQueriesContext(connection) as asked:
-        entries, notes = filling.fill([Resource.objects.get(name="web").pk], precedences())
+        entries, notes = filling.fill([Resource.objects.get(name="web").pk], weights(), {})
     texts = [each["sql"] for each in asked]
     assert (entries, notes) == ([], [])
     assert not [text for text in texts if text.startswith("UPDATE")]

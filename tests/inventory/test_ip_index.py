@@ -23,7 +23,7 @@ from tongchou.inventory.ip_reads import TreeFilter
 from tongchou.inventory.models import Resource, SourceConfig
 from tongchou.inventory.models_ip import AddressEntry
 from tongchou.inventory.observation import Observation, ObservedResource
-from tongchou.inventory.recorded import precedences
+from tongchou.inventory.recorded import weights
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 ACTOR = system("tests")
@@ -69,7 +69,7 @@ def test_a_merge_and_a_new_derivation_leave_what_counts() -> None:
     merge.merge_resources(actor=ACTOR, kept=one, absorbed=other)
     assert len(told()) == 1
     AddressEntry.objects.all().delete()  # as an older release left it
-    derive([one.pk], precedences())
+    derive([one.pk], weights())
     assert len(told()) == 1
 
 

@@ -26,8 +26,8 @@ from tongchou.inventory.models import (
 )
 from tongchou.inventory.models_queues import Merge
 from tongchou.inventory.observation import Observation, ObservedResource
-from tongchou.inventory.precedence import effective
-from tongchou.inventory.recorded import precedences
+from tongchou.inventory.precedence import derived, effective
+from tongchou.inventory.recorded import given_up, weights
 
 pytestmark = pytest.mark.both_databases
 ACTOR = system("tests")
@@ -106,6 +106,10 @@ class NoFlapping(TestCase):
         bearers = Resource.objects.filter(identities__isnull=False).distinct().count()
         assert bearers == Resource.objects.exclude(state=ResourceState.MERGED).count(), "nothing is without a key"
         for row in Resource.objects.all():
+            said: dict[str, dict[str, Any]] = {}
+            for name, source, value in row.attribute_values.values_list("name", "source", "value"):
+                said.setdefault(name, {})[source] = value
+            assert row.attributes == derived(said, weights(), given_up([row.pk]).get(row.pk, ()))
             told = dict(ResourceLabel.objects.filter(resource=row).values_list("name", "value"))
             assert row.labels == told
 
@@ -132,12 +136,12 @@ class NoFlapping(TestCase):
         self._look("strong", {0, 1, 2, 3}, True, "x")
         strong = dict(Sighting.objects.filter(source="strong").values_list("resource_id", "source"))
         self._look("weak", seen, True, "y")
-        weight = precedences()
+        weight = weights()
         for row in Resource.objects.filter(pk__in=strong, state=ResourceState.ACTIVE):
             said = AttributeValue.objects.filter(resource=row, name="os")
             words = dict(said.values_list("source", "value"))
             if "strong" in words:
-                assert effective(words, weight) == "strong-x"
+                assert effective(words, weight.about("os")) == "strong-x"
                 assert row.labels["env"] == "strong-x"
                 assert row.source in ("strong", "manual")
 

@@ -20,10 +20,11 @@ from tongchou.inventory.observation import (
     service_key,
 )
 from tongchou.inventory.plan import Plan
-from tongchou.inventory.precedence import MANUAL, effective, strongest
+from tongchou.inventory.precedence import MANUAL, Weights, derived, effective, strongest
 from tongchou.inventory.reconcile import Known, Policy, Recorded, Seen, reconcile
 
 NOW = datetime(2026, 3, 3, 8, 0, tzinfo=UTC)
+WEIGHTS = Weights({"sd": 100, "strong": 200})
 POLICY = Policy(missing_after=2, grace_seconds=60)
 
 
@@ -65,9 +66,12 @@ def carry(plan: Plan, recorded: Recorded, now: datetime = NOW) -> None:
             del known.attributes[name][source]
         known.tombstone = known.tombstone and not change.returned
     for edge in plan.relations_added:
-        recorded.relations.add((edge.from_id, edge.to_id, edge.type))
+        recorded.relations[edge.from_id, edge.to_id, edge.type] = (edge.origin, edge.confidence)
+    for edge in plan.relations_weighed:
+        assert (edge.from_id, edge.to_id, edge.type) in recorded.relations
+        recorded.relations[edge.from_id, edge.to_id, edge.type] = (edge.origin, edge.confidence)
     for edge in plan.relations_closed:
-        recorded.relations.discard((edge.from_id, edge.to_id, edge.type))
+        del recorded.relations[edge.from_id, edge.to_id, edge.type]
     for each in plan.endpoints_set:
         rows = recorded.endpoints.setdefault(each.resource_id, [])
         rows[:] = [row for row in rows if row[0] != each.id]
@@ -98,7 +102,7 @@ def essence(recorded: Recorded) -> Any:
         (name[k.id], k.kind, k.name, k.owner, sorted(k.labels.items()), repr(words(k)))
         for k in recorded.resources.values()
     )
-    relations = sorted((name[a], name[b], type_) for a, b, type_ in recorded.relations)
+    relations = sorted((name[a], name[b], type_, said) for (a, b, type_), said in recorded.relations.items())
     endpoints = sorted((name[id_], row[1].url) for id_, rows in recorded.endpoints.items() for row in rows)
     return resources, relations, endpoints
 
@@ -136,7 +140,7 @@ observations = st.builds(
 
 
 def empty(source: str = "sd", **others: Any) -> Recorded:
-    return Recorded(source, precedence={"sd": 100, "strong": 200}, teams=frozenset({"red", "blue"}), **others)
+    return Recorded(source, WEIGHTS, teams=frozenset({"red", "blue"}), **others)
 
 
 @given(observations, st.randoms(use_true_random=False))
@@ -183,7 +187,7 @@ def test_a_weaker_source_never_wins(strong: Observation, weak: Observation) -> N
         assert (known.kind, known.name) == named[id_]
         assert owners.get(id_) in (None, known.owner)
         for name, value in values[id_].items():
-            assert effective(known.attributes[name], shared.precedence) == value
+            assert effective(known.attributes[name], WEIGHTS.about(name)) == value
 
 
 class World:
@@ -194,6 +198,8 @@ class World:
         self.new_id = counter()
         self.sightings: dict[str, dict[UUID, Seen]] = {}
         self.own: dict[str, tuple[Any, Any]] = {}
+        self.gone: dict[UUID, list[str]] = {}
+        self.derived: dict[UUID, dict[str, Any]] = {}
 
     def look(self, source: str, observation: Observation, now: datetime = NOW) -> Plan:
         recorded = self.recorded
@@ -203,13 +209,34 @@ class World:
         )
         mine = self.sightings.setdefault(source, {})
         others = [seen for by, seen in self.sightings.items() if by != source]
+        recorded.names.clear()
         for id_, known in recorded.resources.items():
             known.seen = mine.get(id_)
             known.seen_by_others = any(id_ in seen and not seen[id_].gone for seen in others)
+            known.gone = tuple(self.gone.get(id_, ()))
+            if not known.tombstone:
+                recorded.names.setdefault(known.name, []).append((known.kind, id_))
         plan = plan_of(observation, recorded, now=now, new_id=self.new_id)
         carry(plan, recorded, now)
+        for id_ in plan.sightings_gone:
+            self.gone.setdefault(id_, []).append(source)
+        for id_ in plan.seen:
+            self.gone[id_] = [by for by in self.gone.get(id_, ()) if by != source]
+        self.check(plan)
         self.sightings[source] = {id_: known.seen for id_, known in recorded.resources.items() if known.seen}
         return plan
+
+    def check(self, plan: Plan) -> None:
+        """What is kept of a resource is what its words come to, whoever gave it up since."""
+        self.derived.update({new.id: dict(new.attributes) for new in plan.created})
+        self.derived.update({each.id: each.derived for each in plan.changed if each.derived is not None})
+        for id_, known in self.recorded.resources.items():
+            expected = derived(known.attributes, WEIGHTS, self.gone.get(id_, ()))
+            assert {name: value for name, value in self.derived[id_].items() if value is not None} == expected
+
+    def value(self, key: str, name: str) -> Any:
+        id_ = self.recorded.by_key[key]
+        return self.derived[id_].get(name)
 
     def owner(self, key: str) -> tuple[str | None, str]:
         known = self.recorded.resources[self.recorded.by_key[key]]
@@ -281,6 +308,133 @@ def test_an_owner_that_a_person_cleared_stays_cleared() -> None:
     known.owner, known.owner_source = None, MANUAL
     assert not world.look("strong", seen).changes_something
     assert world.owner("k:a") == (None, MANUAL)
+
+
+def test_what_a_source_gave_up_counts_less_than_what_another_still_sees() -> None:
+    world = World()
+    old = Observation((thing("a", attributes={"ip": ".5"}, labels={"env": "old"}, owner="red"), thing("b")))
+    new = Observation((thing("a", attributes={"ip": ".9"}, labels={"env": "new"}, owner="blue"),))
+    world.look("strong", old)
+    world.look("sd", new)
+    assert (world.value("k:a", "ip"), world.owner("k:a")) == (".5", ("red", "strong"))
+    for hours in (1, 2):
+        plan = world.look("strong", Observation((thing("b"),)), NOW + timedelta(hours=hours))
+    assert [each.effective for each in plan.changed] == [{"ip": (".5", ".9")}]
+    assert world.value("k:a", "ip") == ".9"
+    world.look("sd", new, NOW + timedelta(hours=2))
+    known = world.recorded.resources[world.recorded.by_key["k:a"]]
+    assert (known.owner, known.labels["env"]) == ("blue", ("new", "sd"))
+    for source, seen in (("strong", Observation((thing("b"),))), ("sd", new)):
+        assert not world.look(source, seen, NOW + timedelta(hours=3)).changes_something
+    plan = world.look("strong", old, NOW + timedelta(hours=3))
+    assert plan.changed[0].effective == {"ip": (".9", ".5"), "label env": ("new", "old")}
+    assert (world.value("k:a", "ip"), world.owner("k:a")) == (".5", ("red", "strong"))
+
+
+def test_a_tombstone_that_a_weak_source_brings_back_is_as_that_one_says() -> None:
+    world = World()
+    world.look("strong", Observation((thing("a", attributes={"ip": ".5"}), thing("b"))))
+    world.look("sd", Observation((thing("a", attributes={"ip": ".9"}), thing("b"))))
+    for source in ("sd", "strong"):
+        for hours in (1, 2):
+            world.look(source, Observation((thing("b"),)), NOW + timedelta(hours=hours))
+    assert world.recorded.resources[world.recorded.by_key["k:a"]].tombstone
+    assert world.value("k:a", "ip") == ".5", "what was known last stands"
+    plan = world.look("sd", Observation((thing("a", attributes={"ip": ".9"}), thing("b"))), NOW + timedelta(hours=3))
+    assert [(each.returned, each.effective) for each in plan.changed] == [(True, {"ip": (".5", ".9")})]
+
+
+def test_what_a_source_gave_up_has_no_relations_by_its_word() -> None:
+    world = World()
+    runs = ObservedRelation("runs_on", (("k:vm", "k:h1"),))
+    world.look("sd", Observation((thing("vm"), thing("h1")), (runs,)))
+    edge = (world.recorded.by_key["k:vm"], world.recorded.by_key["k:h1"], "runs_on")
+    world.look("strong", Observation((thing("vm"), thing("h2")), (ObservedRelation("runs_on", (("k:vm", "k:h2"),)),)))
+    closed = []
+    for hours in (1, 2, 3):
+        plan = world.look("sd", Observation((thing("h1"),)), NOW + timedelta(hours=hours))
+        closed.append([(each.from_id, each.to_id, each.type) for each in plan.relations_closed])
+    assert closed == [[], [edge], []]
+    back = world.look("sd", Observation((thing("vm"), thing("h1")), (runs,)), NOW + timedelta(hours=4))
+    assert [(each.from_id, each.to_id, each.type) for each in back.relations_added] == [edge]
+
+
+def test_what_was_given_up_while_its_relations_were_kept_loses_them_at_the_next_look() -> None:
+    recorded = empty()
+    calls = ObservedRelation("calls", (("k:a", "k:b"),))
+    carry(plan_of(Observation((thing("a"), thing("b")), (calls,)), recorded), recorded)
+    recorded.resources[recorded.by_key["k:a"]].seen = Seen(NOW - timedelta(days=1), 9, gone=True)
+    assert not plan_of(Observation((thing("b"),), complete=False), recorded).relations_closed
+    assert not plan_of(Observation((thing("b"),), (calls,)), recorded).relations_closed
+    assert len(plan_of(Observation((thing("b"),)), recorded).relations_closed) == 1
+
+
+turns_taken = st.lists(
+    st.tuples(st.sampled_from(["sd", "strong"]), whole, st.sampled_from([0, 2])), min_size=1, max_size=8
+)
+
+
+@given(turns_taken, whole)
+def test_of_all_who_see_it_the_strongest_is_believed_whoever_gave_it_up(
+    history: list[tuple[str, Observation, int]], last: Observation
+) -> None:
+    world, now = World(), NOW
+    for source, seen, hours in [*history, ("sd", last, 0)]:
+        now += timedelta(hours=hours)
+        world.look(source, seen, now)
+        world.look(source, seen, now)
+        assert not world.look(source, seen, now).changes_something, "the third look at the same is no news"
+    for id_, known in world.recorded.resources.items():
+        see = [by for by, seen in world.sightings.items() if id_ in seen and not seen[id_].gone]
+        for name, by_source in known.attributes.items():
+            living = {by: value for by, value in by_source.items() if by in see}
+            if living:
+                best = effective(living, WEIGHTS.about(name))
+                assert world.derived[id_].get(name) == best
+
+
+def test_a_namesake_does_not_end_a_relation_that_stands() -> None:
+    world = World()
+    needs = ObservedRelation("depends_on", (("k:a", "name:cache-1"),))
+    sheet = Observation((thing("a"), ObservedResource("cache", "cache-1", ("c",))), (needs,))
+    world.look("sd", sheet)
+    edges = set(world.own["sd"][0])
+    assert len(edges) == 1
+    world.look("strong", Observation((ObservedResource("container", "cache-1", ("box",)),)))
+    plan = world.look("sd", sheet)
+    assert not plan.changes_something
+    assert not plan.deferred
+    assert set(world.own["sd"][0]) == edges
+    unsaid = world.look("sd", Observation((thing("a"), ObservedResource("cache", "cache-1", ("c",)))))
+    assert len(unsaid.relations_closed) == 1
+
+
+def test_a_name_means_the_thing_that_the_end_may_be() -> None:
+    """Where none of that name may be it, the source is believed, as ever."""
+    recorded = empty(ends={"mounted_in": (frozenset(), frozenset({"rack", "chassis"}))})
+    twins = (ObservedResource("rack", "r1", ("r",)), ObservedResource("room", "r1", ("room",)))
+    inside = ObservedRelation("mounted_in", (("k:a", "name:r1"),))
+    carry(plan_of(Observation((thing("a"), *twins), (inside,)), recorded), recorded)
+    assert set(recorded.relations) == {(recorded.by_key["k:a"], recorded.by_key["r"], "mounted_in")}
+    other = empty(ends=recorded.ends)
+    carry(plan_of(Observation((thing("a"), twins[1]), (inside,)), other), other)
+    assert set(other.relations) == {(other.by_key["k:a"], other.by_key["room"], "mounted_in")}
+
+
+def test_a_relation_that_is_surer_now_is_the_same_relation() -> None:
+    recorded = empty()
+
+    def said(confidence: float, origin: str = "observed") -> Observation:
+        calls = ObservedRelation("calls", (("k:a", "k:b"),), origin=origin, confidence=confidence)
+        return Observation((thing("a"), thing("b")), (calls,))
+
+    carry(plan_of(said(0.6), recorded), recorded)
+    plan = plan_of(said(0.9, "declared"), recorded)
+    assert [(each.origin, each.confidence) for each in plan.relations_weighed] == [("declared", 0.9)]
+    assert not plan.relations_added
+    assert not plan.relations_closed
+    carry(plan, recorded)
+    assert not plan_of(said(0.9, "declared"), recorded).changes_something
 
 
 def test_a_person_outweighs_every_source() -> None:
@@ -376,7 +530,7 @@ def test_a_relation_waits_for_its_other_end_and_is_then_made() -> None:
     assert plan.deferred == ["k:a calls name:b"]
     carry(plan, recorded)
     carry(plan_of(Observation((thing("a"), thing("b")), (calls,)), recorded), recorded)
-    assert recorded.relations == {(recorded.by_key["k:a"], recorded.by_key["k:b"], "calls")}
+    assert set(recorded.relations) == {(recorded.by_key["k:a"], recorded.by_key["k:b"], "calls")}
 
 
 def test_a_name_means_the_thing_before_the_service_and_a_kind_only_alone() -> None:
@@ -389,7 +543,7 @@ def test_a_name_means_the_thing_before_the_service_and_a_kind_only_alone() -> No
     )
     carry(plan_of(Observation((thing("a"), thing("db"), service, host), relations), recorded), recorded)
     a = recorded.by_key["k:a"]
-    assert recorded.relations == {(a, recorded.by_key["k:db"], "calls"), (a, recorded.by_key["h"], "runs_on")}
+    assert set(recorded.relations) == {(a, recorded.by_key["k:db"], "calls"), (a, recorded.by_key["h"], "runs_on")}
 
 
 def test_two_of_one_name_defer_a_relation_rather_than_guess() -> None:

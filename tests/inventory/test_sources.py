@@ -237,7 +237,13 @@ def test_long_unseen_becomes_a_tombstone_and_comes_back_as_the_same(sync: Any) -
     assert len(reads.metric_endpoints()) == 1
     assert load_graph().downstream(Resource.objects.get(name="web").pk)[web.pk] == 1
     about = Event.objects.filter(abouts__ref=f"inventory.resource:{web.pk}").order_by("pk")
-    assert [e.verb for e in about] == ["resource.created", "resource.gone", "resource.returned"]
+    assert [e.verb for e in about] == [
+        "resource.created",
+        "resource.gone",
+        "relation.removed",
+        "resource.returned",
+        "relation.added",
+    ]
 
 
 def test_a_resource_two_sources_see_goes_only_when_both_gave_it_up(fake: Fake, sync: Any) -> None:

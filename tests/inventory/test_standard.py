@@ -21,7 +21,7 @@ from tongchou.inventory.apply import derive
 from tongchou.inventory.catalogue.everything import KINDS
 from tongchou.inventory.models import AttributeValue, Resource, SourceConfig
 from tongchou.inventory.observation import Observation, ObservedRelation, ObservedResource
-from tongchou.inventory.recorded import precedences
+from tongchou.inventory.recorded import weights
 from tongchou.inventory.sources import apply_sync
 from tongchou.web import field_forms
 
@@ -117,7 +117,7 @@ def test_deriving_anew_finds_nothing_to_mend(said: list[tuple[str, dict[str, Any
         kept = {key: value for key, value in values.items() if value is not None}
         seen = Observation((ObservedResource("host", "h", ("machine-id:1",), kept),))
         apply_sync(actor=SYSTEM, source=SourceConfig.objects.get(name=source), observation=seen)
-    assert derive(Resource.objects.values_list("pk", flat=True), precedences()) == 0
+    assert derive(Resource.objects.values_list("pk", flat=True), weights()) == 0
     for row in Resource.objects.all():
         effective = {name: value for name, value in reads.attributes_of(row).items() if value != "x" * 1100}
         assert row.attributes == effective
@@ -130,7 +130,7 @@ def test_merged_resources_have_the_attributes_that_count_of_both() -> None:
     kept.refresh_from_db()
     assert kept.attributes == {"kernel": "6", "os": "Debian"} == reads.attributes_of(kept)
     merge.undo_merge(actor=SYSTEM, merge=made)
-    assert derive(Resource.objects.values_list("pk", flat=True), precedences()) == 0
+    assert derive(Resource.objects.values_list("pk", flat=True), weights()) == 0
 
 
 def test_what_a_source_says_is_taken_and_told_when_it_does_not_fit() -> None:

@@ -35,7 +35,7 @@ from tongchou.inventory.models import (
 from tongchou.inventory.observation import MAX_KEY, OWN_SERVICE, ObservedEndpoint, service_key
 from tongchou.inventory.precedence import MANUAL, derived, effective
 from tongchou.inventory.reconcile import canonical
-from tongchou.inventory.recorded import as_observed, precedences
+from tongchou.inventory.recorded import as_observed, given_up, weights
 from tongchou.inventory.sources import Wanted, configure_source, source_kinds
 
 EDIT = "inventory.edit"
@@ -220,7 +220,7 @@ def set_attributes(*, actor: Actor, resource: Resource, values: Mapping[str, Any
 
 def _write_attributes(row: Resource, source: str, values: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Write a source's values and derive Resource.attributes; return what a reader sees differ: name -> [old, new]."""
-    weight = precedences()
+    weight, gone = weights(), given_up([row.pk]).get(row.pk, ())
     before: dict[str, dict[str, Any]] = {}
     for name, by, value in AttributeValue.objects.filter(resource=row, name__in=values).values_list(
         "name", "source", "value"
@@ -239,7 +239,7 @@ def _write_attributes(row: Resource, source: str, values: Mapping[str, Any]) -> 
                     AttributeValue(resource=row, source=source, name=name, value=value, changed_at=timezone.now())
                 )
         all_after[name] = after
-        pair = [effective(known, weight), effective(after, weight)]
+        pair = [effective(each, weight.about(name, gone)) for each in (known, after)]
         if canonical(pair[0]) != canonical(pair[1]):
             changes[name] = pair
     AttributeValue.objects.filter(
@@ -252,7 +252,7 @@ def _write_attributes(row: Resource, source: str, values: Mapping[str, Any]) -> 
         update_fields=["value", "changed_at"],
     )
     kept = {name: value for name, value in row.attributes.items() if name not in all_after}
-    attributes = {**kept, **derived(all_after, weight)}
+    attributes = {**kept, **derived(all_after, weight, gone)}
     if attributes != row.attributes:
         row.attributes = attributes
         row.save(update_fields=["attributes"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -27,8 +27,8 @@ from tongchou.inventory.models import (
 )
 from tongchou.inventory.observation import ObservedEndpoint
 from tongchou.inventory.plan import Changed, Plan, RelationChange
-from tongchou.inventory.precedence import derived
-from tongchou.inventory.recorded import chunks, precedences
+from tongchou.inventory.precedence import Weights, derived
+from tongchou.inventory.recorded import chunks, given_up, weights
 
 BATCH = 2000
 SIGHTING_FLUSH_SECONDS = 60.0
@@ -82,17 +82,19 @@ def _fill(plan: Plan) -> list[Entry]:
     """Let what this plan changed fill custom fields; what is new is told by its own event."""
     names = {each.name for each in filling.fillable()}
     new = [each.id for each in plan.created if not names.isdisjoint(each.attributes)]
-    changed = [
-        each.id
-        for each in plan.changed
-        if names and (each.rename or not names.isdisjoint((*each.attributes_set, *each.attributes_removed)))
-    ]
+    changed = [each.id for each in plan.changed if names and (each.rename or not names.isdisjoint(_touched(each)))]
     if not new and not changed:
         return []
-    entries, notes = filling.fill([*new, *changed], precedences())
+    gone = {each.id: each.gone for each in plan.changed}
+    entries, notes = filling.fill([*new, *changed], weights(), gone)
     plan.conflicts += notes
     own = {resource_ref(id_) for id_ in new}
     return [each for each in entries if each.subject not in own]
+
+
+def _touched(change: Changed) -> tuple[str, ...]:
+    """The attributes that may count otherwise afterwards."""
+    return (*change.attributes_set, *change.attributes_removed, *change.effective)
 
 
 def _readdressed(plan: Plan) -> list[UUID]:
@@ -102,7 +104,7 @@ def _readdressed(plan: Plan) -> list[UUID]:
         each.id
         for each in plan.changed
         if each.rename or each.returned
-        or ip_index.concerns(each.kind, (*each.attributes_set, *each.attributes_removed))
+        or ip_index.concerns(each.kind, _touched(each))
     )  # fmt: skip
     return [*found, *changed, *plan.gone]
 
@@ -148,7 +150,7 @@ def _write_created(plan: Plan, teams: dict[str, UUID], now: datetime) -> list[En
                 owner_id=teams.get(new.owner) if new.owner else None,
                 owner_source=source if new.owner else "",
                 labels=new.labels,
-                attributes=derived({name: {source: value} for name, value in new.attributes.items()}, {}),
+                attributes=derived({name: {source: value} for name, value in new.attributes.items()}, Weights()),
                 source=source,
                 created_at=now,
             )
@@ -213,7 +215,7 @@ def _write_changed(plan: Plan, teams: dict[str, UUID], now: datetime) -> list[En
         each.id: each
         for each in changed
         if each.rename or each.owner or each.labels_set or each.labels_removed or each.returned
-        or each.attributes_set or each.attributes_removed
+        or each.attributes_set or each.attributes_removed or each.derived is not None
     }  # fmt: skip
     for part in chunks(by_id):
         rows = list(Resource.objects.filter(pk__in=part))
@@ -232,7 +234,7 @@ def _alter(row: Resource, change: Changed, teams: dict[str, UUID], source: str) 
         new = change.owner[1]
         row.owner_id, row.owner_source = (teams.get(new), source) if new else (None, "")
     row.labels = change.labels
-    if change.attributes_set or change.attributes_removed:
+    if change.derived is not None:
         row.attributes = change.derived
     if change.returned:
         row.state, row.gone_at = ResourceState.ACTIVE, None
@@ -299,12 +301,7 @@ def _write_relations(plan: Plan, now: datetime, new: Collection[UUID]) -> list[E
         ],
         batch_size=BATCH,
     )
-    closing = {(each.from_id, each.to_id, each.type) for each in plan.relations_closed}
-    if closing:
-        open_ = Relation.objects.filter(source=source, valid_to__isnull=True)
-        rows = open_.values_list("id", "from_resource_id", "to_resource_id", "type")
-        for part in chunks([row[0] for row in rows if row[1:] in closing]):
-            Relation.objects.filter(pk__in=part).update(valid_to=now)
+    _alter_relations(plan, now)
     told = [each for each in plan.relations_added if not (each.from_id in new and each.to_id in new)]
     names = _names({id_ for each in (*told, *plan.relations_closed) for id_ in (each.from_id, each.to_id)})
     return [_relation_entry("relation.added", each, source, names) for each in told] + [
@@ -312,25 +309,50 @@ def _write_relations(plan: Plan, now: datetime, new: Collection[UUID]) -> list[E
     ]
 
 
-def derive(ids: Iterable[UUID], precedence: Mapping[str, int]) -> int:
+def _alter_relations(plan: Plan, now: datetime) -> None:
+    """Close what is closed, and write how sure the source is of the others now: the relation itself stays the same."""
+    edges = {(each.from_id, each.to_id, each.type): each for each in (*plan.relations_weighed, *plan.relations_closed)}
+    if not edges:
+        return
+    closing = {(each.from_id, each.to_id, each.type) for each in plan.relations_closed}
+    open_ = Relation.objects.filter(source=plan.source, valid_to__isnull=True)
+    closed: list[UUID] = []
+    weighed: dict[tuple[str, float], list[UUID]] = {}
+    for id_, from_id, to_id, type_ in open_.values_list("id", "from_resource_id", "to_resource_id", "type"):
+        edge = edges.get((from_id, to_id, type_))
+        if edge is None:
+            continue
+        if (from_id, to_id, type_) in closing:
+            closed.append(id_)
+        else:
+            weighed.setdefault((edge.origin, edge.confidence), []).append(id_)
+    for part in chunks(closed):
+        Relation.objects.filter(pk__in=part).update(valid_to=now)
+    for (origin, confidence), ids in weighed.items():
+        for part in chunks(ids):
+            Relation.objects.filter(pk__in=part).update(origin=origin, confidence=confidence)
+
+
+def derive(ids: Iterable[UUID], weights: Weights) -> int:
     """Derive Resource.attributes, what fills custom fields, and the index of addresses anew; return how many differed.
 
-    Four queries a chunk, two more where fields may be filled, and writes.
+    Five queries a chunk, two more where fields may be filled, and writes.
     """
     count = 0
     for part in chunks(ids, 1000):
+        gone = given_up(part)
         said: dict[UUID, dict[str, dict[str, Any]]] = {}
         values = AttributeValue.objects.filter(resource_id__in=part)
         for id_, name, source, value in values.values_list("resource_id", "name", "source", "value"):
             said.setdefault(id_, {}).setdefault(name, {})[source] = value
         changed = []
         for row in Resource.objects.filter(pk__in=part).only("attributes"):
-            found = derived(said.get(row.pk, {}), precedence)
+            found = derived(said.get(row.pk, {}), weights, gone.get(row.pk, ()))
             if found != row.attributes:
                 row.attributes = found
                 changed.append(row)
         Resource.objects.bulk_update(changed, ["attributes"], batch_size=200)
-        entries, _notes = filling.fill(part, precedence)
+        entries, _notes = filling.fill(part, weights, gone)
         ledger.record_many(actor=system("inventory"), entries=entries)
         ip_index.index(part)
         count += len(changed)

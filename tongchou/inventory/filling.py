@@ -8,7 +8,7 @@ the sources, at the latest by the daily pass (ADR 0030).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from tongchou.core.ledger import Entry
 from tongchou.inventory.catalogue.shapes import NOUN
 from tongchou.inventory.models import AttributeValue, Resource
 from tongchou.inventory.notes import Note
-from tongchou.inventory.precedence import effective
+from tongchou.inventory.precedence import Weights, effective
 from tongchou.inventory.reconcile import canonical
 
 Values = dict[str, Any]
@@ -57,8 +57,10 @@ def decide(custom: Mapping[str, Any], said: Mapping[str, Any], words: Mapping[st
     return values, theirs
 
 
-def fill(ids: Iterable[UUID], precedence: Mapping[str, int]) -> tuple[list[Entry], list[Note]]:
+def fill(ids: Iterable[UUID], weights: Weights, gone: Mapping[UUID, Sequence[str]]) -> tuple[list[Entry], list[Note]]:
     """Fill the custom fields of these resources from what is recorded; return entries for the ledger, and notes.
+
+    `gone`: the sources that gave a resource up (recorded.given_up).
 
     In the transaction of who wrote attributes. What does not fit leaves the field as it was. One query where no field
     may be filled, else three a thousand resources, and one for each unique field that sources speak of.
@@ -83,7 +85,8 @@ def fill(ids: Iterable[UUID], precedence: Mapping[str, int]) -> tuple[list[Entry
         rows = Resource.objects.filter(pk__in=part).order_by("name", "kind", "pk")
         for row in rows.only("kind", "name", "custom", "custom_said"):
             about = {name: by for name, by in said.get(row.pk, {}).items() if has(fields[name], row.kind)}
-            words, unfit = _words(row, fields, about, precedence, taken)
+            counts = {name: effective(by, weights.about(name, gone.get(row.pk, ()))) for name, by in about.items()}
+            words, unfit = _words(row, fields, counts, taken)
             notes += unfit
             before = row.custom, row.custom_said
             row.custom, row.custom_said = decide(*before, words)
@@ -104,15 +107,13 @@ def _taken(name: str) -> dict[str, UUID]:
 def _words(
     row: Resource,
     fields: Mapping[str, FieldDef],
-    said: Mapping[str, Mapping[str, Any]],
-    precedence: Mapping[str, int],
+    said: Mapping[str, Any],
     taken: Mapping[str, dict[str, UUID]],
 ) -> tuple[Values, list[Note]]:
     """What the sources say of the fields of a resource, as it is kept; and what of it cannot be taken."""
     words: Values = dict.fromkeys((name for name in row.custom_said if name in fields and name not in said), None)
     notes = []
-    for name, by in said.items():
-        value = effective(by, precedence)
+    for name, value in said.items():
         try:
             word = as_kept(fields[name], value)
         except Unfit:

@@ -22,7 +22,7 @@ from tongchou.inventory.apply import derive, take_turn
 from tongchou.inventory.catalogue.shapes import NOUN
 from tongchou.inventory.given import sending, subscriptions
 from tongchou.inventory.models import AttributeValue, SourceConfig
-from tongchou.inventory.recorded import chunks, precedences
+from tongchou.inventory.recorded import chunks, weights
 from tongchou.inventory.sources import DERIVE_JOB, SYNC_JOB, run_source, waits
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def _derive(ids: Iterable[UUID]) -> None:
     for part in chunks(ids, 1000):
         with transaction.atomic():
             take_turn()
-            derive(part, precedences())
+            derive(part, weights())
 
 
 @periodic("inventory.sync_due", every_seconds=5)

@@ -37,8 +37,8 @@ from tongchou.inventory.models import (
     Sighting,
 )
 from tongchou.inventory.models_queues import Acceptance, Merge, QueueItem
-from tongchou.inventory.precedence import MANUAL, strength
-from tongchou.inventory.recorded import precedences
+from tongchou.inventory.precedence import MANUAL, NAME, OWNER, Weights, strength
+from tongchou.inventory.recorded import weights
 
 MOST_STEPS = 100  # of a chain of merges
 Journal = dict[str, Any]
@@ -142,7 +142,7 @@ def merge_resources(*, actor: Actor, kept: Resource, absorbed: Resource, reason:
 
 def _join(to: Resource, gone: Resource, now: datetime) -> Journal:
     """Move everything; return what moved."""
-    weight = precedences()
+    weight = weights()
     journal: Journal = {
         "kept": _facts(to),
         "absorbed": _facts(gone),
@@ -181,11 +181,12 @@ def _facts(row: Resource) -> Journal:
     }
 
 
-def _take_facts(to: Resource, gone: Resource, weight: Mapping[str, int]) -> None:
+def _take_facts(to: Resource, gone: Resource, weight: Weights) -> None:
     """Name and owner by the stronger word; custom values where there is none."""
-    if strength(gone.source, weight) > strength(to.source, weight):
+    names, owners = weight.about(NAME), weight.about(OWNER)
+    if strength(gone.source, names) > strength(to.source, names):
         to.kind, to.name, to.source = gone.kind, gone.name, gone.source
-    stronger = strength(gone.owner_source, weight) > strength(to.owner_source, weight)
+    stronger = strength(gone.owner_source, owners) > strength(to.owner_source, owners)
     if gone.owner_id is not None and (stronger or (to.owner_id is None and to.owner_source != MANUAL)):
         to.owner_id, to.owner_source = gone.owner_id, gone.owner_source
     to.custom, to.custom_said = {**gone.custom, **to.custom}, {**gone.custom_said, **to.custom_said}
@@ -243,7 +244,7 @@ def _join_attributes(to: Resource, gone: Resource) -> Journal:
     return {"moved": moved, "dropped": dropped, "replaced": replaced}
 
 
-def _join_labels(to: Resource, gone: Resource, weight: Mapping[str, int]) -> Journal:
+def _join_labels(to: Resource, gone: Resource, weight: Weights) -> Journal:
     mine = {row.name: row for row in ResourceLabel.objects.filter(resource=to)}
     moved, dropped, replaced = [], [], []
     for row in ResourceLabel.objects.filter(resource=gone).order_by("pk"):
@@ -252,7 +253,7 @@ def _join_labels(to: Resource, gone: Resource, weight: Mapping[str, int]) -> Jou
             moved.append(row.name)
             continue
         dropped.append(_row(row, LABEL))
-        if strength(row.source, weight) > strength(known.source, weight):
+        if strength(row.source, weight.about()) > strength(known.source, weight.about()):
             replaced.append(_row(known, LABEL))
             known.value, known.source = row.value, row.source
             known.save(update_fields=["value", "source"])
@@ -359,7 +360,7 @@ def _part(to: Resource, gone: Resource, journal: Journal) -> None:
     gone.state, gone.gone_at = own["state"], parse_datetime(own["gone_at"]) if own["gone_at"] else None
     to.save(update_fields=["kind", "name", "source", "owner", "owner_source", "custom", "labels"])
     gone.save(update_fields=["state", "gone_at", "labels"])
-    derive([to.pk, gone.pk], precedences())
+    derive([to.pk, gone.pk], weights())
 
 
 def _owner(row: Resource) -> str | None:

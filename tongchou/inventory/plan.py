@@ -33,7 +33,8 @@ class Changed:
     """What one source changes on a known resource. `effective` is what a reader sees differ: name -> (old, new).
 
     `again`: the attributes among them of which this source itself had said something else before. The others it speaks
-    of for the first time, or no more: that is news about the source, not about the world.
+    of for the first time, or no more: that is news about the source, not about the world. `gone`: the sources that have
+    given it up, afterwards, the first to do so first.
     """
 
     id: UUID
@@ -49,19 +50,20 @@ class Changed:
     attributes_removed: tuple[str, ...] = ()
     effective: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     again: tuple[str, ...] = ()
-    derived: dict[str, Any] = field(default_factory=dict)  # Resource.attributes, afterwards
+    derived: dict[str, Any] | None = None  # Resource.attributes, afterwards; None where they stay as they are
     returned: bool = False
+    gone: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(
             self.rename or self.owner or self.keys or self.labels_set or self.labels_removed or self.attributes_set
-            or self.attributes_removed or self.returned
+            or self.attributes_removed or self.returned or self.derived is not None
         )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class RelationChange:
-    """An edge to open or close."""
+    """An edge to open, to weigh anew or to close."""
 
     from_id: UUID
     to_id: UUID
@@ -91,6 +93,7 @@ class Plan:
     changed: list[Changed] = field(default_factory=list)
     gone: list[UUID] = field(default_factory=list)  # to become tombstones
     relations_added: list[RelationChange] = field(default_factory=list)
+    relations_weighed: list[RelationChange] = field(default_factory=list)  # open, and said with other certainty now
     relations_closed: list[RelationChange] = field(default_factory=list)
     endpoints_set: list[EndpointChange] = field(default_factory=list)
     endpoints_removed: list[UUID] = field(default_factory=list)
@@ -112,7 +115,8 @@ class Plan:
         What is gone comes last, with the sightings. Stopped in between, the next sync finds the rest still to do.
         What cannot be taken while a part is written is told with the whole.
         """
-        for name in ("created", "changed", "relations_added", "relations_closed", "endpoints_removed", "endpoints_set"):
+        relations = ("relations_added", "relations_weighed", "relations_closed")
+        for name in ("created", "changed", *relations, "endpoints_removed", "endpoints_set"):
             things = getattr(self, name)
             for start in range(0, len(things), size):
                 part = {name: things[start : start + size]}
@@ -122,15 +126,15 @@ class Plan:
     def changes_something(self) -> bool:
         """Tell whether anything but sightings would be written."""
         return bool(
-            self.created or self.changed or self.gone or self.relations_added or self.relations_closed
-            or self.endpoints_set or self.endpoints_removed
+            self.created or self.changed or self.gone or self.relations_added or self.relations_weighed
+            or self.relations_closed or self.endpoints_set or self.endpoints_removed
         )  # fmt: skip
 
     @property
     def changes_graph(self) -> bool:
         """Tell whether the nodes or edges of the graph would differ afterwards."""
         return bool(
-            self.created or self.gone or self.relations_added or self.relations_closed
+            self.created or self.gone or self.relations_added or self.relations_weighed or self.relations_closed
             or any(change.returned or change.rename or change.owner for change in self.changed)
         )  # fmt: skip
 
@@ -142,6 +146,7 @@ class Plan:
             "returned": sum(1 for change in self.changed if change.returned),
             "gone": len(self.gone),
             "relations_added": len(self.relations_added),
+            "relations_weighed": len(self.relations_weighed),
             "relations_closed": len(self.relations_closed),
             "endpoints_set": len(self.endpoints_set),
             "endpoints_removed": len(self.endpoints_removed),

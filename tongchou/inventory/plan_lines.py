@@ -21,7 +21,8 @@ def lines_of(plan: Plan) -> dict[str, Any]:
     Each thing has id, kind, name; `changes` are [what, old, new], values as short JSON text, null for none. A changed
     thing without any is one of which the source says something else while a stronger source's word stands.
     """
-    edges = [("+", each) for each in plan.relations_added] + [("-", each) for each in plan.relations_closed]
+    signed = (("+", plan.relations_added), ("~", plan.relations_weighed), ("-", plan.relations_closed))
+    edges = [(sign, each) for sign, changes in signed for each in changes]
     shown = edges[:MOST]
     ids = {*plan.gone[:MOST], *(id_ for _sign, each in shown for id_ in (each.from_id, each.to_id))}
     names = _names(ids) | {new.id: (new.kind, new.name) for new in plan.created}

@@ -27,9 +27,9 @@ from tongchou.inventory.models import (
     Stamp,
 )
 from tongchou.inventory.models_queues import Acceptance, ItemState, QueueItem, QueueName
-from tongchou.inventory.precedence import MANUAL, effective, strongest
+from tongchou.inventory.precedence import MANUAL, all_effective, strongest
 from tongchou.inventory.reconcile import canonical
-from tongchou.inventory.recorded import chunks, precedences
+from tongchou.inventory.recorded import chunks, given_up, given_up_among, weights
 from tongchou.inventory.truth import settings_of_now
 
 # What belongs to its host and is neither owned, nor accepted, nor named by itself; with those that inherit: parts().
@@ -79,6 +79,10 @@ def active() -> QuerySet[Resource]:
 def parts() -> frozenset[str]:
     """Return the kinds of what is part of a host."""
     return kinds.family(PARTS)
+
+
+def _of_active() -> QuerySet[Sighting]:
+    return Sighting.objects.filter(resource__state=ResourceState.ACTIVE)
 
 
 def answered_for() -> QuerySet[Resource]:
@@ -155,8 +159,8 @@ def differing(declared_by: set[str]) -> list[Found]:
 
     A source that is not configured any more neither declares nor observes.
     """
-    weight = precedences()
-    observers = set(weight) - declared_by
+    weight = weights()
+    observers = set(weight.sources) - declared_by
     if not observers:
         return []
     texts = AttributeValue.objects.annotate(text=Cast("value", TextField()))
@@ -172,8 +176,9 @@ def differing(declared_by: set[str]) -> list[Found]:
         for resource_id, name, source, value in rows.values_list("resource_id", "name", "source", "value"):
             if (resource_id, name) in wanted:
                 words.setdefault((resource_id, name), {})[source] = value
+        gone = given_up(part)
         for (resource_id, name), by in words.items():
-            one = disagreement(by, declared_by, weight)
+            one = disagreement(by, declared_by, weight.about(name, gone.get(resource_id, ())))
             if one is not None:
                 found.append(Found(resource_id, name, one, digest(one["declared"], one["observed"])))
     return found
@@ -226,7 +231,7 @@ def same_names() -> list[Found]:
 
 def ends(today: date) -> list[Found]:
     """Return each end of each resource: near, far, gone by, unknown. What has none announced is no item."""
-    weight, rules = precedences(), end_of_life.pack()
+    weight, gone, rules = weights(), given_up_among(_of_active()), end_of_life.pack()
     names = Q(name__in=end_of_life.READ)
     for ending in (end_of_life.VERSION_OF, *end_of_life.DATED):
         names |= Q(name__endswith=ending)
@@ -238,7 +243,7 @@ def ends(today: date) -> list[Found]:
         words: dict[str, dict[str, Any]] = {}
         for _id, _kind, name, source, value in group:
             words.setdefault(name, {})[source] = value
-        attributes = {name: effective(by, weight) for name, by in words.items()}
+        attributes = all_effective(words, weight, gone.get(resource_id, ()))
         found += [
             _end(resource_id, each)
             for each in end_of_life.ends_of(kinds.lineage(kind), attributes, rules, today)

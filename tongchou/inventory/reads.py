@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -25,9 +25,9 @@ from tongchou.inventory.models import (
     Sighting,
 )
 from tongchou.inventory.observation import service_key
-from tongchou.inventory.precedence import strength
+from tongchou.inventory.precedence import Weights, strength
 from tongchou.inventory.reconcile import canonical
-from tongchou.inventory.recorded import precedences
+from tongchou.inventory.recorded import weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +236,7 @@ def detail(resource: Resource) -> Detail:
     relations = Relation.objects.filter(Q(from_resource=resource) | Q(to_resource=resource), valid_to__isnull=True)
     return Detail(
         resource,
-        attribute_views(values, sightings, precedences()),
+        attribute_views(values, sightings, weights()),
         list(Identity.objects.filter(resource=resource).order_by("key").values_list("key", flat=True)),
         sightings,
         list(relations.select_related("from_resource", "to_resource").order_by("type", "valid_from", "id")),
@@ -246,16 +246,18 @@ def detail(resource: Resource) -> Detail:
 
 
 def attribute_views(
-    values: Iterable[AttributeValue], sightings: Iterable[Sighting], precedence: Mapping[str, int]
+    values: Iterable[AttributeValue], sightings: Collection[Sighting], weight: Weights
 ) -> list[AttributeView]:
     """Return each attribute as its strongest source says it, by name; pure over its arguments."""
     seen = {sighting.source: sighting.last_seen for sighting in sightings}
+    gone = [source for _at, source in sorted((each.gone_at, each.source) for each in sightings if each.gone_at)]
     by_name: dict[str, list[AttributeValue]] = {}
     for value in values:
         by_name.setdefault(value.name, []).append(value)
     views = []
     for name, rows in sorted(by_name.items()):
-        best, *rest = sorted(rows, key=lambda row: strength(row.source, precedence), reverse=True)
+        of = weight.about(name, gone)
+        best, *rest = sorted(rows, key=lambda row: strength(row.source, of), reverse=True)
         differing = tuple(
             Said(row.source, row.value, row.changed_at, seen.get(row.source))
             for row in rest
@@ -266,9 +268,10 @@ def attribute_views(
 
 
 def attributes_of(resource: Resource) -> dict[str, Any]:
-    """Return the effective attributes: name -> value. Two queries."""
+    """Return the effective attributes: name -> value. Three queries."""
     rows = AttributeValue.objects.filter(resource=resource)
-    return {view.name: view.value for view in attribute_views(rows, (), precedences())}
+    gone = list(Sighting.objects.filter(resource=resource, gone_at__isnull=False))
+    return {view.name: view.value for view in attribute_views(rows, gone, weights())}
 
 
 def active_holds(resources: Iterable[UUID], *, kind: str | None = None, at: datetime | None = None) -> QuerySet[Hold]:

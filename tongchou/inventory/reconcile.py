@@ -7,7 +7,7 @@ leaves nothing to do for the same observation. Absence proves something only in 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,9 +16,10 @@ from uuid import UUID
 from tongchou.inventory.notes import Note
 from tongchou.inventory.observation import Json, Observation, ObservedEndpoint, ObservedRelation, ObservedResource
 from tongchou.inventory.plan import Changed, Created, EndpointChange, Plan, RelationChange
-from tongchou.inventory.precedence import MANUAL, derived, effective, may_overrule
+from tongchou.inventory.precedence import MANUAL, NAME, OWNER, Weights, derived, effective, may_overrule
 
 NAME_PREFIX = "name:"
+Edge = tuple[UUID, UUID, str]
 
 
 @dataclass(slots=True)
@@ -34,7 +35,8 @@ class Seen:
 class Known:
     """A recorded resource. `labels` are name -> (value, source), `attributes` name -> source -> value.
 
-    `seen` is the sighting by the source at hand; `seen_by_others`: another source has not given it up.
+    `seen` is the sighting by the source at hand; `seen_by_others`: another source has not given it up. `gone`: who gave
+    it up, the source at hand perhaps among them, the first to do so first.
     """
 
     id: UUID
@@ -48,21 +50,24 @@ class Known:
     attributes: dict[str, dict[str, Json]] = field(default_factory=dict)
     seen: Seen | None = None
     seen_by_others: bool = False
+    gone: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Recorded:
     """What is recorded and bears on one observation of one source. `endpoints` and `relations` are that source's own.
 
-    `names`: resources by name that relations may point at, (kind, id) for each active one.
+    `names`: resources by name that relations may point at, (kind, id) for each active one. `ends`: the kinds that the
+    two ends of a relation type may be, none where they may be anything. `relations`: edge -> (origin, confidence).
     """
 
     source: str
-    precedence: Mapping[str, int] = field(default_factory=dict)
+    weights: Weights = field(default_factory=Weights)
     resources: dict[UUID, Known] = field(default_factory=dict)
     by_key: dict[str, UUID] = field(default_factory=dict)
     names: dict[str, list[tuple[str, UUID]]] = field(default_factory=dict)
-    relations: set[tuple[UUID, UUID, str]] = field(default_factory=set)
+    ends: dict[str, tuple[frozenset[str], frozenset[str]]] = field(default_factory=dict)
+    relations: dict[Edge, tuple[str, float]] = field(default_factory=dict)
     endpoints: dict[UUID, list[tuple[UUID, ObservedEndpoint]]] = field(default_factory=dict)
     teams: frozenset[str] = frozenset()
 
@@ -96,9 +101,11 @@ def reconcile(
         for key in merged.keys:
             ids.setdefault(key, id_)
     seen = set(plan.seen)
-    _relations(observation, recorded, ids, seen, plan)
+    stated = _relations(observation, recorded, ids, seen, plan)
     _endpoints(observation, recorded, ids, seen, plan)
     _absent(observation, recorded, seen, now, policy, plan)
+    if observation.complete:
+        _let_go(recorded, stated, plan)
     return plan
 
 
@@ -202,12 +209,15 @@ def _created(id_: UUID, merged: ObservedResource, recorded: Recorded, plan: Plan
 
 
 def _compare(known: Known, merged: ObservedResource, recorded: Recorded, complete: bool, plan: Plan) -> None:
-    source, precedence = recorded.source, recorded.precedence
-    change = Changed(known.id, known.kind, known.name, returned=known.tombstone)
-    if (known.kind, known.name) != (merged.kind, merged.name) and may_overrule(source, known.source, precedence):
-        change.rename = (merged.kind, merged.name)
+    source, weights = recorded.source, recorded.weights
+    gone = tuple(each for each in known.gone if each != source)
+    change = Changed(known.id, known.kind, known.name, returned=known.tombstone, gone=gone)
+    named = (merged.kind, merged.name)
+    if (known.kind, known.name) != named and may_overrule(source, known.source, weights.about(NAME, gone)):
+        change.rename = named
     owner = _team(merged.owner, recorded, merged.name, plan)
-    if owner != known.owner and _may_own(owner, known, merged, recorded, complete):
+    told = owner is not None or (complete and merged.owner is None)
+    if owner != known.owner and told and _may_own(owner, known, source, weights.about(OWNER, gone)):
         change.owner = (known.owner, owner)
     if len({recorded.by_key[key] for key in merged.keys if key in recorded.by_key}) == 1:
         # keys of several resources prove nothing about a new one: recorded, it would group things otherwise next time
@@ -222,22 +232,22 @@ def _compare(known: Known, merged: ObservedResource, recorded: Recorded, complet
         plan.sightings_again.append(known.id)
 
 
-def _may_own(owner: str | None, known: Known, merged: ObservedResource, recorded: Recorded, complete: bool) -> bool:
+def _may_own(owner: str | None, known: Known, source: str, precedence: Mapping[str, int]) -> bool:
     """Tell whether the source may name this owner, or, with None, take back the one it named itself.
 
     Silence is no word against anybody: a source without owners leaves those of weaker ones alone.
     """
     if owner is None:
-        return complete and merged.owner is None and known.owner_source == recorded.source
+        return known.owner_source == source
     if known.owner is None and known.owner_source != MANUAL:
         return True
-    return may_overrule(recorded.source, known.owner_source, recorded.precedence)
+    return may_overrule(source, known.owner_source, precedence)
 
 
 def _compare_labels(
     known: Known, merged: ObservedResource, recorded: Recorded, complete: bool, change: Changed
 ) -> None:
-    source, precedence = recorded.source, recorded.precedence
+    source, precedence = recorded.source, recorded.weights.about("", change.gone)
     change.labels = {name: value for name, (value, _by) in known.labels.items()}
     removed = []
     for name, (value, by) in known.labels.items():
@@ -257,7 +267,7 @@ def _compare_labels(
 def _compare_attributes(
     known: Known, merged: ObservedResource, recorded: Recorded, complete: bool, change: Changed
 ) -> None:
-    source, precedence = recorded.source, recorded.precedence
+    source = recorded.source
     removed = (
         [n for n, by in known.attributes.items() if source in by and n not in merged.attributes] if complete else []
     )
@@ -266,72 +276,114 @@ def _compare_attributes(
         for name, value in merged.attributes.items()
         if source not in known.attributes.get(name, {}) or canonical(known.attributes[name][source]) != canonical(value)
     }
-    after_all = {name: dict(by_source) for name, by_source in known.attributes.items()}
-    for name in (*changed, *removed):
-        values = after_all[name] = dict(known.attributes.get(name, {}))
-        before = effective(values, precedence)
-        if name in changed:
-            values[source] = changed[name]
-        else:
-            del values[source]
-        after = effective(values, precedence)
-        if canonical(before) != canonical(after):
-            change.effective[name] = (before, after)
-            if source in known.attributes.get(name, {}) and name in changed:
-                change.again = (*change.again, name)
+    after = dict(known.attributes)
+    for name, value in changed.items():
+        after[name] = {**after.get(name, {}), source: value}
+    for name in removed:
+        after[name] = {by: value for by, value in after[name].items() if by != source}
+    spoken_of: Iterable[str] = (
+        after if source in known.gone else (*changed, *removed)
+    )  # seen again, it counts again in everything
+    _weigh(known, after, spoken_of, recorded.weights, change)
+    change.again = tuple(n for n in change.effective if n in changed and source in known.attributes.get(n, {}))
     change.attributes_set, change.attributes_removed = changed, tuple(sorted(removed))
     if changed or removed:
-        change.derived = derived(after_all, precedence)
+        change.derived = derived(after, recorded.weights, change.gone)
+
+
+def _weigh(
+    known: Known, after: Mapping[str, Mapping[str, Json]], names: Iterable[str], weights: Weights, change: Changed
+) -> None:
+    """Note of which attributes another value counts, once `after` is said and change.gone have given it up."""
+    for name in names:
+        old = effective(known.attributes.get(name, {}), weights.about(name, known.gone))
+        new = effective(after[name], weights.about(name, change.gone))
+        if canonical(old) != canonical(new):
+            change.effective[name] = (old, new)
+            change.derived = derived(after, weights, change.gone) if change.derived is None else change.derived
 
 
 # --- relations, endpoints, absence ------------------------------------------------------------------------------------
 
 
-def resolve(
-    end: str, ids: Mapping[str, UUID], recorded: Recorded, created: Mapping[str, list[tuple[str, UUID]]]
-) -> UUID | None:
-    """Return the resource a relation's end means, None when there is none (yet) or the name fits several.
+def candidates(
+    end: str,
+    ids: Mapping[str, UUID],
+    recorded: Recorded,
+    created: Mapping[str, list[tuple[str, UUID]]],
+    allowed: Collection[str] = (),
+) -> list[UUID]:
+    """Return the resources a relation's end may mean: one when it is clear, none when there is none (yet).
 
-    An identity key means its resource. "name:X": the one resource of that name that is not a service, else the
-    service X, else, when X is a kind with exactly one member, that member.
+    An identity key means its resource. "name:X": the resources of that name whose kind the end may be (`allowed`, empty
+    for any), all of that name when none is, for sources are believed. Of these what is no service, else the services;
+    where nobody bears the name and X is a kind, its members.
     """
     if not end.startswith(NAME_PREFIX):
-        return ids.get(end) or recorded.by_key.get(end)
+        found = ids.get(end) or recorded.by_key.get(end)
+        return [found] if found else []
     name = end.removeprefix(NAME_PREFIX)
-    found = dict.fromkeys([*recorded.names.get(name, ()), *created.get(name, ())])
-    others = [id_ for kind, id_ in found if kind != "service"]
-    services = [id_ for kind, id_ in found if kind == "service"]
-    for candidates in (others, services):
-        if candidates:
-            return candidates[0] if len(candidates) == 1 else None
+    named = list(dict.fromkeys([*recorded.names.get(name, ()), *created.get(name, ())]))
+    named = [each for each in named if not allowed or each[0] in allowed] or named
+    others = [id_ for kind, id_ in named if kind != "service"]
+    services = [id_ for kind, id_ in named if kind == "service"]
     members = dict.fromkeys([*recorded.names.get(f"kind:{name}", ()), *created.get(f"kind:{name}", ())])
-    return next(iter(members))[1] if len(members) == 1 else None
+    return others or services or [id_ for _kind, id_ in members]
 
 
 def _relations(
     observation: Observation, recorded: Recorded, ids: Mapping[str, UUID], seen: set[UUID], plan: Plan
-) -> None:
+) -> set[Edge]:
+    """Plan what to open, weigh anew and close; return the edges that the source states."""
     created: dict[str, list[tuple[str, UUID]]] = {}
     for new in plan.created:
         created.setdefault(new.name, []).append((new.kind, new.id))
         created.setdefault(f"kind:{new.kind}", []).append((new.kind, new.id))
-    wanted: dict[tuple[UUID, UUID, str], ObservedRelation] = {}
+    wanted: dict[Edge, ObservedRelation] = {}
     for relation in sorted(
         observation.relations, key=lambda each: (each.type, each.ends, each.origin, -each.confidence)
     ):
-        pairs = ((resolve(a, ids, recorded, created), resolve(b, ids, recorded, created)) for a, b in relation.ends)
-        pair = next(((a, b) for a, b in pairs if a is not None and b is not None and a != b), None)
-        if pair is None:
+        edges = _edges(relation, ids, recorded, created)
+        if not edges:
             plan.deferred.append(f"{relation.ends[0][0]} {relation.type} {relation.ends[0][1]}")
-        else:
-            wanted.setdefault((*pair, relation.type), relation)
+        for edge in edges:
+            wanted.setdefault(edge, relation)
     for edge, relation in wanted.items():
+        change = RelationChange(*edge, relation.origin, relation.confidence)
         if edge not in recorded.relations:
-            plan.relations_added.append(RelationChange(*edge, relation.origin, relation.confidence))
+            plan.relations_added.append(change)
+        elif recorded.relations[edge] != (relation.origin, relation.confidence):
+            plan.relations_weighed.append(change)
     if observation.complete:
         # what was not seen may still hold: only a resource that was seen without its relation has lost it
         lost = [edge for edge in recorded.relations if edge[0] in seen and edge not in wanted]
         plan.relations_closed.extend(RelationChange(*edge) for edge in sorted(lost, key=str))
+    return set(wanted)
+
+
+def _edges(
+    relation: ObservedRelation,
+    ids: Mapping[str, UUID],
+    recorded: Recorded,
+    created: Mapping[str, list[tuple[str, UUID]]],
+) -> list[Edge]:
+    """The edge that a stated relation means, by the first pair of its ends that means one.
+
+    Where a name fits several nothing is guessed; but what stands already between two of them stays: a namesake that
+    comes later says nothing against it.
+    """
+    from_kinds, to_kinds = recorded.ends.get(relation.type, (frozenset(), frozenset()))
+    for a, b in relation.ends:
+        left = candidates(a, ids, recorded, created, from_kinds)
+        right = candidates(b, ids, recorded, created, to_kinds)
+        if len(left) == len(right) == 1:
+            found = [(left[0], right[0], relation.type)] if left != right else []
+        else:
+            pairs = ((one, other, relation.type) for one in left for other in right)
+            found = [edge for edge in pairs if edge in recorded.relations]
+        if found:
+            return found
+    return []
 
 
 def _endpoints(
@@ -382,6 +434,25 @@ def _absent(
             plan.sightings_missed.append(known.id)
             continue
         plan.sightings_gone.append(known.id)
+        _give_up(known, recorded, plan)
         plan.endpoints_removed.extend(endpoint_id for endpoint_id, _old in recorded.endpoints.get(known.id, ()))
         if not known.seen_by_others and not known.tombstone:
             plan.gone.append(known.id)
+
+
+def _give_up(known: Known, recorded: Recorded, plan: Plan) -> None:
+    """Let the words of those who still see it count before this source's own."""
+    labels = {name: text for name, (text, _by) in known.labels.items()}
+    change = Changed(known.id, known.kind, known.name, labels=labels, gone=(*known.gone, recorded.source))
+    spoken_of = [name for name, by in known.attributes.items() if recorded.source in by and len(by) > 1]
+    _weigh(known, known.attributes, spoken_of, recorded.weights, change)
+    if change:
+        plan.changed.append(change)
+
+
+def _let_go(recorded: Recorded, stated: set[Edge], plan: Plan) -> None:
+    """Close what this source said of the relations of things it gave up, now or before."""
+    left = {each.id for each in recorded.resources.values() if each.seen and each.seen.gone} - set(plan.seen)
+    left.update(plan.sightings_gone)
+    ended = [edge for edge in recorded.relations if edge[0] in left and edge not in stated]
+    plan.relations_closed.extend(RelationChange(*edge) for edge in sorted(ended, key=str))

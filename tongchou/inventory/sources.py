@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sized
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -310,7 +310,14 @@ def _compare_and_write(actor: Actor, source: SourceConfig, observation: Observat
     plan = settled[2] if settled is not None and same else _plan(source, observation)
     now = timezone.now()
     new = {each.id for each in plan.created}
-    big = len(plan.created) + len(plan.changed) + len(plan.relations_added) + len(plan.endpoints_set) > PART
+    things: tuple[Sized, ...] = (
+        plan.created,
+        plan.changed,
+        plan.relations_added,
+        plan.relations_weighed,
+        plan.endpoints_set,
+    )
+    big = sum(map(len, things)) > PART
     for part in plan.parts(PART) if big else ():
         with transaction.atomic():
             stamp = _write(actor, part, now, new, stamp)

@@ -111,7 +111,7 @@ def _unfit_relations(recorded: Recorded, plan: Plan) -> Iterator[Note]:
         known |= {id_: (kind, name) for kind, id_ in found if id_ not in known}
     closed = {(each.from_id, each.to_id, each.type) for each in plan.relations_closed}
     added = [(each.from_id, each.to_id, each.type) for each in plan.relations_added]
-    open_ = [*(recorded.relations - closed), *added]
+    open_ = [*(recorded.relations.keys() - closed), *added]
     targets = Counter((edge[2], edge[0]) for edge in open_)
     origins = Counter((edge[2], edge[1]) for edge in open_)
     nobody = ("", "?")

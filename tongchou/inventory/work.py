@@ -20,7 +20,7 @@ from tongchou.inventory.apply import resource_ref, take_turn
 from tongchou.inventory.models import AttributeValue, Resource, ResourceState, Sighting
 from tongchou.inventory.models_queues import Acceptance, ItemState, QueueItem, QueueName
 from tongchou.inventory.precedence import MANUAL
-from tongchou.inventory.recorded import precedences
+from tongchou.inventory.recorded import given_up, weights
 from tongchou.inventory.refresh import JOB, bump
 
 EDIT = "inventory.edit"
@@ -81,8 +81,11 @@ def observed_now(row: QueueItem) -> tuple[str, Any]:
     must_be(row, QueueName.DIFFERS)
     declared_by = queues.declaring()
     said = AttributeValue.objects.filter(resource=_resource(row), name=row.key)
-    words = dict(said.values_list("source", "value"))
-    found = queues.disagreement(words, declared_by, precedences())
+    weight, gone = weights(), given_up([_resource(row).pk]).get(_resource(row).pk, ())
+    # a source that is not configured any more neither declares nor observes
+    configured = said.filter(source__in=declared_by | weight.sources.keys())
+    words = dict(configured.values_list("source", "value"))
+    found = queues.disagreement(words, declared_by, weight.about(row.key, gone))
     if found is None:
         raise Conflict(
             "queue.settled", _("Declared and observed agree by now."), remedy=_("Look at the queue once more.")

@@ -14,8 +14,9 @@ from tongchou.core.access import Actor
 from tongchou.core.problems import Invalid
 from tongchou.core.refs import is_ref, parse, ref
 from tongchou.inventory import reads as inventory
-from tongchou.inventory.models import AttributeValue, Resource, ResourceState, SourceConfig
-from tongchou.inventory.precedence import effective
+from tongchou.inventory.models import AttributeValue, Resource, ResourceState
+from tongchou.inventory.precedence import all_effective
+from tongchou.inventory.recorded import given_up, weights
 from tongchou.runbooks.planned import Target
 
 
@@ -65,8 +66,8 @@ def _by_id(name: str, seen: QuerySet[Resource]) -> Resource | None:
 
 
 def as_targets(resources: Sequence[Resource]) -> list[Target]:
-    """Targets with the attributes of the strongest source each. Two SQL queries, whatever the number."""
-    precedence = dict(SourceConfig.objects.values_list("name", "precedence"))
+    """Targets with the attributes of the strongest source each. Three SQL queries, whatever the number."""
+    weight, gone = weights(), given_up(resource.pk for resource in resources)
     said: dict[UUID, dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
     rows = AttributeValue.objects.filter(resource__in=resources).values_list("resource_id", "name", "source", "value")
     for resource_id, name, source, value in rows:
@@ -77,7 +78,7 @@ def as_targets(resources: Sequence[Resource]) -> list[Target]:
             kind=resource.kind,
             name=resource.name,
             labels=dict(resource.labels),
-            attributes={name: effective(values, precedence) for name, values in said[resource.pk].items()},
+            attributes=all_effective(said[resource.pk], weight, gone.get(resource.pk, ())),
             active=resource.state == ResourceState.ACTIVE,
         )
         for resource in resources

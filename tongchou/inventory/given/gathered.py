@@ -15,10 +15,10 @@ from django.utils.translation import gettext_lazy as _
 from tongchou.core.access import Actor, check_anywhere
 from tongchou.core.problems import Invalid
 from tongchou.inventory import reads, truth
-from tongchou.inventory.models import AttributeValue, Endpoint, Resource, ResourceState
+from tongchou.inventory.models import AttributeValue, Endpoint, Resource, ResourceState, Sighting
 from tongchou.inventory.precedence import strength
 from tongchou.inventory.reads import EndpointRow
-from tongchou.inventory.recorded import precedences
+from tongchou.inventory.recorded import given_up_among, weights
 
 MOST = 20_000  # resources in one answer
 STATES = ("active", "tombstone", "all")
@@ -63,7 +63,7 @@ class Given:
 def gather(
     actor: Actor, wanted: Wanted, *, name: str | None = None, ids: Collection[UUID] | None = None
 ) -> list[Given]:
-    """Return what the actor may see of what is wanted, by name. At most nine queries.
+    """Return what the actor may see of what is wanted, by name. At most eleven queries.
 
     `name` looks for one resource, `ids` for these. Raises Invalid for a filter that cannot be, or more than MOST
     resources.
@@ -129,11 +129,12 @@ def _found(actor: Actor, wanted: Wanted) -> QuerySet[Resource]:
 
 
 def _attributes(rows: QuerySet[AttributeValue]) -> dict[UUID, dict[str, Any]]:
-    """Each resource's attributes as the strongest source says them. Two queries."""
-    known = precedences()
+    """Each resource's attributes as the strongest source says them. Three queries."""
+    known = weights()
+    gone = given_up_among(Sighting.objects.filter(resource__in=rows.order_by().values("resource_id")))
     best: dict[tuple[UUID, str], tuple[Any, Any]] = {}
     for resource, name, source, value in rows.values_list("resource_id", "name", "source", "value").iterator():
-        weight = strength(source, known)
+        weight = strength(source, known.about(name, gone.get(resource, ())))
         held = best.get((resource, name))
         if held is None or weight > held[0]:
             best[resource, name] = (weight, value)
