@@ -186,8 +186,8 @@ def test_the_pack_is_sound() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.both_databases
-def test_what_the_pods_of_a_workload_run_ends_once() -> None:
-    facts = {"images": ["grafana/promtail:2.9.4"]}
+@pytest.mark.parametrize("facts", [{"images": ["grafana/promtail:2.9.4"]}, {"image": "grafana/promtail:2.9.4"}])
+def test_what_the_pods_of_a_workload_run_ends_once(facts: dict[str, Any]) -> None:
     workload = actions.create_resource(actor=ACTOR, kind="deployment", name="logs/promtail", attributes=facts)
     for name in ("logs/promtail-a", "logs/promtail-b", "logs/bare"):
         pod = actions.create_resource(actor=ACTOR, kind="pod", name=name, attributes=facts)

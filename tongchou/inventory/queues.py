@@ -261,7 +261,7 @@ def _told_by_workload() -> Q:
         to_resource__kind="deployment",
         to_resource__state=ResourceState.ACTIVE,
     )
-    return Q(Exists(workload), name="images", resource__kind="pod")
+    return Q(Exists(workload), name__in=end_of_life.IMAGES, resource__kind="pod")
 
 
 def _end(resource_id: UUID, end: end_of_life.End) -> Found:

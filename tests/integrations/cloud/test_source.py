@@ -67,20 +67,22 @@ def test_aws() -> None:
     assert web.attributes == {
         "provider": "aws",
         "account": "123456789012",
-        "size": "m5.large",
+        "instance_type": "m5.large",
         "image": "ami-1",
-        "state": "running",
+        "power_state": "running",
         "zone": "eu-west-1a",
         "region": "eu-west-1",
-        "private_ip": "10.0.1.5",
+        "address": "10.0.1.5",
         "public_ip": "203.0.113.5",
-        "dns_name": "ip-10-0-1-5.eu-west-1.compute.internal",
+        "fqdn": "ip-10-0-1-5.eu-west-1.compute.internal",
         "architecture": "x86_64",
         "os": "Linux/UNIX",
         "cpu_count": 2,
     }
     assert things["volume", "vol-1"].attributes["size_bytes"] == 20 * 1024**3
-    assert things["database", "orders"].attributes["port"] == 5432
+    orders = things["database", "orders"].attributes
+    assert (orders["engine"], orders["version"], orders["port"]) == ("postgres", "16.3", 5432)
+    assert orders["address"] == "orders.x.eu-west-1.rds.amazonaws.com"
     assert laws.edges(seen) == {
         ("web-1", "uses", "subnet-1"),
         ("web-1", "stores_in", "vol-1"),
@@ -98,7 +100,7 @@ def test_a_snapshot_of_aws_config_says_the_same_of_the_same() -> None:
     things = laws.by_name(seen)
     assert sorted(things) == [("vm", "web-1"), ("volume", "data")]
     assert things["vm", "web-1"].keys[0] == "aws:i-0a1"
-    assert things["vm", "web-1"].attributes["size"] == "m5.large"
+    assert things["vm", "web-1"].attributes["instance_type"] == "m5.large"
     assert laws.edges(seen) == {("web-1", "stores_in", "data"), ("web-1", "uses", "aws:subnet-1")}
 
 
@@ -106,6 +108,7 @@ def test_azures_ids_are_one_whatever_their_case() -> None:
     seen = read(exports.AZURE_VMS, exports.AZURE_RESOURCES)
     things = laws.by_name(seen)
     assert sorted(things) == [("interface", "nic-1"), ("vm", "web-1"), ("volume", "os-1")]
+    assert things["vm", "web-1"].attributes["address"] == "10.1.0.5"  # the first one, as Azure lists them
     assert things["vm", "web-1"].attributes["private_ips"] == ["10.1.0.4", "10.1.0.5"]
     assert things["vm", "web-1"].attributes["resource_group"] == "shop"
     assert laws.edges(seen) == {("web-1", "stores_in", "os-1"), ("nic-1", "part_of", "web-1")}
@@ -124,6 +127,13 @@ def test_google_instances_and_assets_meet() -> None:
         ("gcp:projects/shop/zones/europe-west1-b/instances/web-1", "gcp:projects/shop/zones/europe-west1-b/disks/web-1"),
         ("gcp:projects/shop/zones/europe-west1-b/instances/web-1", "gcp:projects/shop/regions/europe-west1/subnetworks/default"),
     }  # fmt: skip
+
+
+def test_google_says_engine_and_version_in_one_word() -> None:
+    (one,) = read(
+        [{"kind": "sql#instance", "selfLink": "x/projects/p/instances/o", "name": "o", "databaseVersion": "MYSQL_8_0"}]
+    ).resources
+    assert (one.attributes["engine"], one.attributes["version"]) == ("mysql", "8.0")
 
 
 def test_alibaba() -> None:
@@ -218,6 +228,6 @@ def test_a_machine_of_a_state_and_of_its_cloud_is_one() -> None:
     cloud = laws.configured("cloud", name="aws")
     sources.run_source(actor=laws.ACTOR, source=cloud, document=laws.document(exports.AWS_INSTANCES))
     web = Resource.objects.get()
-    assert dict(web.attribute_values.filter(name="size").values_list("source", "value")) == {
+    assert dict(web.attribute_values.filter(name="instance_type").values_list("source", "value")) == {
         "state": "t3.small", "aws": "m5.large",
     }  # fmt: skip

@@ -114,7 +114,7 @@ def test_an_engine_is_read_over_its_socket_with_get_alone(engine: Any) -> None:
     assert web.attributes == {
         "image": "nginx:1.25",
         "image_id": IMAGE,
-        "state": "running",
+        "run_state": "running",
         "ports": ["0.0.0.0:8080->80/tcp"],
     }
     assert web.labels == {"compose_project": "shop", "compose_service": "web"}

@@ -52,10 +52,13 @@ def test_a_cluster_is_read(server: Stub) -> None:
     n1 = things["host", "n1"]
     assert n1.keys == ("kubernetes:prod:node:n1", f"machine-id:{'aa' * 16}", f"uuid:{UUID}01", "aws:i-0a1")
     assert (n1.attributes["cpu_count"], n1.attributes["memory_bytes"]) == (4, 16393012 * 1024)
+    assert n1.attributes["address"] == "10.0.1.5"
+    pod = things["pod", "shop/web-7d4b9c-x1"].attributes
+    assert (pod["image"], pod["node_name"]) == ("shop/web:1.4", "n1")
     assert things["host", "n2"].keys == ("kubernetes:prod:node:n2", f"uuid:{UUID}02")  # its machine id is a copy's
     assert any("n2" in warning for warning in seen.warnings)
     assert things["deployment", "shop/web"].attributes == {
-        "namespace": "shop", "cluster": "prod", "workload_type": "Deployment", "images": ["shop/web:1.4"],
+        "namespace": "shop", "cluster": "prod", "workload_type": "Deployment", "image": "shop/web:1.4",
     }  # fmt: skip
     assert things["deployment", "shop/db"].attributes["workload_type"] == "StatefulSet"
     shared = {(name, "part_of", "prod") for name in ("n1", "n2", "n3", "shop")}

@@ -36,7 +36,7 @@ def test_a_hypervisor_is_read_through_a_real_virsh(virsh: None) -> None:
     vm = things["vm", "test"]
     assert vm.keys[0] == "uuid:6695eb01-f6a4-8304-79aa-97f2502e193f"
     assert vm.attributes == {
-        "state": "running", "cpu_count": 2, "memory_bytes": 8 * 1024**3, "architecture": "i686", "hypervisor": "test",
+        "power_state": "running", "cpu_count": 2, "memory_bytes": 8 * 1024**3, "architecture": "i686", "hypervisor": "test",
     }  # fmt: skip
     assert host.attributes["cpu_count"] == 16
     assert things["storage_pool", f"{host.name} default-pool"].attributes["size_bytes"] == 100 * 1024**3

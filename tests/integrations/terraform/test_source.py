@@ -144,9 +144,9 @@ def test_what_a_state_says_exists() -> None:
         "terraform": "aws_instance.web[0]",
         "provider": "aws",
         "image": "ami-1",
-        "size": "t3.small",
+        "instance_type": "t3.small",
         "zone": "eu-west-1a",
-        "private_ip": "10.0.1.0",
+        "address": "10.0.1.0",
     }
     assert (web.labels, web.owner) == ({"Name": "web-0", "team": "shop"}, "shop")
     assert things["subnet", "a"].attributes["terraform"] == "module.net.aws_subnet.a"

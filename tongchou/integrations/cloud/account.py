@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tongchou.inventory import identity
+from tongchou.inventory import identity, standard_names
 from tongchou.inventory.gather import Gathering, facts, text
 
 GIB = 1024**3
@@ -38,7 +38,7 @@ class Account:
         found = list(ids)
         keys = identity.keys(*(self.key(each) for each in found), *more_keys)
         tags = dict(labels or {})
-        said = facts(provider=self.cloud, **attributes)
+        said = facts(provider=self.cloud, **standard_names.named(kind, attributes))
         self.gathering.add(
             kind, name or next((each for each in found if each), ""), keys, said, tags, self._owner(tags)
         )
@@ -55,3 +55,9 @@ def pairs(listed: Iterable[Mapping[str, Any]], name: str, value: str) -> dict[st
     """Return tags that are written as a list of objects with a name and a value."""
     found = {text(each, name): text(each, value) for each in listed}
     return {key: said for key, said in found.items() if key}
+
+
+def addresses(listed: Iterable[str]) -> dict[str, Any]:
+    """Return the private addresses of a machine, the first one first: as its address, and where it has more all."""
+    found = list(dict.fromkeys(each for each in listed if each))
+    return {"address": found[0] if found else "", "private_ips": sorted(found) if len(found) > 1 else []}

@@ -180,6 +180,7 @@ _CONFIG_FACTS: dict[str, Callable[[Any], Any]] = {
     "image": lambda found: text(found, "imageId"),
     "private_ip": lambda found: text(found, "privateIpAddress"),
     "prefix": lambda found: text(found, "cidrBlock"),
+    "public_ip": lambda found: text(found, "publicIpAddress") or text(found, "publicIp"),
     "engine": lambda found: text(found, "engine"),
     "engine_version": lambda found: text(found, "engineVersion"),
     "type": lambda found: text(found, "volumeType"),

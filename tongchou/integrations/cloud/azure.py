@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tongchou.integrations.cloud.account import Account
+from tongchou.integrations.cloud.account import Account, addresses
 from tongchou.inventory.gather import at, items, text, words
 
 VM = "microsoft.compute/virtualmachines"
@@ -59,9 +59,9 @@ def _resource(each: Mapping[str, Any], kind: str, account: Account) -> None:
         "os": text(each, "storageProfile", "osDisk", "osType"),
         "image": named,
         "state": text(each, "powerState"),
-        "private_ips": _split(text(each, "privateIps")),
-        "public_ips": _split(text(each, "publicIps")),
-        "dns_name": text(each, "fqdns"),
+        **addresses(_split(text(each, "privateIps"))),
+        "public_ips": sorted(_split(text(each, "publicIps"))),
+        "dns_name": next(iter(_split(text(each, "fqdns"))), ""),
     }
     account.add(kind, [id_], text(each, "name"), attributes, words(each, "tags"))
     for disk in (
@@ -76,4 +76,4 @@ def _resource(each: Mapping[str, Any], kind: str, account: Account) -> None:
 
 
 def _split(listed: str) -> list[str]:
-    return sorted(filter(None, (each.strip() for each in listed.split(","))))
+    return [each.strip() for each in listed.split(",") if each.strip()]

@@ -8,9 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tongchou.integrations.cloud.account import GIB, MIB, Account, pairs
+from tongchou.integrations.cloud.account import GIB, MIB, Account, addresses, pairs
 from tongchou.inventory import identity
 from tongchou.inventory.gather import at, items, number, text, texts
+
+
+def _listed(found: Any, *path: str) -> list[str]:
+    """The texts in the list at a path, in its order: the first address of a machine is its own."""
+    value = at(found, *path)
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
 def _all_there(document: Any, total: str, found: int, account: Account) -> None:
@@ -37,7 +43,7 @@ def alibaba_instances(document: Any, account: Account) -> None:
             "state": text(each, "Status").lower(),
             "cpu_count": number(each, "Cpu"),
             "memory_bytes": number(each, "Memory", times=MIB),
-            "private_ips": texts(vpc, "PrivateIpAddress", "IpAddress") or texts(each, "InnerIpAddress", "IpAddress"),
+            **addresses(_listed(vpc, "PrivateIpAddress", "IpAddress") or _listed(each, "InnerIpAddress", "IpAddress")),
             "public_ips": sorted({*texts(each, "PublicIpAddress", "IpAddress"), *([elastic] if elastic else [])}),
             "hostname": text(each, "HostName"),
             "charge": text(each, "InstanceChargeType"),
@@ -91,7 +97,7 @@ def tencent_instances(document: Any, account: Account) -> None:
             "state": text(each, "InstanceState").lower(),
             "cpu_count": number(each, "CPU"),
             "memory_bytes": number(each, "Memory", times=GIB),
-            "private_ips": texts(each, "PrivateIpAddresses"),
+            **addresses(_listed(each, "PrivateIpAddresses")),
             "public_ips": texts(each, "PublicIpAddresses"),
             "charge": text(each, "InstanceChargeType"),
             "expires_at": text(each, "ExpiredTime"),
@@ -115,7 +121,7 @@ def huawei_servers(document: Any, account: Account) -> None:
     _all_there(document, "count", len(found), account)
     for each in found:
         id_ = text(each, "id")
-        addresses = _addresses(each)
+        networks = _addresses(each)
         attributes = {
             "zone": text(each, "OS-EXT-AZ:availability_zone"),
             "size": text(each, "flavor", "id") or text(each, "flavor", "name"),
@@ -124,8 +130,8 @@ def huawei_servers(document: Any, account: Account) -> None:
             "state": text(each, "status").lower(),
             "cpu_count": number(each, "flavor", "vcpus"),
             "memory_bytes": number(each, "flavor", "ram", times=MIB),
-            "private_ips": sorted({text(one, "addr") for one in addresses if _fixed(one)} - {""}),
-            "public_ips": sorted({text(one, "addr") for one in addresses if not _fixed(one)} - {""}),
+            **addresses(text(one, "addr") for one in networks if _fixed(one)),
+            "public_ips": sorted({text(one, "addr") for one in networks if not _fixed(one)} - {""}),
         }
         tags = dict(each_.partition("=")[::2] for each_ in texts(each, "tags"))
         account.add("vm", [id_], text(each, "name"), attributes, tags, [identity.uuid_key(id_)])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tongchou.integrations.cloud.account import GIB, Account
+from tongchou.integrations.cloud.account import GIB, Account, addresses
 from tongchou.inventory.gather import at, items, number, text, texts, words
 
 COMPUTE = {
@@ -77,14 +77,14 @@ def _compute(kind: str, id_: str, each: Mapping[str, Any], account: Account) -> 
         "region": _place(id_, "regions") or _last(text(each, "region")) or zone.rpartition("-")[0],
         "size": _last(text(each, "machineType")) or text(each, "settings", "tier"),
         "state": text(each, "status").lower() if kind == "vm" else "",
-        "private_ips": sorted({text(one, "networkIP") for one in interfaces} - {""}),
+        **addresses(text(one, "networkIP") for one in interfaces),
         "public_ips": sorted(set(public) - {""}),
         "prefix": text(each, "ipCidrRange"),
-        "address": text(each, "address") or text(each, "IPAddress"),
         "size_bytes": number(each, "sizeGb", times=GIB),
         "type": _last(text(each, "type")) if kind == "volume" else "",
-        "engine_version": text(each, "databaseVersion"),
+        **_database(each),
     }
+    attributes["address"] = attributes["address"] or text(each, "address") or text(each, "IPAddress")
     account.add(kind, [id_], text(each, "name"), attributes, words(each, "labels"))
     for one in interfaces:
         account.relate("uses", id_, text(one, "subnetwork") or text(one, "network"))
@@ -95,6 +95,12 @@ def _compute(kind: str, id_: str, each: Mapping[str, Any], account: Account) -> 
     if kind == "volume":
         for user in texts(each, "users"):
             account.relate("stores_in", user, id_)
+
+
+def _database(each: Mapping[str, Any]) -> dict[str, Any]:
+    """POSTGRES_15 is PostgreSQL 15, MYSQL_8_0 MySQL 8.0."""
+    engine, _underscore, version = text(each, "databaseVersion").partition("_")
+    return {"engine": engine.lower(), "version": version.replace("_", ".")} if engine else {}
 
 
 def _found(kind: str, each: Mapping[str, Any], account: Account) -> None:

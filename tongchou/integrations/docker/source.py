@@ -110,7 +110,17 @@ def _network(place: str, name: str) -> tuple[str, ...]:
 def _image(gathering: Gathering, each: Mapping[str, Any]) -> None:
     tags = [tag for tag in texts(each, "RepoTags") if tag != "<none>:<none>"]
     id_ = text(each, "Id")
-    said = {"tags": tags, "digests": texts(each, "RepoDigests"), "size_bytes": number(each, "Size")}
+    digests = texts(each, "RepoDigests")
+    path, _at, digest = digests[0].partition("@") if digests else ("", "", "")
+    repository, _colon, tag = tags[0].rpartition(":") if tags else (path, "", "")
+    said = {
+        "repository": repository,
+        "tag": tag,
+        "image_digest": digest,
+        "tags": tags if len(tags) > 1 else [],
+        "digests": digests if len(digests) > 1 else [],
+        "size_bytes": number(each, "Size"),
+    }
     gathering.add("container_image", tags[0] if tags else id_[:19], (f"image:{id_}",) if id_ else (), said)
 
 
@@ -127,7 +137,7 @@ def _container(gathering: Gathering, each: Mapping[str, Any], place: str, engine
     said = {
         "image": text(each, "Image"),
         "image_id": text(each, "ImageID"),
-        "state": text(each, "State"),
+        "run_state": text(each, "State"),
         "ports": sorted(ports),
     }
     compose = {key: value for key, value in (("compose_project", project), ("compose_service", service)) if value}

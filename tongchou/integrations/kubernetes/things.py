@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tongchou.inventory import identity
+from tongchou.inventory import identity, standard_names
 from tongchou.inventory.gather import Gathering, at, items, text
 
 _QUANTITY = re.compile(r"\A(\d{1,15})(Ki|Mi|Gi|Ti|k|M|G|T|)\Z")
@@ -70,10 +70,10 @@ class Cluster:
                 "container_runtime": text(info, "containerRuntimeVersion"),
                 "cpu_count": int(cpu) if (cpu := text(each, "status", "capacity", "cpu")).isdecimal() else None,
                 "memory_bytes": quantity_bytes(text(each, "status", "capacity", "memory")),
-                "private_ip": addresses.get("InternalIP"),
+                "address": addresses.get("InternalIP"),
                 "zone": text(labels, "topology.kubernetes.io/zone"),
                 "region": text(labels, "topology.kubernetes.io/region"),
-                "size": text(labels, "node.kubernetes.io/instance-type"),
+                "instance_type": text(labels, "node.kubernetes.io/instance-type"),
             }
             keys = identity.keys(
                 self._key("node", "", name),
@@ -93,8 +93,8 @@ class Cluster:
         """Deployments, stateful sets or daemon sets."""
         for each in listed:
             containers = items(each, "spec", "template", "spec", "containers")
-            images = sorted({text(one, "image") for one in containers} - {""})
-            key = self._add(kind, "deployment", each, {"workload_type": kind, "images": images})
+            said = {"workload_type": kind, **standard_names.images(text(one, "image") for one in containers)}
+            key = self._add(kind, "deployment", each, said)
             self._in_namespace(key, each)
 
     def _in_namespace(self, key: str | None, each: Mapping[str, Any]) -> None:
@@ -105,8 +105,12 @@ class Cluster:
         for each in listed:
             if text(each, "status", "phase") in OVER:
                 continue
-            images = sorted({text(one, "image") for one in items(each, "spec", "containers")} - {""})
-            key = self._add("pod", "pod", each, {"images": images}, uid=False)
+            said = {
+                **standard_names.images(text(one, "image") for one in items(each, "spec", "containers")),
+                "node_name": text(each, "spec", "nodeName"),
+                "qos_class": text(each, "status", "qosClass"),
+            }
+            key = self._add("pod", "pod", each, said, uid=False)
             self.gathering.relate("runs_on", key, self._key("node", "", text(each, "spec", "nodeName")))
             kind, name = _owner(each)
             if kind:

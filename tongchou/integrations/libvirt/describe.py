@@ -87,7 +87,7 @@ class Hypervisor:
         keys = identity.keys(identity.uuid_key(uuid), identity.key(self.key, "vm", uuid))
         vcpus = _text(found, "vcpu")
         attributes = {
-            "state": "running" if running else "stopped",
+            "power_state": "running" if running else "stopped",
             "cpu_count": int(vcpus) if vcpus.isdecimal() and len(vcpus) < 6 else None,
             "memory_bytes": _size(found, "memory"),
             "architecture": _attribute(found, "os/type", "arch"),

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from tongchou.core.problems import Invalid
 from tongchou.integrations.terraform.types import (
+    ADDRESSED,
     CLOUDS,
     FACTS,
     LINKS,
@@ -23,7 +24,7 @@ from tongchou.integrations.terraform.types import (
     Link,
     Type,
 )
-from tongchou.inventory import identity
+from tongchou.inventory import identity, standard_names
 from tongchou.inventory.gather import Gathering, text, words
 from tongchou.inventory.observation import Observation
 
@@ -197,6 +198,8 @@ def _facts(one: Instance, type_: Type) -> dict[str, Any]:
     if one.type not in TYPES:
         return found
     for attribute, said in FACTS.items():
+        if said == "address" and type_.kind not in ADDRESSED:
+            continue
         value = one.attributes.get(attribute)
         fact = "size_gb" if said == "size" and type_.kind in SIZE_GB else said
         if isinstance(value, str | int | float) or (
@@ -211,4 +214,4 @@ def _facts(one: Instance, type_: Type) -> dict[str, Any]:
     memory = found.pop("memory_mb", None)
     if isinstance(memory, int | float) and not isinstance(memory, bool) and one.type == "libvirt_domain":
         found["memory_bytes"] = int(memory * 1024**2)
-    return found
+    return standard_names.named(type_.kind, found)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 # attribute of a state -> our name of the fact, the same for all types; numbers of GiB become bytes
 FACTS = {
+    "address": "address",
     "address_prefixes": "prefixes",
     "address_space": "prefixes",
     "ami": "image",
@@ -29,6 +30,7 @@ FACTS = {
     "image_id": "image",
     "instance_class": "size",
     "instance_type": "size",
+    "ip_address": "address",
     "ip_cidr_range": "prefix",
     "load_balancer_type": "type",
     "location": "region",
@@ -50,6 +52,8 @@ FACTS = {
     "volume_type": "type",
     "zone": "zone",
 }
+# of these an address is read: what a container has of it changes at each start
+ADDRESSED = frozenset({"ip_address", "load_balancer", "database", "cache"})
 # sizes of volumes are numbers, of machines words
 SIZE_GB = frozenset({"disk", "volume"})
 

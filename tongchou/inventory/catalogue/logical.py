@@ -212,6 +212,7 @@ COMPUTE = (
             field("vendor", _("Manufacturer")),
             field("product", _("Product")),
             field("serial", _("Serial number")),
+            field("instance_type", _("Instance type")),
             ENVIRONMENT,
             STATUS,
         ),
@@ -346,6 +347,7 @@ CONTAINERS = (
         "containers",
         (
             field("phase", _("Phase")),
+            field("image", _("Image")),
             _ADDRESS,
             field("node_name", _("Node")),
             field("qos_class", _("Service class")),
