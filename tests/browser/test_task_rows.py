@@ -68,6 +68,11 @@ def test_rows_are_added_moved_and_removed_by_the_keyboard(
     assert focused(page) == "task-title"
     page.click("form.stack .btn.primary")
     page.wait_for_selector(".tasks")
+    page.locator(".planned > summary").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".planned .step-list .step")
+    assert not Axe().run(page, options=WCAG).response["violations"]
+    seen.shot(f"task-plan-{theme}")
     page.click(".topbar a[href$='/edit']")
     page.wait_for_selector("[data-rows]")
     assert titles(page) == ["Drain it", "Reboot"]

@@ -82,7 +82,7 @@ def test_a_run_that_consent_was_given_to_begins_at_once(web: Resource, effects: 
     row = begun(asks, agrees, wanted(web))
     assert set(row.covered_runs) == {"2", "back"}
     assert row.approval is not None
-    assert row.approval.scope["covers"] == ["drain: web-1"]
+    assert row.approval.scope["covers"] == ["drain: web-1 (how=at once)", "drain: web-1"]
     run = requested(asks, row)
     assert (run.state, run.about_ref, run.reason) == (RunState.QUEUED, ref(row), "CHG-1 drain")
     assert run.approval is not None
@@ -354,6 +354,24 @@ def test_an_entry_that_covers_runs_needs_whom_they_need(web: Resource) -> None:
     approval_policies.put_policy(actor=TESTS, name="two", action="runbooks.run", needs=two)
     entry(asks, agrees, covers=True)
     assert Approval.objects.get(action=catalogue_actions.ACTION).state == ApprovalState.PENDING
+
+
+def test_an_approver_reads_which_parameters_are_no_defaults_and_no_secret(web: Resource) -> None:
+    asks, _agrees = people()
+    takes = "parameters:\n  api_tokens: {type: list, required: false}\n  wait: {type: integer, default: 5}\n"
+    runbooks.put_procedure(actor=TESTS, name="drain", text=TEXT.replace("parameters:\n", takes))
+    params = {"how": "at once", "wait": 5, "api_tokens": ["s3cret"]}
+    tasks = [TaskDraft("a", "drain", params), TaskDraft("b", "drain", {"how": "softly", "wait": 60})]
+    row = control.ask(actor=asks, change=control.create(actor=asks, draft=wanted(web, tasks=tasks)))
+    assert row.approval is not None
+    covers = ["drain: web-1 (api_tokens=••••, how=at once)", "drain: web-1 (wait=60)", "drain: web-1"]
+    assert row.approval.scope["covers"] == covers
+    entry = catalogue_actions.put_template(
+        actor=asks, name="d", title="D", tasks=[tasks[0], TaskDraft("c", "drain", {}, ("web-1",))],
+        backout="fill it again", covers_runs=True,
+    )  # fmt: skip
+    asked = catalogue_actions.ask_template(actor=asks, template=entry)
+    assert asked.scope["covers"] == ["drain (api_tokens=••••, how=at once)", "drain: web-1"]
 
 
 def failing(effects: Effects, times: int) -> None:

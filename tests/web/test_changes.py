@@ -15,7 +15,7 @@ from tests.changes.test_control import GOOD
 from tongchou.changes import catalogue_actions, control, control_reads
 from tongchou.changes.draft import Draft, TaskDraft
 from tongchou.changes.models_control import Change, ChangeTemplate
-from tongchou.core import approvals
+from tongchou.core import approvals, secrets, settings_store
 from tongchou.core.access import system
 from tongchou.core.models import Approval, Role
 from tongchou.inventory import actions as inventory
@@ -257,6 +257,48 @@ def test_parameters_without_a_procedure_are_refused(browser: Any) -> None:
     page = browser(Role.OPERATOR).post("/changes/new", form(resources="", **task("look", params="how: gently")))
     assert page.status_code == 422
     assert "<code>tasks[0].procedure</code>" in page.content.decode()
+
+
+def test_the_page_shows_what_a_task_is_run_with_and_on_and_no_secret(browser: Any) -> None:
+    takes = "  how: {type: choice, choices: [gently, at once]}\n"
+    text = DRAIN.replace(takes, takes + "  api_token: {type: string, default: none}\n")
+    runbooks.put_procedure(actor=TESTS, name="drain", text=text)
+    inventory.create_resource(actor=TESTS, kind="host", name="web-1")
+    params = {"how": "at once", "api_token": "s3cret"}
+    task = TaskDraft("drain", "drain", params, ("web-1",))
+    control.create(actor=TESTS, draft=Draft(title="Kernel", tasks=[task]))
+    page = browser(Role.VIEWER).get("/changes/1").content.decode()
+    assert "how=<b>at once</b>" in page
+    assert re.search(r'<span class="sr-only">Target </span>web-1<', page)
+    assert "s3cret" not in page
+    assert "/changes/1/runs/1" not in page  # asks the metrics: who may request runs
+
+
+def test_what_a_run_would_do_is_folded_out_and_says_whether_it_was_agreed_on(browser: Any) -> None:
+    settings_store.put(actor=TESTS, key="execution.enabled", value=True)
+    settings_store.put(actor=TESTS, key="execution.targets", value=["*"])
+    step = '  - {name: note, http: {method: PUT, url: "https://lb.test/${target.name}/${params.how}",'
+    step += ' headers: {Authorization: "Bearer ${secret.lb}"}}}\n'
+    text = DRAIN.replace("grade: read", "grade: reversible").replace("  - {name: look, read: {query: up}}\n", step)
+    secrets.put(actor=TESTS, name="lb", value="s3cret")
+    runbooks.put_procedure(actor=TESTS, name="drain", text=text)
+    inventory.create_resource(actor=TESTS, kind="host", name="web-1")
+    client = browser(Role.OPERATOR)
+    client.post("/changes/new", form(**task("drain", "drain", params="how: gently")))
+    assert 'hx-get="/changes/1/runs/1?part=plan"' in client.get("/changes/1").content.decode()
+    planned = client.get("/changes/1/runs/1?part=plan").content.decode()
+    assert "https://lb.test/web-1/gently" in planned
+    assert "Bearer ${secret.lb}" in planned
+    assert "s3cret" not in planned
+    assert "consent was asked for" not in planned
+    client.post("/changes/1/ask")
+    assert Approval.objects.get().scope["covers"] == ["drain: web-1 (how=gently)"]
+    assert "It is exactly what was planned" in client.get("/changes/1/runs/1").content.decode()
+    runbooks.put_procedure(actor=TESTS, name="drain", text=text.replace("PUT", "DELETE"))
+    assert "It is not what was planned" in client.get("/changes/1/runs/1").content.decode()
+    assert client.get("/changes/1/runs/7").status_code == 404
+    approver = browser(Role.APPROVER)
+    assert 'href="/changes/1"' in approver.get("/approvals").content.decode().partition("how=gently")[2]
 
 
 def test_an_emergency_begins_without_consent_by_a_reason(browser: Any) -> None:

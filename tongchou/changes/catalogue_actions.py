@@ -134,7 +134,7 @@ def ask_template(*, actor: Actor, template: ChangeTemplate) -> Approval:
             scope={
                 "template": row.name,
                 "team": row.team.name if row.team else "",
-                **covered_runs.shown(parts),
+                **covered_runs.shown_of(row),
             },
             reason=row.title,
             expires_at=timezone.now() + CONSENT_WITHIN,

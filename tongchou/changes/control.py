@@ -235,7 +235,7 @@ def _ask(actor: Actor, row: Change, now: datetime, covered: covered_runs.Covered
         subject=ref(row),
         action=ACTION,
         content_hash=row.asked_hash,
-        scope={**control_reads.scope_of(row), **covered_runs.shown(covered.parts)},
+        scope={**control_reads.scope_of(row), **covered.shown()},
         reason=f"{row.name} {row.title}"[:2000],
         expires_at=row.ends_at or now,  # consent ends with the window
         about=refs_of(row),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,11 +24,14 @@ from tongchou.core.refs import parse, ref
 from tongchou.inventory.models import Resource
 from tongchou.runbooks import actions as runs
 from tongchou.runbooks import consented, targets
+from tongchou.runbooks.definition import Definition
+from tongchou.runbooks.mask import mask
 from tongchou.runbooks.models import Grade, Procedure, Run
-from tongchou.runbooks.prepare import prepare
+from tongchou.runbooks.prepare import Prepared, definition_of, prepare
 from tongchou.runbooks.reasons import PASSING
 
 MOST_NAMED = 10
+LONGEST_VALUE = 200  # characters of a parameter in what an approver reads; the page of the change has all of it
 COMES_TO_ITS_END = timedelta(hours=1)  # so long after the window a run that began in it may go on: half done is worse
 PLAN_SECONDS = 15.0  # whoever asks for consent waits so long; metrics that answer slowly leave the rest uncovered
 Part = tuple[str, dict[str, Any]]
@@ -38,12 +42,32 @@ BACK = "back"  # the key of the way back; a task's is its position
 class Covered:
     """Key -> hash of what the run will do; `parts`: what policies of approval may ask about each run.
 
-    `owners`: the teams that own what is run on.
+    `owners`: the teams that own what is run on. `lines`: each run as an approver reads it.
     """
 
     hashes: dict[str, str] = field(default_factory=dict)
     parts: list[Part] = field(default_factory=list)
     owners: set[UUID] = field(default_factory=set)
+    lines: list[str] = field(default_factory=list)
+
+    def shown(self) -> dict[str, list[str]]:
+        """Return what the scope says of the runs: {} when there are none."""
+        return _covers(self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A run of a change, planned now. `same`: as it was when consent was asked for; None: that consent is not for it.
+
+    `problem`: why it cannot be planned, then there is no `prepared`.
+    """
+
+    prepared: Prepared | None
+    same: bool | None
+    problem: Invalid | None = None
+
+
+Wanted = tuple[str, Procedure, Mapping[str, Any], Sequence[str]]
 
 
 def keys_of(row: Change) -> frozenset[str]:
@@ -70,17 +94,15 @@ def plan(row: Change, actor: Actor) -> Covered:
     """
     out = Covered()
     for release in _releases(row):
-        out.parts += parts_of_release(release)
+        parts = parts_of_release(release)
+        out.parts += parts
+        out.lines += [_line(scope) for _action, scope in parts]
         out.owners |= owners_of_release(release)
     if row.kind == ChangeKind.STANDARD and not (row.template and row.template.covers_runs):
         return out
-    tasks = ChangeTask.objects.filter(change=row, procedure__isnull=False).select_related("procedure")
-    wanted: list[tuple[str, Procedure | None, Mapping[str, Any], Sequence[str]]] = [
-        (str(each.position), each.procedure, each.params, each.targets) for each in tasks.order_by("position")
-    ]
     touched, until = _touched(row), time.monotonic() + PLAN_SECONDS
-    for key, procedure, params, named in [*wanted, (BACK, row.backout_procedure, {}, [])]:
-        if procedure is None or procedure.state != "active" or procedure.grade == Grade.READ:
+    for key, procedure, params, named in _wanted(row):
+        if procedure.state != "active" or procedure.grade == Grade.READ:
             continue
         if time.monotonic() > until:
             break
@@ -98,8 +120,39 @@ def plan(row: Change, actor: Actor) -> Covered:
             continue
         out.hashes[key] = consented.hash_of(prepared)
         out.parts.append(part)
+        out.lines.append(_line(part[1], prepared.definition, prepared.plan.params))
         out.owners |= owners
     return out
+
+
+def _wanted(row: Change) -> list[Wanted]:
+    """The runs of a change by key, as they were written."""
+    tasks = ChangeTask.objects.filter(change=row, procedure__isnull=False).select_related("procedure")
+    listed: list[Wanted] = [
+        (str(each.position), each.procedure, each.params, each.targets)
+        for each in tasks.order_by("position")
+        if each.procedure is not None
+    ]
+    return [*listed, (BACK, row.backout_procedure, {}, [])] if row.backout_procedure is not None else listed
+
+
+def planned(row: Change, key: str, actor: Actor) -> Planned | None:
+    """Plan one run of a change as this actor would request it now, to be read; None where the key names none.
+
+    Blocks for as long as metrics are asked.
+    """
+    found = next((each for each in _wanted(row) if each[0] == key), None)
+    if found is None:
+        return None
+    _key, procedure, params, named = found
+    agreed = keys_of(row) & {key}
+    try:
+        prepared = prepare(
+            procedure, actor=actor, params=params, target_names=named or _touched(row), incident_number=None
+        )
+    except Invalid as problem:
+        return Planned(None, False if agreed else None, problem)
+    return Planned(prepared, consented.hash_of(prepared) == row.covered_runs[key] if agreed else None)
 
 
 def _cannot_count(row: Change, part: Part, owners: set[UUID]) -> bool:
@@ -131,14 +184,39 @@ def _of_entry(entry: ChangeTemplate) -> Approval | None:
     return given.filter(state=ApprovalState.APPROVED).order_by("-decided_at").first()
 
 
-def shown(parts: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, list[str]]:
-    """Return what an approver reads of the runs that are covered, for the scope: {} when there are none."""
-    lines = []
-    for _action, scope in parts:
-        names = scope["targets"]
-        more = [f"+{len(names) - MOST_NAMED}"] if len(names) > MOST_NAMED else []
-        lines.append(": ".join(filter(None, [scope["procedure"], ", ".join([*names[:MOST_NAMED], *more])])))
-    return {"covers": list(dict.fromkeys(lines))} if lines else {}
+def _covers(lines: Iterable[str]) -> dict[str, list[str]]:
+    found = list(dict.fromkeys(lines))
+    return {"covers": found} if found else {}
+
+
+def _line(
+    scope: Mapping[str, Any], definition: Definition | None = None, params: Mapping[str, Any] | None = None
+) -> str:
+    """A run as an approver reads it: `drain: web-1, web-2 (how=at once)`, with the parameters that are no defaults."""
+    names = scope["targets"]
+    more = [f"+{len(names) - MOST_NAMED}"] if len(names) > MOST_NAMED else []
+    line = ": ".join(filter(None, [scope["procedure"], ", ".join([*names[:MOST_NAMED], *more])]))
+    said = _said(definition, params or {}) if definition is not None else ""
+    return f"{line} ({said})" if said else line
+
+
+def _said(definition: Definition, params: Mapping[str, Any]) -> str:
+    """The parameters that differ from their defaults, in the order of the procedure; no value of what is a secret."""
+    takes = definition.parameters
+    differing = {name: params[name] for name in takes if name in params and params[name] != takes[name].default}
+    texts = readable(differing).items()
+    return ", ".join(
+        f"{name}={text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + '…'}" for name, text in texts
+    )
+
+
+def readable(params: Mapping[str, Any]) -> dict[str, str]:
+    """Return parameters as texts, without the values of those whose names tell of a secret."""
+    texts = {
+        name: each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for name, each in params.items()
+    }
+    found: dict[str, str] = mask(texts, ())
+    return found
 
 
 def _releases(row: Change) -> list[Release]:
@@ -175,6 +253,26 @@ def parts_of(row: ChangeTemplate) -> list[Part]:
     if row.backout_procedure is not None and row.backout_procedure.grade != Grade.READ:
         found.append(row.backout_procedure)
     return [consented.part(each, []) for each in found]
+
+
+def shown_of(row: ChangeTemplate) -> dict[str, list[str]]:
+    """Return what the scope says of the runs that an entry of the catalogue covers: {} when it covers none."""
+    if not row.covers_runs:
+        return {}
+    named = Procedure.objects.filter(name__in={each.get("procedure", "") for each in row.tasks})
+    found = {each.name: each for each in named.exclude(grade=Grade.READ)}
+    lines = [
+        _line({"procedure": each["procedure"], "targets": each.get("targets") or []}, *_entry(found, each))
+        for each in row.tasks
+        if each.get("procedure") in found
+    ]
+    if row.backout_procedure is not None and row.backout_procedure.grade != Grade.READ:
+        lines.append(row.backout_procedure.name)
+    return _covers(lines)
+
+
+def _entry(found: Mapping[str, Procedure], task: Mapping[str, Any]) -> tuple[Definition, Mapping[str, Any]]:
+    return definition_of(found[task["procedure"]].text), task.get("params") or {}
 
 
 def request_task(actor: Actor, row: Change, task: ChangeTask, procedure: Procedure) -> Run:

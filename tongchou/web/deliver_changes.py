@@ -20,7 +20,7 @@ from tongchou.changes import change_states, control, control_reads, control_work
 from tongchou.changes.draft import Draft, TaskDraft
 from tongchou.changes.models_control import Change, ChangeKind, ChangeState, Outcome
 from tongchou.core import ledger
-from tongchou.core.access import allows, team_names
+from tongchou.core.access import allows, allows_anywhere, team_names
 from tongchou.core.local_time import to_utc
 from tongchou.core.models import User
 from tongchou.core.problems import Conflict, Invalid, NotFound, Problem
@@ -28,7 +28,7 @@ from tongchou.core.refs import ref
 from tongchou.inventory import reads as inventory_reads
 from tongchou.inventory.graph import load_graph
 from tongchou.inventory.models import Resource
-from tongchou.web import field_forms, task_rows
+from tongchou.web import field_forms, run_plans, task_rows
 from tongchou.web.gate import PageRequest, page
 from tongchou.web.links import resolve
 from tongchou.web.review import entries
@@ -107,7 +107,11 @@ def _context(request: PageRequest, row: Change) -> dict[str, Any]:
         "touched": touched,
         "felt": felt[:MOST_FELT],
         "felt_more": max(0, len(felt) - MOST_FELT),
-        "tasks": list(row.tasks.select_related("procedure", "run")),
+        "tasks": [
+            {"task": each, "params": covered_runs.readable(each.params)}
+            for each in row.tasks.select_related("procedure", "run")
+        ],
+        "may_plan": row.state not in change_states.OVER and allows_anywhere(request.actor, "runbooks.request"),
         "covered": covered_runs.keys_of(row),
         "steps": [
             {"state": each, "word": each.label, "passed": change_states.passed(row.kind, row.state, each)}
@@ -141,6 +145,22 @@ def _context(request: PageRequest, row: Change) -> dict[str, Any]:
         "editable": row.state in change_states.EDITABLE,
         "over": row.state in change_states.OVER,
     }
+
+
+@page("runbooks.request")
+def change_run(request: PageRequest, number: int, key: str) -> HttpResponse:
+    """What the run of a task (`key`: its position) or of the way back (`back`) would do now; and was that agreed on?
+
+    `?part=plan` renders the plan alone. Alters nothing; asks the metrics.
+    """
+    row = control_reads.get(request.actor, number)
+    found = covered_runs.planned(row, key, request.actor)
+    if found is None:
+        raise NotFound("change.run", _("The change has no such run."), remedy=_("Open the change."))
+    plan = run_plans.context(found.prepared) if found.prepared else {}
+    context = {**plan, "row": row, "same": found.same, "problem": found.problem}
+    part = request.GET.get("part") == "plan"
+    return render(request, "deliver/change_run_plan.html" if part else "deliver/change_run.html", context)
 
 
 FIELD_WORDS = {

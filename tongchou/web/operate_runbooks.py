@@ -25,12 +25,12 @@ from tongchou.incidents import reads as incident_reads
 from tongchou.incidents.models import Incident
 from tongchou.runbooks import actions, history, procedure, reads, transcript
 from tongchou.runbooks.definition import Definition, Step
-from tongchou.runbooks.installed import previewer
 from tongchou.runbooks.layout import batch_numbers, flow_json
 from tongchou.runbooks.models import Procedure, Run, RunState, RunStep
 from tongchou.runbooks.parameters import Parameter
 from tongchou.runbooks.prepare import definition_of, execution, prepare
 from tongchou.runbooks.reasons import say
+from tongchou.web import run_plans
 from tongchou.web.gate import PageRequest, page
 from tongchou.web.links import localized, resolve
 from tongchou.web.review import entries
@@ -182,14 +182,6 @@ def _flat(steps: Iterable[Step], depth: int = 0, branch: str = "", *, answers: b
     return out
 
 
-def _depths(parents: Iterable[int | None]) -> list[int]:
-    """How deep each row stands, from the position of the row it stands in."""
-    out: list[int] = []
-    for parent in parents:
-        out.append(0 if parent is None else out[parent] + 1)
-    return out
-
-
 @page("runbooks.view")
 def procedure_detail(request: PageRequest, name: str) -> HttpResponse:
     """A procedure: its steps in words, its text, its runs, and the form that asks for one."""
@@ -233,31 +225,7 @@ def procedure_plan(request: PageRequest, name: str) -> HttpResponse:
         found = prepare(row, actor=request.actor, params=params, target_names=targets, incident_number=number)
     except Invalid as problem:
         return render(request, "operate/plan.html", {"problem": problem}, status=200)
-    context = {
-        "plan": found.plan,
-        "refusals": [str(reason) for reason in found.plan.refusals],
-        "checks": [
-            {
-                "query": each.query,
-                "condition": each.condition,
-                "says": localized(dict(each.says)),
-                "target": each.target_name,
-            }
-            for each in found.plan.checks
-        ],
-        "steps": [
-            {
-                "step": step,
-                "question": localized(step.input.get("question", "")),
-                "depth": depth,
-                "answers_failure": step.parent is not None and not step.branch,
-                "shows": previewer(step.kind) is not None,
-            }
-            for step, depth in zip(found.plan.steps, _depths(each.parent for each in found.plan.steps), strict=True)
-        ],
-        "targets": found.targets,
-    }
-    return render(request, "operate/plan.html", context)
+    return render(request, "operate/plan.html", run_plans.context(found))
 
 
 @page("runbooks.request")
@@ -410,7 +378,9 @@ def run(request: PageRequest, run_id: UUID) -> HttpResponse:
     """One run, live: every step with its state and output, what it waits for, who may go on."""
     row = _get_run(request, run_id)
     rows = list(row.steps.order_by("position"))
-    steps = [_step(step, depth) for step, depth in zip(rows, _depths(each.parent for each in rows), strict=True)]
+    steps = [
+        _step(step, depth) for step, depth in zip(rows, run_plans.depths(each.parent for each in rows), strict=True)
+    ]
     _mark_batches(row, steps)
     done = sum(1 for each in steps if each["step"].state in ("succeeded", "skipped"))
     known = is_ref(row.about_ref) and visible_refs(request.actor, {row.about_ref})

@@ -252,6 +252,7 @@ urlpatterns = [
     path("changes/catalogue/<slug:name>/<str:act>", deliver_plan.change_entry_act, name="change-entry-act"),
     path("changes/<int:number>", deliver_changes.change, name="change"),
     path("changes/<int:number>/edit", deliver_changes.change_edit, name="change-edit"),
+    path("changes/<int:number>/runs/<slug:key>", deliver_changes.change_run, name="change-run"),
     path("changes/<int:number>/<str:act>", deliver_changes.change_act, name="change-act"),
     path("deployments/senders", deliver_senders.deployment_senders, name="deployment-senders"),
     path("deployments/senders/<str:name>", deliver_senders.deployment_sender, name="deployment-sender"),

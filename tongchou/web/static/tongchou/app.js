@@ -19,8 +19,8 @@ const busy = (change) => {
 };
 document.addEventListener("htmx:beforeRequest", (event) => {
   // A refresh nobody asked for leaves a form that is being filled in alone; what it missed comes with the next.
-  const calm = event.detail.elt.closest("[data-calm]");
-  if (calm && ($("dialog[open]") || document.activeElement?.closest("form, details") && calm.contains(document.activeElement))) { event.preventDefault(); return; }
+  const calm = event.detail.elt.closest("[data-calm], [data-asked]");
+  if (calm?.matches("[data-calm]") && ($("dialog[open]") || document.activeElement?.closest("form, details") && calm.contains(document.activeElement))) { event.preventDefault(); return; }
   // Refreshes nobody asked for show no progress.
   if (!event.detail.elt.closest("[data-quiet]")) busy(1);
 });
