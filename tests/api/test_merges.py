@@ -42,6 +42,18 @@ def test_a_split_names_the_keys_there_are(api: Any, two: list[Resource]) -> None
     assert api.get(f"/api/v1/resources/{made.json()['id']}").json()["keys"] == ["manual:host:b"]
 
 
+def test_keys_go_to_a_resource_that_is_there(api: Any, two: list[Resource]) -> None:
+    a, b = two
+    c = actions.create_resource(actor=system("tests"), kind="host", name="c", keys=("k:c", "k:b"))
+    path = f"/api/v1/resources/{c.pk}/split"
+    moved = api.post(path, {"keys": ["k:b"], "into": str(b.pk)})
+    assert (moved.status_code, moved.json()["id"]) == (201, str(b.pk))
+    assert api.get(f"/api/v1/resources/{b.pk}").json()["keys"] == ["k:b", "manual:host:b"]
+    assert api.post(path, {"keys": ["k:c"], "into": str(a.pk)}).json()["field"] == "keys"
+    nowhere = api.post(path, {"keys": ["k:c"], "into": "00000000-0000-0000-0000-000000000000"})
+    assert nowhere.status_code == 404
+
+
 def test_a_viewer_merges_nothing(api_as: Any, viewer_actor: Any, two: list[Resource]) -> None:
     viewer = api_as(viewer_actor)
     a, b = two

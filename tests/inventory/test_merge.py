@@ -182,3 +182,43 @@ def test_a_split_gives_keys_to_a_new_resource_that_its_sources_then_see() -> Non
     assert {row.source for row in Sighting.objects.filter(resource=new)} == {"eyes", "manual"}
     assert Event.objects.get(verb="resource.split").payload["keys"] == ["k:b"]
     assert timezone.now() > new.created_at
+
+
+def test_a_key_goes_to_the_resource_it_belongs_to_and_back() -> None:
+    config = SourceConfig.objects.create(name="eyes", kind="x")
+    seen = (ObservedResource("host", "a", ("k:a", "k:wrong"), {"os": "a"}), ObservedResource("host", "b", ("k:b",)))
+    sources.apply_sync(actor=ACTOR, source=config, observation=Observation(seen))
+    a, b = Resource.objects.get(name="a"), Resource.objects.get(name="b")
+    for wrong in ([], ["k:a", "k:wrong"], ["k:b"]):
+        with pytest.raises(Invalid):
+            merge.move_keys(actor=ACTOR, resource=a, to=b, keys=wrong)
+    with pytest.raises(Invalid):
+        merge.move_keys(actor=ACTOR, resource=a, to=a, keys=["k:wrong"])
+    merge.move_keys(actor=ACTOR, resource=a, to=b, keys=["k:wrong"], reason="mislabelled")
+    assert set(b.identities.values_list("key", flat=True)) == {"k:b", "k:wrong"}
+    told = Event.objects.get(verb="resource.keys_moved")
+    assert (told.payload["name"], told.payload["to"], told.payload["keys"]) == ("a", "b", ["k:wrong"])
+    right = (
+        ObservedResource("host", "a", ("k:a",), {"os": "a"}),
+        ObservedResource("host", "b", ("k:wrong",), {"os": "b"}),
+    )
+    sources.apply_sync(actor=ACTOR, source=config, observation=Observation(right))
+    assert (reads.attributes_of(a), reads.attributes_of(b)) == ({"os": "a"}, {"os": "b"})
+    merge.move_keys(actor=ACTOR, resource=b, to=a, keys=["k:wrong"])
+    assert set(a.identities.values_list("key", flat=True)) == {"k:a", "k:wrong"}
+    actions.retire_resource(actor=ACTOR, resource=b)
+    with pytest.raises(Conflict):
+        merge.move_keys(actor=ACTOR, resource=a, to=b, keys=["k:wrong"])
+
+
+def test_an_undone_merge_leaves_neither_without_a_key() -> None:
+    a, b, c = made("a"), made("b"), made("c")
+    joined = merge.merge_resources(actor=ACTOR, kept=a, absorbed=b)
+    own = sorted(a.identities.values_list("key", flat=True))
+    theirs = [key for key in own if key in joined.journal["keys"]]
+    merge.move_keys(actor=ACTOR, resource=a, to=c, keys=theirs)
+    with pytest.raises(Conflict):
+        merge.undo_merge(actor=ACTOR, merge=joined)
+    merge.move_keys(actor=ACTOR, resource=c, to=a, keys=theirs)
+    merge.undo_merge(actor=ACTOR, merge=joined)
+    assert sorted(b.identities.values_list("key", flat=True)) == theirs

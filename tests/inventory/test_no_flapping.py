@@ -36,7 +36,7 @@ FEW = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck
 things = st.sets(st.integers(0, 3), max_size=4)
 looks = st.tuples(st.just("look"), st.sampled_from(["weak", "strong"]), things, st.booleans(), st.sampled_from("xy"))
 pairs = st.tuples(st.integers(0, 5), st.integers(0, 5))
-decisions = st.tuples(st.sampled_from(["merge", "undo", "split", "disown", "retire", "restore"]), pairs)
+decisions = st.tuples(st.sampled_from(["merge", "undo", "split", "move", "disown", "retire", "restore"]), pairs)
 steps = st.lists(st.one_of(looks, decisions), max_size=14)
 
 
@@ -88,6 +88,9 @@ class NoFlapping(TestCase):
             elif what == "split":
                 keys = sorted(one.identities.values_list("key", flat=True))
                 merge.split_resource(actor=ACTOR, resource=one, keys=keys[:1])
+            elif what == "move":
+                keys = sorted(one.identities.values_list("key", flat=True))
+                merge.move_keys(actor=ACTOR, resource=one, to=other, keys=keys[:1])
             elif what == "disown":
                 actions.update_resource(actor=ACTOR, resource=one, clear_owner=True)
             elif what == "retire":

@@ -125,6 +125,16 @@ def test_two_of_one_name_are_merged_and_the_old_address_leads_on(page: Client) -
     assert page.get(f"/resources/{other.pk}").status_code == 200
 
 
+def test_a_key_is_moved_to_a_resource_on_the_page(page: Client) -> None:
+    one = actions.create_resource(actor=ACTOR, kind="host", name="box-1", keys=("k:1", "k:2"))
+    two = actions.create_resource(actor=ACTOR, kind="host", name="box-2", keys=("k:3",))
+    address = f"/resources/{one.pk}/identity"
+    assert f'<option value="{two.pk}">' in page.get(f"{address}?q=box").content.decode()
+    assert page.post(address, {"do": "split", "key": ["k:2"], "into": str(two.pk)}).status_code == 302
+    assert set(two.identities.values_list("key", flat=True)) == {"k:2", "k:3"}
+    assert page.post(address, {"do": "split", "key": ["k:1"], "into": str(two.pk)}).status_code == 422
+
+
 def test_the_calendar_of_ends_shows_a_month_with_its_list(page: Client) -> None:
     facts = {"a": {"warranty_ends_on": "2031-01-02"}, "b": {"os": "CentOS Linux 7 (Core)"}, "c": {"os": "HaikuOS"}}
     for name, attributes in facts.items():

@@ -1,4 +1,4 @@
-"""Two resources made one, taken apart again, and one split in two."""
+"""Two resources made one, taken apart again, one split in two, and keys moved from one to another."""
 
 from __future__ import annotations
 
@@ -26,10 +26,14 @@ class MergeIn(Body):
 
 
 class SplitIn(Body):
-    """The identity keys that the new resource gets; its name, where it shall have another one."""
+    """The identity keys that leave; the name of the new resource, where it shall have another one.
+
+    `into`: the resource that gets them instead of a new one.
+    """
 
     keys: list[str] = Field(min_length=1, max_length=50)
     name: str = ""
+    into: UUID | None = None
     reason: str = Field(default="", max_length=500)
 
 
@@ -70,8 +74,12 @@ def undo_merge(request: HttpRequest, id: UUID) -> dict[str, Any]:  # noqa: A002 
 
 @router.post("/resources/{id}/split", response={201: dict[str, Any]})
 def split_resource(request: HttpRequest, id: UUID, body: SplitIn) -> Status[dict[str, Any]]:  # noqa: A002  # the path's own name
-    """Split a resource: some of its keys go to a new one of its kind and owner."""
+    """Split a resource: some of its keys go to a new one of its kind and owner, or to one that is there (`into`)."""
     actor = actor_of(request)
     row = seen_resource(actor, id)
-    made = merge.split_resource(actor=actor, resource=row, keys=body.keys, name=body.name, reason=body.reason)
+    if body.into is not None:
+        other = seen_resource(actor, body.into)
+        made = merge.move_keys(actor=actor, resource=row, to=other, keys=body.keys, reason=body.reason)
+    else:
+        made = merge.split_resource(actor=actor, resource=row, keys=body.keys, name=body.name, reason=body.reason)
     return Status(201, {"id": made.pk, "kind": made.kind, "name": made.name, "keys": sorted(set(body.keys))})

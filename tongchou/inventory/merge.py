@@ -1,4 +1,4 @@
-"""Makes two resources one, takes them apart again, and splits one in two: people's decisions about identity.
+"""Makes two resources one, takes them apart, splits one in two, moves keys: people's decisions about identity.
 
 A merge moves everything an absorbed resource has (keys, sightings, words, relations, endpoints, holds) and keeps a
 journal of it. The absorbed row stays, without identity, so that every Ref to it leads on to the other. Whose word
@@ -303,7 +303,8 @@ def undo_merge(*, actor: Actor, merge: Merge) -> Resource:
     """Take two resources apart again; return the one that was absorbed. Event resource.unmerged about both.
 
     What was written since stays where it is, and the sources' next look puts right what they see. Raises Conflict for
-    a merge that is undone, or upon which another one was built: undo that one first.
+    a merge that is undone, or upon which another one was built: undo that one first; and when one of the two would be
+    left without a key.
     """
     for each in (merge.kept, merge.absorbed):
         check(actor, EDIT, team=each.owner_id)
@@ -312,6 +313,15 @@ def undo_merge(*, actor: Actor, merge: Merge) -> Resource:
         to, gone = (
             Resource.objects.select_for_update(of=("self",)).get(pk=each.pk) for each in (merge.kept, merge.absorbed)
         )
+        have = set(to.identities.values_list("key", flat=True))
+        back = have.intersection(merge.journal["keys"])
+        if back in (set(), have) and to.state != ResourceState.MERGED:
+            raise Conflict(
+                "inventory.merge_keys",
+                _("One of the two would be known by nothing: keys were split off or moved since."),
+                value=gone.name,
+                remedy=_("Move those keys back first: %(keys)s.") % {"keys": ", ".join(merge.journal["keys"])[:500]},
+            )
         newer = Merge.objects.filter(kept=to, undone_at__isnull=True, at__gt=merge.at).exists()
         now = timezone.now()
         undone = {"undone_at": now, "undone_by": actor.name[:150]}
@@ -416,24 +426,69 @@ def split_resource(
     with its sources' next look. Raises Invalid unless some of the keys are named and at least one stays.
     """
     check(actor, EDIT, team=resource.owner_id)
-    wanted = sorted(set(keys))
     with transaction.atomic():
         take_turn()
         row = Resource.objects.select_for_update(of=("self",)).get(pk=resource.pk)
-        have = set(row.identities.values_list("key", flat=True))
-        if not wanted or not set(wanted) <= have or set(wanted) == have or row.state == ResourceState.MERGED:
-            raise Invalid(
-                "inventory.split_keys",
-                _("Name one or more of its identity keys, and leave it at least one."),
-                field="keys",
-                value=", ".join(wanted)[:500],
-                remedy=_("It is known by: %(keys)s.") % {"keys": ", ".join(sorted(have))[:500]},
-            )
+        wanted = _some_of(row, keys)
         made = _new_of(row, checks.name(name or row.name), wanted)
         bump()
         payload = {"name": row.name, "new": made.name, "keys": wanted[:50], "reason": reason.strip()[:500]}
         ledger.record(actor=actor, verb="resource.split", subject=ref(row), about=[ref(made)], payload=payload)
     return made
+
+
+def move_keys(*, actor: Actor, resource: Resource, to: Resource, keys: Collection[str], reason: str = "") -> Resource:
+    """Give some identity keys of a resource to another one that is there already; return that.
+
+    Event resource.keys_moved about both. The right to edit both is needed. Attributes, relations and endpoints come
+    with the sources' next look. Moved back, all is as before. Raises Invalid unless some of the keys are named and at
+    least one stays (else merge the two), Conflict when the other one is not active.
+    """
+    for each in (resource, to):
+        check(actor, EDIT, team=each.owner_id)
+    if resource.pk == to.pk:
+        raise Invalid(
+            "inventory.move_self",
+            _("These keys are of this resource already."),
+            field="to",
+            value=to.name,
+            remedy=_("Choose another resource."),
+        )
+    with transaction.atomic():
+        take_turn()
+        rows = {
+            row.pk: row for row in Resource.objects.select_for_update(of=("self",)).filter(pk__in=[resource.pk, to.pk])
+        }
+        row, other = rows[resource.pk], rows[to.pk]
+        wanted = _some_of(row, keys)
+        if other.state != ResourceState.ACTIVE:
+            raise Conflict(
+                "inventory.move_state",
+                _("Only an active resource can be given keys."),
+                field="to",
+                value=other.name,
+                remedy=_("Bring it back first, or choose the one that it lives on in."),
+            )
+        Identity.objects.filter(resource=row, key__in=wanted).update(resource=other)
+        bump()
+        payload = {"name": row.name, "to": other.name, "keys": wanted[:50], "reason": reason.strip()[:500]}
+        ledger.record(actor=actor, verb="resource.keys_moved", subject=ref(row), about=[ref(other)], payload=payload)
+    return other
+
+
+def _some_of(row: Resource, keys: Collection[str]) -> list[str]:
+    """The keys by name if the resource has them and others besides; raises Invalid."""
+    wanted = sorted(set(keys))
+    have = set(row.identities.values_list("key", flat=True))
+    if not wanted or not set(wanted) <= have or set(wanted) == have or row.state == ResourceState.MERGED:
+        raise Invalid(
+            "inventory.split_keys",
+            _("Name one or more of its identity keys, and leave it at least one."),
+            field="keys",
+            value=", ".join(wanted)[:500],
+            remedy=_("It is known by: %(keys)s.") % {"keys": ", ".join(sorted(have))[:500]},
+        )
+    return wanted
 
 
 def _new_of(row: Resource, name: str, keys: list[str]) -> Resource:

@@ -1,4 +1,4 @@
-"""Plan: what a resource is recognised by; merging another one into it, undoing that, splitting it."""
+"""Plan: what a resource is recognised by; merging another one into it, undoing that, splitting it, moving keys."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _candidates(request: PageRequest, row: Resource) -> list[Resource]:
 
 @page("inventory.view")
 def resource_identity(request: PageRequest, resource_id: UUID) -> HttpResponse:
-    """The keys and merges of a resource; POST merges, undoes, splits (`do`)."""
+    """The keys and merges of a resource; POST merges, undoes, splits or moves keys (`do`)."""
     row = resource_of(request, resource_id)
     problem: Problem | None = None
     if request.method == "POST":
@@ -64,10 +64,13 @@ def _done(request: PageRequest, row: Resource) -> HttpResponse:
             merge.undo_merge(actor=actor, merge=found)
             messages.success(request, _("They are two again."))
         case "split":
-            keys = post.getlist("key")
-            made = merge.split_resource(
-                actor=actor, resource=row, keys=keys, name=post.get("name", ""), reason=post.get("reason", "")
-            )
+            keys, reason = post.getlist("key"), post.get("reason", "")
+            if post.get("into"):
+                other = resource_of(request, posted_id(request, "into", "identity.id"))
+                merge.move_keys(actor=actor, resource=row, to=other, keys=keys, reason=reason)
+                messages.success(request, _("The keys are of %(name)s now.") % {"name": other.name})
+                return redirect("web:resource-identity", resource_id=row.pk)
+            made = merge.split_resource(actor=actor, resource=row, keys=keys, name=post.get("name", ""), reason=reason)
             messages.success(request, _("A new resource has these keys now."))
             return redirect("web:resource", resource_id=made.pk)
         case _:

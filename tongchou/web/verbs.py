@@ -15,12 +15,14 @@ from tongchou.web.verbs_changes import CHANGES, HELD, NEWS_OF_CHANGES, worded
 from tongchou.web.verbs_design import DESIGN
 from tongchou.web.verbs_drift import DRIFT, OBSERVED
 from tongchou.web.verbs_iac import IAC
+from tongchou.web.verbs_inventory import INVENTORY
 from tongchou.web.verbs_releases import NEWS_OF_RELEASES, RELEASES, reasoned
 
 # verb -> (icon, tone, sentence with facts of the payload, sentence without)
 MORE: dict[str, tuple[str, Tone, str | Promise, str | Promise]] = {
     **CHANGES,
     **DESIGN,
+    **INVENTORY,
     "user.signed_in": ("log-in", "neutral", _("Signed in from %(address)s."), _("Signed in.")),
     "user.signed_out": ("log-out", "neutral", _("Signed out."), _("Signed out.")),
     "user.sign_in_failed": (

@@ -24,7 +24,7 @@ from tongchou.inventory.models_given import Delivery, DeliveryState, Subscriptio
 
 VERBS = (
     *("resource.created", "resource.changed", "resource.gone", "resource.returned", "resource.recorded"),
-    *("resource.confirmed", "resource.merged", "resource.unmerged", "resource.split"),
+    *("resource.confirmed", "resource.merged", "resource.unmerged", "resource.split", "resource.keys_moved"),
     *("relation.added", "relation.removed", "hold.placed", "hold.lifted"),
     *("endpoint.registered", "endpoint.enabled", "endpoint.disabled", "drift.accepted", "drift.kept"),
     *("source.added", "source.configured", "source.removed", "source.failed", "source.recovered"),
