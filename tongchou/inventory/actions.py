@@ -17,7 +17,7 @@ from tongchou.core.access import Actor, check
 from tongchou.core.models import Team
 from tongchou.core.problems import Conflict, Invalid, NotFound
 from tongchou.core.refs import ref
-from tongchou.inventory import checks, ip_index, kinds, standard
+from tongchou.inventory import absences, checks, ip_index, kinds, standard
 from tongchou.inventory.apply import bump, endpoint_row, take_turn
 from tongchou.inventory.catalogue.shapes import RelationType
 from tongchou.inventory.models import (
@@ -73,6 +73,7 @@ def create_resource(
             row = tombstone or Resource(kind=kind, name=name, source=MANUAL)
             if returned:
                 check(actor, EDIT, team=row.owner_id)
+                absences.note_return([row], timezone.now())
                 row.state, row.gone_at = ResourceState.ACTIVE, None
             row.owner, row.owner_source = owner, MANUAL if owner else ""
             row.save()
@@ -287,9 +288,9 @@ def restore_resource(*, actor: Actor, resource: Resource) -> Resource:
     check(actor, EDIT, team=resource.owner_id)
     with transaction.atomic():
         take_turn()
-        if Resource.objects.filter(pk=resource.pk, state=ResourceState.TOMBSTONE).update(
-            state=ResourceState.ACTIVE, gone_at=None
-        ):
+        gone = Resource.objects.filter(pk=resource.pk, state=ResourceState.TOMBSTONE)
+        absences.note_return(gone, timezone.now())
+        if gone.update(state=ResourceState.ACTIVE, gone_at=None):
             Sighting.objects.update_or_create(
                 resource=resource, source=MANUAL, defaults={"last_seen": timezone.now(), "gone_at": None}
             )

@@ -13,7 +13,7 @@ from tongchou.core import ledger
 from tongchou.core.access import system
 from tongchou.core.ledger import Entry
 from tongchou.core.models import Team
-from tongchou.inventory import filling, ip_index, stamps
+from tongchou.inventory import absences, filling, ip_index, stamps
 from tongchou.inventory.models import (
     AttributeValue,
     Endpoint,
@@ -219,6 +219,7 @@ def _write_changed(plan: Plan, teams: dict[str, UUID], now: datetime) -> list[En
     }  # fmt: skip
     for part in chunks(by_id):
         rows = list(Resource.objects.filter(pk__in=part))
+        absences.note_return([row for row in rows if by_id[row.pk].returned], now)
         for row in rows:
             _alter(row, by_id[row.pk], teams, source)
         fields = ["kind", "name", "source", "owner", "owner_source", "labels", "state", "gone_at", "attributes"]

@@ -22,7 +22,7 @@ from tongchou.core import ledger
 from tongchou.core.access import Actor, check
 from tongchou.core.problems import Conflict, Invalid, NotFound
 from tongchou.core.refs import ref
-from tongchou.inventory import checks, refresh
+from tongchou.inventory import absences, checks, refresh
 from tongchou.inventory.actions import EDIT
 from tongchou.inventory.apply import bump, derive, take_turn
 from tongchou.inventory.models import (
@@ -161,7 +161,7 @@ def _join(to: Resource, gone: Resource, now: datetime) -> Journal:
         Acceptance.objects.filter(resource=gone).update(resource=to)
     )
     _take_facts(to, gone, weight)
-    gone.state, gone.gone_at = ResourceState.MERGED, now
+    gone.state, gone.gone_at = ResourceState.MERGED, gone.gone_at or now
     gone.labels = {}
     gone.save(update_fields=["state", "gone_at", "labels"])
     derive([to.pk, gone.pk], weight)
@@ -333,7 +333,7 @@ def undo_merge(*, actor: Actor, merge: Merge) -> Resource:
                 value=gone.name,
                 remedy=_("Undo the newest merge first."),
             )
-        _part(to, gone, merge.journal)
+        _part(to, gone, merge.journal, now)
         bump()
         refresh.bump()
         payload = {"name": to.name, "absorbed": gone.name}
@@ -342,7 +342,7 @@ def undo_merge(*, actor: Actor, merge: Merge) -> Resource:
     return gone
 
 
-def _part(to: Resource, gone: Resource, journal: Journal) -> None:
+def _part(to: Resource, gone: Resource, journal: Journal, now: datetime) -> None:
     Identity.objects.filter(resource=to, key__in=journal["keys"]).update(resource=gone)
     sightings = journal["sightings"]
     Sighting.objects.filter(resource=to, source__in=sightings["moved"]).update(resource=gone)
@@ -367,6 +367,8 @@ def _part(to: Resource, gone: Resource, journal: Journal) -> None:
     }
     for row in (to, gone):
         row.labels = dict(ResourceLabel.objects.filter(resource=row).values_list("name", "value"))
+    if own["gone_at"] is None:
+        absences.note_return([gone], now)
     gone.state, gone.gone_at = own["state"], parse_datetime(own["gone_at"]) if own["gone_at"] else None
     to.save(update_fields=["kind", "name", "source", "owner", "owner_source", "custom", "labels"])
     gone.save(update_fields=["state", "gone_at", "labels"])

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db.models import Q
+from django.db.models import Exists, Q
 
+from tongchou.inventory import absences
 from tongchou.inventory import graph as graphs
 from tongchou.inventory.graph import ACTIVE, Edge, Graph, Kept, Key, Rows, load_graph
 from tongchou.inventory.models import Relation, Resource
@@ -19,7 +20,7 @@ _graphs: Kept[Graph] = Kept(2)
 
 
 def graph_at(at: datetime) -> Graph:
-    """Return the graph as it was at a time: at most six queries, one when it was asked for before and nothing changed.
+    """Return the graph as it was at a time: at most seven queries, one when asked for before and nothing changed.
 
     Names and owners are those of now: the past of a relation is kept, not that of a name.
     """
@@ -33,7 +34,8 @@ def graph_at(at: datetime) -> Graph:
 
 
 def _alive(at: datetime) -> Q:
-    return Q(created_at__lte=at) & (Q(gone_at__isnull=True) | Q(gone_at__gt=at))
+    there = Q(created_at__lte=at) & (Q(gone_at__isnull=True) | Q(gone_at__gt=at))
+    return there & Q(~Exists(absences.of_row(at)))
 
 
 def _held(at: datetime) -> Q:
@@ -43,13 +45,15 @@ def _held(at: datetime) -> Q:
 def _taken_back(now: Graph, at: datetime) -> Graph | None:
     """The graph of now without what happened since; None when that is more than MOST.
 
-    `now` may lag: whatever happened after it was read, happened after `at` too, and is taken back like the rest.
+    `now` may lag: whatever happened after it was read, happened after `at` too, and is taken back like the rest, but
+    for what came back in that time and was there at `at`: it is missing until `now` has it.
     """
     since = Relation.objects.filter(Q(valid_from__gt=at) | Q(valid_to__gt=at))
     went = Resource.objects.filter(_alive(at)).exclude(ACTIVE)
-    came = Resource.objects.filter(ACTIVE).exclude(_alive(at))
+    came = Resource.objects.filter(ACTIVE, created_at__gt=at)
     keys = list(since.values_list("from_resource_id", "to_resource_id", "type")[: MOST + 1])
     without = list(came.values_list("id", flat=True)[: MOST + 1])
+    without += absences.over(at).values_list("resource_id", flat=True)[: MOST + 1]
     rows = Rows()
     besides = rows.nodes(went[: MOST + 1])
     if len(keys) + len(without) + len(besides) > MOST:
