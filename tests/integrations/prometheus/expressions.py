@@ -220,7 +220,15 @@ class Grammar:
             left, right = self.vector(depth - 1, True), self.scalar(depth - 1)
             return f"({left} {op} {right})" if self.percent(60) else f"({right} {op} {left})"
         left, right = self.pair(depth, True)
-        return f"({left} {op}{self.matching(True)} {right})"
+        if op.endswith(" bool"):
+            return f"({left} {op}{self.matching(True)} {right})"
+        # What a filter leaves out does not count as a match in 2.42: here no match can be one of several.
+        if self.percent(30):
+            left, right = self.selector(("c_total", "h_sum")), self.selector(("c_total", "h_sum"))
+            return f"({left} {op} on (job, instance) {right})"
+        side = self.pick("group_left", "group_right")
+        matching = f" {self.pick('on', 'ignoring')} ({self.labels()}) {side} () " if self.percent(50) else ""
+        return f"({left} {op}{matching} {right})"
 
     def set_operation(self, depth: int, exact: bool) -> str:
         left, right = self.pair(depth, exact)

@@ -42,6 +42,7 @@ CHANGED = [
     ("lines atan2 1", EDGE, "3.x: atan2 drops the metric name as other operators do"),
     ("stddev(endless)", EDGE, "3.x: the deviation of one infinite value is NaN"),
     ("topk(-Inf, g)", EDGE, "3.x: k below one is an empty answer before it is looked at"),
+    ("two > on () one", EDGE, "3.x: a filter refuses several matches, whether or not it keeps them (#17668)"),
     ("timestamp(g @ 1700000600 offset -30s)", EDGE, "an offset beside @ counts in timestamp() as everywhere"),
 ]  # fmt: skip
 
@@ -52,6 +53,9 @@ def examples() -> dict[Labels, Samples]:
         metric("edge"): {EDGE * 1000: 1.0},
         metric("lines", text="a\nb"): {EDGE * 1000 - 1: 1.0},
         metric("near_zero"): {(EDGE + 5) * 1000: 2.0, (EDGE + 20) * 1000: 4.0},
+        metric("two", n="1"): {EDGE * 1000 - 1: 1.0},
+        metric("two", n="2"): {EDGE * 1000 - 1: 5.0},
+        metric("one"): {EDGE * 1000 - 1: 3.0},
         metric("endless"): {EDGE * 1000 - 1: float("inf")},
     }
 
@@ -180,5 +184,5 @@ def test_over_http_the_answers_are_those_of_prometheus(
         found = api.get(f"/prometheus/api/v1/{path}", **parameters)
         return found.status_code, found.content
 
-    run(Peers(over_http(get), peers_of(number).theirs), number + 1000, 150)
+    run(Peers(over_http(get), peers_of(number).theirs), number + 1003, 150)
     assert telemetry_db.clock() / 1000 > BEGIN + SPAN  # the samples are out of the newest window: this reads the store

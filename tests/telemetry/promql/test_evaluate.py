@@ -6,6 +6,7 @@ import math
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from tests.telemetry.promql.data import backend_of, line, metric
 from tongchou.telemetry.ports import Backend, Limits
 from tongchou.telemetry.promql.errors import QueryError
 from tongchou.telemetry.promql.evaluate import Shared, instant, range_
-from tongchou.telemetry.promql.grid import Result
+from tongchou.telemetry.promql.grid import Result, format_float
 
 BACKEND = backend_of(
     dict(
@@ -296,3 +297,105 @@ def test_fill_left_stands_for_the_many_side_also_under_group_right():
     assert {labels: value for labels, _at, value in found.samples()} == both | only_c
     found = instant("meta * on (node) group_right fill_right (5) cpu", 2000, backend=backend)
     assert {labels: value for labels, _at, value in found.samples()} == both | {(("n", "0"), ("node", "b")): 5.0}
+
+
+MATCHED = backend_of(
+    dict(
+        [
+            line("a", [1], x="1", y="p"),
+            line("a", [5], x="1", y="q"),
+            line("b", [3], x="1"),
+            line("e", [1], x="1", y="p", z="1"),
+            line("e", [5], x="1", y="p", z="2"),
+            line("f", [4], x="1", z="3"),
+        ]
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("a > on (x) b", "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"),
+        ("a > bool on (x) b", "multiple matches for labels: many-to-one matching must be explicit"),
+        ("e > on (x) group_left (z) f", "multiple matches for labels: grouping labels must ensure unique matches"),
+        ("f < on (x) group_right (z) e", "multiple matches for labels: grouping labels must ensure unique matches"),
+    ],
+)
+def test_what_a_comparison_leaves_out_is_matched_all_the_same(query: str, told: str) -> None:
+    with pytest.raises(QueryError) as caught:
+        instant(query, 0, backend=MATCHED)
+    assert told in str(caught.value.detail)
+    with pytest.raises(QueryError):
+        range_(query, 0, 60_000, 30_000, backend=MATCHED)
+
+
+def test_a_filter_keeps_the_name_where_names_are_removed_late() -> None:
+    backend = backend_of(dict([line("a_total", [-1], env="1")]))
+    for query, name in (("abs(a_total) == abs(a_total)", {"a_total"}), ("abs(a_total) == bool abs(a_total)", set())):
+        found = instant(query, 0, backend=backend, delayed_names=True)
+        assert {value for labels in found.labels for key, value in labels if key == "__name__"} == name, query
+
+
+GREAT = [1e308, 1e308, -1e308, -1e308]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (GREAT, math.inf),
+        ([-1e308, 0.0, 1e308, 1e308], 1e308),
+        ([1e308, -1e308, 1e308, 1.0], 1e308),
+        ([1.0, -1e308, 1e308, 0.0], 1.0),
+        ([math.inf, 1.0], math.inf),
+        ([math.inf, -math.inf], math.nan),
+        ([1e308, math.nan, 1e308], math.nan),
+    ],
+)
+def test_a_sum_is_added_up_in_order_where_it_could_overflow(given: list[float], expected: float) -> None:
+    backend = backend_of(dict(line("m", [value, value], i=str(index)) for index, value in enumerate(given)))
+    for query in ("sum(m)", 'sum by (k) (label_replace(m, "k", "1", "", "")) or sum by (k) (m)'):
+        found = range_(query, 0, 30_000, 30_000, backend=backend)
+        for value in found.values.ravel().tolist():
+            assert value == expected or (math.isnan(value) and math.isnan(expected)), query
+
+
+def test_a_root_by_the_operator_is_a_power() -> None:
+    backend = backend_of(dict([line("m", [-math.inf], i="1"), line("m", [-0.0], i="2"), line("m", [4], i="3")]))
+    found = instant("m ^ 0.5", 0, backend=backend)
+    assert found.values.ravel().tolist() == [math.inf, 0.0, 2.0]
+    assert not np.signbit(found.values).any()
+    assert instant("-Inf ^ 0.5", 0, backend=backend).values.tolist() == [[-math.inf]]  # -(Inf ^ 0.5)
+    assert instant("(-Inf) ^ 0.5", 0, backend=backend).values.tolist() == [[math.inf]]
+
+
+def test_the_deviation_of_what_is_not_a_number_is_none() -> None:
+    backend = backend_of(dict([line("m", [1, math.nan, 3, 1, 2, 2], i="1"), line("m", [1, 2, 3, 1, 2, 2], i="2")]))
+    found = instant("mad_over_time(m[10m])", 75_000, backend=backend)
+    assert np.isnan(found.values[0, 0])
+    assert found.values[1, 0] == 0.5
+
+
+def test_a_smoothing_factor_that_is_no_number_gives_none() -> None:
+    found = instant("double_exponential_smoothing(http_total[1m], NaN, 0.5)", 60_000, backend=BACKEND)
+    assert np.isnan(found.values).all()
+    assert "got: 2.000000" in str(refused("double_exponential_smoothing(http_total[1s], 2, 0.5)").detail)
+
+
+def test_each_quantile_is_warned_of_where_it_stands() -> None:
+    backend = backend_of(dict([line("h_bucket", [5], le="1"), line("h_bucket", [3], le="+Inf")]))
+    found = instant('histogram_quantiles(h_bucket, "q", 0.5, 7)', 0, backend=backend)
+    assert found.warnings == ["PromQL warning: quantile value should be between 0 and 1, got 7 (1:41)"]
+    assert [told.rsplit(" ", 1)[1] for told in found.infos] == ["(1:31)"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1e7, "1e+07"), (1e6, "1e+06"), (123456.0, "123456"), (1234567.5, "1.2345675e+06"), (0.0001, "0.0001"),
+        (0.00001, "1e-05"), (-2.5, "-2.5"), (0.1, "0.1"), (1e100, "1e+100"), (-0.0, "-0"), (100.0, "100"),
+        (1 / 3, "0.3333333333333333"),
+    ],
+)  # fmt: skip
+def test_numbers_in_messages_are_written_as_go_writes_them(value: float, text: str) -> None:
+    assert format_float(value) == text

@@ -11,11 +11,12 @@ import numpy as np
 from tongchou.telemetry.promql.errors import execution_error
 from tongchou.telemetry.promql.grid import Context, Vector, format_float, group_rows, merged
 from tongchou.telemetry.promql.label_hash import label_hash
-from tongchou.telemetry.promql.over_time import incremental_mean, sorted_quantile, warn_of_quantile
+from tongchou.telemetry.promql.over_time import incremental_mean, sorted_quantile, sum_in_order, warn_of_quantile
 from tongchou.telemetry.promql.parse import Aggregate
 from tongchou.telemetry.promql.windows import CHUNK_CELLS, chunks, kahan
 from tongchou.telemetry.series import METRIC_NAME, Bools, Float64s, Int64s, LabelList, Labels, remembered
 
+_GREATEST = float(np.finfo(np.float64).max)
 # Values and presence [groups x size x steps] (presence None: all there) into [groups x steps].
 Fold = Callable[[Float64s, Bools | None], Float64s]
 
@@ -141,9 +142,28 @@ def _sum_in_slices(values: Float64s, present: Bools | None) -> tuple[Float64s, F
     return total, carry
 
 
+def _overflowing(values: Float64s, present: Bools | None) -> Iterator[tuple[int, int, Float64s]]:
+    """(group, step, values in order) where it depends on their order whether their sum overflows."""
+    if not values.size:
+        return
+    # Two passes without a copy: hardly any values are so great.
+    greatest = max(float(np.fmax.reduce(values, axis=None)), -float(np.fmin.reduce(values, axis=None)))
+    if not greatest * values.shape[1] > _GREATEST:
+        return
+    with np.errstate(over="ignore"):
+        sizes = np.abs(values) if present is None else np.where(present, np.abs(values), 0.0)
+        unsafe = np.isposinf(sizes.sum(axis=1))
+    for group, step in np.argwhere(unsafe):
+        there = slice(None) if present is None else present[group, :, step]
+        yield int(group), int(step), values[group, there, step]
+
+
 def _sum(values: Float64s, present: Bools | None) -> Float64s:
     total, carry = _sum_parts(values, present)
-    return np.where(np.isinf(total), total, total + carry)
+    out = np.where(np.isinf(total), total, total + carry)
+    for group, step, each in _overflowing(values, present):
+        out[group, step] = sum_in_order(each)
+    return out
 
 
 def _counted(values: Float64s, present: Bools | None) -> Float64s:
@@ -157,9 +177,8 @@ def _avg(values: Float64s, present: Bools | None) -> Float64s:
     total, carry = _sum_parts(values, present)
     counts = _counted(values, present)
     out = total / counts + carry / counts
-    for group, step in np.argwhere(~np.isfinite(total) & (counts > 0)):
-        there = slice(None) if present is None else present[group, :, step]
-        out[group, step] = incremental_mean(values[group, there, step])
+    for group, step, each in _overflowing(values, present):
+        out[group, step] = incremental_mean(each)
     return np.asarray(out)
 
 

@@ -34,6 +34,9 @@ _OPERATIONS: dict[str, Callable[[Float64s, Float64s], Float64s]] = {
 def compute(op: str, left: Float64s, right: Float64s) -> Float64s:
     """The plain operation on floats; comparisons give 0 and 1."""
     out: Float64s = np.asarray(_OPERATIONS[op](left, right), dtype=np.float64)
+    if op == "^" and (root := right == 0.5).any():
+        # NumPy takes the square root, which at -Inf and -0 is not the power.
+        out = np.where(root, np.where(left == -np.inf, np.inf, out + 0.0), out)
     return out
 
 
@@ -120,12 +123,10 @@ class _VectorMatch:
         pairs = self._pairs()
         values, kept = self._values(pairs)
         labels = [self._labels(m, o, s) for m, o, s in zip(pairs.many, pairs.one, pairs.signature, strict=True)]
-        self._refuse_multiple(pairs, kept, labels)
-        drop = np.zeros(len(labels), np.bool_)
-        if self.node.op in COMPARISONS:
-            real = pairs.many >= 0
-            drop[real] = self.many.drop[pairs.many[real]]
-        out = Vector(labels, values, kept, drop)
+        # What matched counts, whether or not a comparison keeps it (Prometheus #17668).
+        self._refuse_multiple(pairs, labels)
+        # A filter takes back the pending removal of a name, arithmetic has removed it by now.
+        out = Vector(labels, values, kept, np.zeros(len(labels), np.bool_))
         return without_names(self.ctx, out) if self.node.bool_result else merged(out)
 
     def _refuse_duplicates(self) -> None:
@@ -205,11 +206,11 @@ class _VectorMatch:
         taken = [(name, other[name]) for name in matching.include if other.get(name)]
         return tuple(sorted([*(pair for pair in own if pair[0] not in matching.include), *taken]))
 
-    def _refuse_multiple(self, pairs: _Pairs, kept: Bools, labels: list[Labels]) -> None:
-        """A match group may give one result (one-to-one), or one per label set (many-to-one), at a time."""
+    def _refuse_multiple(self, pairs: _Pairs, labels: list[Labels]) -> None:
+        """A match group may match once (one-to-one), or once per resulting label set (many-to-one), at a time."""
         if self.matching.card == "one":
-            counts = np.zeros((len(self.keys), kept.shape[1]), np.int64)
-            np.add.at(counts, pairs.signature, kept)
+            counts = np.zeros((len(self.keys), pairs.present.shape[1]), np.int64)
+            np.add.at(counts, pairs.signature, pairs.present)
             if (counts > 1).any():
                 raise execution_error(
                     "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
@@ -218,7 +219,7 @@ class _VectorMatch:
         if len(set(labels)) == len(labels):
             return
         distinct, ids = group_rows(labels)
-        counts = np.zeros((len(distinct), kept.shape[1]), np.int64)
-        np.add.at(counts, ids, kept)
+        counts = np.zeros((len(distinct), pairs.present.shape[1]), np.int64)
+        np.add.at(counts, ids, pairs.present)
         if (counts > 1).any():
             raise execution_error("multiple matches for labels: grouping labels must ensure unique matches")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal
 
 import numpy as np
@@ -222,12 +223,15 @@ class Result:
 
 
 def format_float(value: float) -> str:
-    """A float as Go's %g with shortest digits prints it, for messages."""
+    """A float as Go's %g prints it, for messages: shortest digits, an exponent from 1e+06 and below 0.0001."""
     if np.isnan(value):
         return "NaN"
     if np.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
-    return f"{value:.17g}" if float(f"{value:.15g}") != value else f"{value:.15g}"
+    if value == 0:
+        return "-0" if np.signbit(value) else "0"
+    exact = Decimal(repr(float(value))).normalize()
+    return format(exact, "f") if -4 <= exact.adjusted() < 6 else f"{value:.{len(exact.as_tuple().digits) - 1}e}"
 
 
 def format_labels(labels: Labels) -> str:

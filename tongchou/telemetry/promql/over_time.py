@@ -145,6 +145,17 @@ def _kahan_scalar(x: float, total: float, carry: float) -> tuple[float, float]:
     return t, carry + lost
 
 
+def sum_in_order(values: Float64s) -> float:
+    """Compensated sum from the first value to the last: once it has overflowed, it stays so, as in Prometheus."""
+    running = np.cumsum(values)  # the sum without what was lost on the way, which cannot bring it back
+    if not len(values) or not math.isfinite(running[-1]):
+        return float(running[-1]) if len(values) else 0.0
+    total, carry = 0.0, 0.0
+    for value in values.tolist():
+        total, carry = _kahan_scalar(value, total, carry)
+    return total + carry
+
+
 def incremental_mean(values: Float64s) -> float:
     """Mean by compensated sum until that overflows, then by updating a running mean, as Prometheus does."""
     numbers = [float(value) for value in values]
@@ -209,10 +220,10 @@ def sorted_quantile(ordered: Float64s, q: Float64s) -> Float64s:
     return np.where(np.isnan(q), np.nan, out)
 
 
-def warn_of_quantile(ctx: Context, q: Float64s) -> None:
-    """Warn of every parameter outside 0..1."""
+def warn_of_quantile(ctx: Context, q: Float64s, argument: int = 0) -> None:
+    """Warn of every parameter outside 0..1; `argument` is the one of the current call that q is."""
     for value in np.unique(q[~((q >= 0) & (q <= 1))]):
-        ctx.warn(f"quantile value should be between 0 and 1, got {format_float(float(value))}")
+        ctx.warn(f"quantile value should be between 0 and 1, got {format_float(float(value))}", argument)
 
 
 def quantile_over_time(ctx: Context, windows: Windows, q: Float64s) -> Vector:
@@ -235,6 +246,9 @@ def _median_deviation(windows: Windows) -> Float64s:
     out = np.full(math.prod(windows.shape), np.nan)
 
     def use(where: Int64s, samples: Float64s) -> None:
+        # A NaN leaves the median, and with it the deviation, undefined (Prometheus #19040).
+        whole = ~np.isnan(samples).any(axis=1)
+        where, samples = where[whole], samples[whole]
         half = np.full(len(samples), 0.5)
         median = sorted_quantile(np.sort(samples, axis=1), half)
         out[where] = sorted_quantile(np.sort(np.abs(samples - median[:, None]), axis=1), half)

@@ -344,8 +344,8 @@ def smoothed(ctx: Context, windows: Windows, smoothing: Float64s, trend: Float64
     """double_exponential_smoothing (Holt's linear method) of every window."""
     present = windows.counts >= 2
     for label, factor in (("smoothing", smoothing), ("trend", trend)):
-        bad = ~((factor > 0) & (factor < 1))
-        if (present & bad[None, :]).any():
+        bad = (factor <= 0) | (factor >= 1)  # NaN is not: all it does is make the answer NaN
+        if ((windows.counts > 0) & bad[None, :]).any():
             raise execution_error(f"invalid {label} factor. Expected: 0 < {label[0]}f < 1, got: {factor[bad][0]:f}")
     fold = Fold.over(ctx, windows)
     shape = windows.shape
