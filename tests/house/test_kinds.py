@@ -58,7 +58,9 @@ def test_what_integrations_report_is_in_the_catalogue() -> None:
     assert {path.split("/")[0] for _kind, path in found} >= {
         "cloud", "docker", "haproxy", "host", "kubernetes", "libvirt", "netbox", "prometheus", "terraform",
     }, "a source reports its kinds in a way that this test does not see"  # fmt: skip
-    assert {path for _kind, path in found} >= {f"cloud/{each}.py" for each in ("aws", "azure", "china", "google")}
+    assert {path for _kind, path in found} >= {
+        f"cloud/{each}.py" for each in ("alibaba", "aws", "azure", "google", "huawei", "tencent")
+    }
     assert sorted((kind, path) for kind, path in found if kind not in KINDS) == []
 
 

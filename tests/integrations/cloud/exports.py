@@ -326,6 +326,155 @@ HUAWEI_SERVERS: dict[str, Any] = {
         }
     ],
 }
+ALIBABA_DISKS: dict[str, Any] = {
+    "Disks": {
+        "Disk": [
+            {"DiskId": "d-bp1", "DiskName": "data", "Size": 40, "Category": "cloud_essd", "Type": "data", "Status": "In_use",
+             "InstanceId": "i-bp1", "RegionId": "cn-hangzhou", "ZoneId": "cn-hangzhou-g", "Encrypted": True,
+             "Attachments": {"Attachment": [{"InstanceId": "i-bp1", "Device": "/dev/xvdb"}]},
+             "Tags": {"Tag": [{"TagKey": "team", "TagValue": "shop"}]}},
+        ]
+    },
+    "TotalCount": 1, "PageNumber": 1, "PageSize": 10, "NextToken": "",
+}  # fmt: skip
+ALIBABA_VPCS: dict[str, Any] = {
+    "Vpcs": {
+        "Vpc": [
+            {"VpcId": "vpc-bp1", "VpcName": "prod", "CidrBlock": "172.16.0.0/12", "Status": "Available", "RegionId": "cn-hangzhou",
+             "Description": "", "SecondaryCidrBlocks": {"SecondaryCidrBlock": ["10.8.0.0/16"]}, "VSwitchIds": {"VSwitchId": ["vsw-bp1"]}},
+        ]
+    },
+    "TotalCount": 1, "PageNumber": 1, "PageSize": 10,
+}  # fmt: skip
+ALIBABA_VSWITCHES: dict[str, Any] = {
+    "VSwitches": {
+        "VSwitch": [
+            {"VSwitchId": "vsw-bp1", "VSwitchName": "apps", "VpcId": "vpc-bp1", "CidrBlock": "172.16.0.0/24", "Ipv6CidrBlock": "",
+             "ZoneId": "cn-hangzhou-g", "Status": "Available", "AvailableIpAddressCount": 250,
+             "Tags": {"Tag": [{"Key": "team", "Value": "shop"}]}},
+        ]
+    },
+    "TotalCount": 1, "PageNumber": 1, "PageSize": 10,
+}  # fmt: skip
+ALIBABA_LBS: dict[str, Any] = {
+    "LoadBalancers": {
+        "LoadBalancer": [
+            {"LoadBalancerId": "lb-bp1", "LoadBalancerName": "front", "LoadBalancerStatus": "active", "Address": "172.16.0.9",
+             "AddressType": "intranet", "AddressIPVersion": "ipv4", "RegionId": "cn-hangzhou", "MasterZoneId": "cn-hangzhou-g",
+             "VpcId": "vpc-bp1", "VSwitchId": "vsw-bp1", "NetworkType": "vpc", "PayType": "PayOnDemand", "LoadBalancerSpec": "slb.s2.small"},
+        ]
+    },
+    "TotalCount": 1, "PageNumber": 1, "PageSize": 10,
+}  # fmt: skip
+ALIBABA_CACHES: dict[str, Any] = {
+    "Instances": {
+        "KVStoreInstance": [
+            {"InstanceId": "r-bp1", "InstanceName": "sessions", "InstanceType": "Redis", "EngineVersion": "7.0", "Capacity": 1024,
+             "ConnectionDomain": "r-bp1.redis.rds.aliyuncs.com", "Port": 6379, "PrivateIp": "172.16.0.20", "UserName": CANARY,
+             "InstanceClass": "redis.shard.small.2.ce", "InstanceStatus": "Normal", "RegionId": "cn-hangzhou", "ZoneId": "cn-hangzhou-g",
+             "VpcId": "vpc-bp1", "VSwitchId": "vsw-bp1", "ChargeType": "PostPaid", "EndTime": "", "Tags": {"Tag": [{"Key": "team", "Value": "shop"}]}},
+        ]
+    },
+    "TotalCount": 1, "PageNumber": 1, "PageSize": 30,
+}  # fmt: skip
+TENCENT_DISKS: dict[str, Any] = {
+    "TotalCount": 1,
+    "DiskSet": [
+        {"DiskId": "disk-1", "DiskName": "root", "DiskSize": 50, "DiskType": "CLOUD_PREMIUM", "DiskUsage": "SYSTEM_DISK",
+         "DiskState": "ATTACHED", "Attached": True, "Encrypt": False, "InstanceId": "ins-1", "DiskChargeType": "POSTPAID_BY_HOUR",
+         "Placement": {"ProjectId": 0, "Zone": "ap-guangzhou-3"}, "Tags": []},
+    ],
+}  # fmt: skip
+TENCENT_VPCS: dict[str, Any] = {
+    "TotalCount": 1,
+    "VpcSet": [
+        {"VpcId": "vpc-x", "VpcName": "prod", "CidrBlock": "10.0.0.0/16", "Ipv6CidrBlock": "", "IsDefault": False, "TagSet": [],
+         "AssistantCidrSet": [{"CidrBlock": "192.168.1.0/24", "AssistantType": 0, "SubnetSet": [], "VpcId": "vpc-x"}]},
+    ],
+}  # fmt: skip
+TENCENT_SUBNETS: dict[str, Any] = {
+    "TotalCount": 1,
+    "SubnetSet": [
+        {"SubnetId": "subnet-x", "SubnetName": "apps", "VpcId": "vpc-x", "CidrBlock": "10.0.0.0/24", "Ipv6CidrBlock": "2001:db8:1::/64",
+         "Zone": "ap-guangzhou-3", "AvailableIpAddressCount": 250, "TagSet": [{"Key": "team", "Value": "shop"}]},
+    ],
+}  # fmt: skip
+TENCENT_LBS: dict[str, Any] = {
+    "TotalCount": 1,
+    "LoadBalancerSet": [
+        {"LoadBalancerId": "lb-x", "LoadBalancerName": "front", "LoadBalancerVips": ["10.0.0.30"], "LoadBalancerType": "INTERNAL",
+         "Domain": "", "LoadBalancerDomain": "", "Status": 1, "VpcId": "vpc-x", "SubnetId": "subnet-x", "ChargeType": "POSTPAID_BY_HOUR",
+         "TargetRegionInfo": {"Region": "ap-guangzhou", "VpcId": "vpc-x"}, "MasterZone": {"ZoneId": 100003, "Zone": "ap-guangzhou-3"},
+         "Tags": [{"TagKey": "team", "TagValue": "shop"}]},
+    ],
+}  # fmt: skip
+TENCENT_DATABASES: dict[str, Any] = {
+    "TotalCount": 2,
+    "Items": [
+        {"InstanceId": "cdb-1", "InstanceName": "orders", "EngineVersion": "8.0", "Vip": "10.0.0.40", "Vport": 3306, "Cpu": 2,
+         "Memory": 4000, "Volume": 50, "Region": "ap-guangzhou", "Zone": "ap-guangzhou-3", "InstanceType": 1, "MasterInfo": None,
+         "VpcId": 511512, "UniqVpcId": "vpc-x", "UniqSubnetId": "subnet-x", "TagList": [{"TagKey": "team", "TagValue": "shop"}]},
+        {"InstanceId": "cdbro-1", "InstanceName": "orders-copy", "EngineVersion": "8.0", "InstanceType": 3,
+         "MasterInfo": {"InstanceId": "cdb-1", "Region": "ap-guangzhou"}},
+    ],
+}  # fmt: skip
+TENCENT_CACHES: dict[str, Any] = {
+    "TotalCount": 1,
+    "InstanceSet": [
+        {"InstanceId": "crs-1", "InstanceName": "sessions", "Engine": "社区版Redis", "Type": 8, "WanIp": "10.0.0.50", "Port": 6379,
+         "Size": 1024, "Status": 2, "VpcId": 47525, "UniqVpcId": "vpc-x", "UniqSubnetId": "subnet-x",
+         "InstanceTags": [{"TagKey": "team", "TagValue": "shop"}]},
+    ],
+}  # fmt: skip
+HUAWEI_VOLUMES: dict[str, Any] = {
+    "count": 1,
+    "volumes": [
+        {"id": "b104", "name": "root", "size": 40, "status": "in-use", "volume_type": "SSD", "availability_zone": "cn-north-4a",
+         "bootable": "true", "encrypted": False, "metadata": {"x": CANARY}, "tags": {"team": "shop"},
+         "attachments": [{"server_id": "4f4b3dfa-eb70-47cf-a60a-998a53bd598a", "volume_id": "b104", "device": "/dev/sda"}]},
+    ],
+}  # fmt: skip
+HUAWEI_VPCS: dict[str, Any] = {
+    "vpcs": [
+        {"id": "0431c5e5", "name": "prod", "description": "", "cidr": "192.168.0.0/16", "status": "OK", "routes": []}
+    ],
+}
+HUAWEI_SUBNETS: dict[str, Any] = {
+    "subnets": [
+        {"id": "b5c1", "name": "apps", "description": "", "cidr": "192.168.1.0/24", "gateway_ip": "192.168.1.1", "dhcp_enable": True,
+         "availability_zone": "cn-north-4a", "vpc_id": "0431c5e5", "status": "ACTIVE", "neutron_network_id": "b5c1"},
+    ],
+}  # fmt: skip
+HUAWEI_LBS: dict[str, Any] = {
+    "loadbalancers": [
+        {"id": "1b2d", "name": "front", "description": "", "vip_address": "192.168.1.30", "operating_status": "ONLINE",
+         "provisioning_status": "ACTIVE", "vpc_id": "0431c5e5", "availability_zone_list": ["cn-north-4a"],
+         "publicips": [{"publicip_id": "p", "publicip_address": "203.0.113.30", "ip_version": 4}],
+         "eips": [{"eip_id": "p", "eip_address": "203.0.113.30", "ip_version": 4}], "tags": [{"key": "team", "value": "shop"}]},
+    ],
+    "page_info": {"current_count": 1},
+}  # fmt: skip
+HUAWEI_DATABASES: dict[str, Any] = {
+    "total_count": 2,
+    "instances": [
+        {"id": "dc1in01", "name": "orders", "status": "ACTIVE", "type": "Ha", "port": 3306, "region": "cn-north-4",
+         "datastore": {"type": "MySQL", "version": "8.0"}, "private_ips": ["192.168.1.40"], "public_ips": [], "db_user_name": CANARY,
+         "vpc_id": "0431c5e5", "subnet_id": "b5c1", "flavor_ref": "rds.mysql.s1.large.ha", "cpu": "2", "mem": "4",
+         "volume": {"type": "ULTRAHIGH", "size": 100}, "charge_info": {"charge_mode": "postPaid"},
+         "related_instance": [{"id": "dc2in01", "type": "replica"}], "tags": [{"key": "team", "value": "shop"}]},
+        {"id": "dc2in01", "name": "orders-copy", "type": "Replica", "datastore": {"type": "MySQL", "version": "8.0"},
+         "related_instance": [{"id": "dc1in01", "type": "replica_of"}]},
+    ],
+}  # fmt: skip
+HUAWEI_CACHES: dict[str, Any] = {
+    "instance_num": 1,
+    "instances": [
+        {"instance_id": "e1f2", "name": "sessions", "engine": "Redis", "engine_version": "6.0", "capacity": 1, "max_memory": 1024,
+         "used_memory": 12, "ip": "192.168.1.50", "port": 6379, "domain_name": "redis-e1f2.dcs.huaweicloud.com", "status": "RUNNING",
+         "spec_code": "redis.ha.xu1.large.r2.1", "vpc_id": "0431c5e5", "subnet_id": "b5c1", "access_user": CANARY,
+         "tags": [{"key": "team", "value": "shop"}]},
+    ],
+}  # fmt: skip
 ALL: dict[str, Any] = {
     name: value for name, value in dict(globals()).items() if name.isupper() and isinstance(value, dict | list)
 }

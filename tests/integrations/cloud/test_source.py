@@ -162,9 +162,92 @@ def test_huawei() -> None:
     assert server.attributes["memory_bytes"] == 1024**3
 
 
+def test_the_order_in_which_addresses_are_listed_says_nothing() -> None:
+    cards = [{"name": name, "networkIP": at} for name, at in (("nic1", "10.0.0.2"), ("nic0", "10.0.0.9"))]
+    for listed in (cards, cards[::-1]):
+        seen = read([{**exports.GCP_INSTANCES[0], "networkInterfaces": listed}])
+        assert said(seen, "vm", "web-1", "address", "private_ips") == ("10.0.0.9", ["10.0.0.2", "10.0.0.9"])
+        inner = {"PrivateIpAddresses": [each["networkIP"] for each in listed]}
+        seen = read({"TotalCount": 1, "InstanceSet": [{**exports.TENCENT_INSTANCES["InstanceSet"][0], **inner}]})
+        assert said(seen, "vm", "web-1", "address") == ("10.0.0.2",)
+
+
+def said(seen: Any, kind: str, name: str, *attributes: str) -> tuple[Any, ...]:
+    found = laws.by_name(seen)[kind, name].attributes
+    return tuple(found.get(each) for each in attributes)
+
+
+SERVER = ("engine", "version", "address", "port", "memory_bytes")
+
+
+def test_all_that_alibaba_exports_is_one_picture() -> None:
+    seen = read(*(value for name, value in exports.ALL.items() if name.startswith("ALIBABA")), owner_tag="team")
+    assert laws.edges(seen) == {
+        ("web-1", "uses", "apps"),
+        ("web-1", "stores_in", "data"),
+        ("apps", "uses", "prod"),
+        ("front", "uses", "apps"),
+        ("orders", "uses", "apps"),
+        ("orders", "replicates_to", "orders-copy"),
+        ("sessions", "uses", "apps"),
+    }
+    assert said(seen, "volume", "data", "size_bytes", "type", "encrypted") == (40 * 1024**3, "cloud_essd", True)
+    assert said(seen, "network", "prod", "prefix", "prefixes") == ("172.16.0.0/12", ["10.8.0.0/16", "172.16.0.0/12"])
+    assert said(seen, "subnet", "apps", "prefix", "zone") == ("172.16.0.0/24", "cn-hangzhou-g")
+    assert said(seen, "load_balancer", "front", "address", "scheme") == ("172.16.0.9", "intranet")
+    assert said(seen, "cache", "sessions", *SERVER, "private_ip") == (
+        "redis", "7.0", "r-bp1.redis.rds.aliyuncs.com", 6379, 1024**3, "172.16.0.20",
+    )  # fmt: skip
+    assert laws.by_name(seen)["cache", "sessions"].owner == "shop"
+
+
+def test_all_that_tencent_exports_is_one_picture() -> None:
+    seen = read(*(value for name, value in exports.ALL.items() if name.startswith("TENCENT")), owner_tag="team")
+    assert laws.edges(seen) >= {
+        ("web-1", "uses", "apps"),
+        ("apps", "uses", "prod"),
+        ("front", "uses", "apps"),
+        ("orders", "uses", "apps"),
+        ("orders", "replicates_to", "orders-copy"),
+        ("sessions", "uses", "apps"),
+    }
+    (disk,) = [each for each in seen.resources if each.kind == "volume" and each.name == "root"]
+    assert disk.keys == ("tencentcloud:disk-1",)  # the one that its machine names
+    assert said(seen, "subnet", "apps", "prefix", "prefixes") == ("10.0.0.0/24", ["10.0.0.0/24", "2001:db8:1::/64"])
+    assert said(seen, "network", "prod", "prefixes") == (["10.0.0.0/16", "192.168.1.0/24"],)
+    assert said(seen, "load_balancer", "front", "address", "region") == ("10.0.0.30", "ap-guangzhou")
+    assert said(seen, "database", "orders", *SERVER) == ("mysql", "8.0", "10.0.0.40", 3306, 4000 * 1024**2)
+    assert said(seen, "cache", "sessions", *SERVER) == ("redis", "5.0", "10.0.0.50", 6379, 1024**3)
+    assert {each.owner for each in seen.resources if each.name in ("orders", "sessions", "front")} == {"shop"}
+
+
+def test_all_that_huawei_exports_is_one_picture() -> None:
+    seen = read(*(value for name, value in exports.ALL.items() if name.startswith("HUAWEI")), owner_tag="team")
+    assert laws.edges(seen) == {
+        ("ecs-2ecf", "uses", "prod"),
+        ("ecs-2ecf", "stores_in", "root"),
+        ("apps", "uses", "prod"),
+        ("front", "uses", "prod"),
+        ("orders", "uses", "apps"),
+        ("orders", "replicates_to", "orders-copy"),
+        ("sessions", "uses", "apps"),
+    }
+    assert said(seen, "subnet", "apps", "prefix", "gateway") == ("192.168.1.0/24", "192.168.1.1")
+    assert said(seen, "load_balancer", "front", "address", "public_ips") == ("192.168.1.30", ["203.0.113.30"])
+    assert said(seen, "database", "orders", *SERVER) == ("mysql", "8.0", "192.168.1.40", 3306, 4 * 1024**3)
+    assert said(seen, "cache", "sessions", *SERVER) == ("redis", "6.0", "192.168.1.50", 6379, 1024**3)
+    assert {each.owner for each in seen.resources if each.name in ("orders", "sessions", "front")} == {"shop"}
+
+
 @pytest.mark.parametrize(
     "document",
     [
+        {**exports.ALIBABA_CACHES, "TotalCount": 31},
+        {**exports.TENCENT_CACHES, "TotalCount": 21},
+        {"Response": {**exports.TENCENT_DATABASES, "TotalCount": 21}},
+        {**exports.HUAWEI_DATABASES, "total_count": 101},
+        {**exports.HUAWEI_CACHES, "instance_num": 11},
+        {**exports.HUAWEI_LBS, "page_info": {"next_marker": "x", "current_count": 1}},
         {**exports.AWS_INSTANCES, "NextToken": "x"},
         {**exports.ALIBABA_INSTANCES, "TotalCount": 200},
         {**exports.TENCENT_INSTANCES, "TotalCount": 2},
@@ -177,7 +260,20 @@ def test_of_one_page_of_several_absence_proves_nothing(document: Any) -> None:
     assert seen.warnings
 
 
-@pytest.mark.parametrize("content", [{}, [], 1, "x", {"Instances": 1}, [{"id": "/x"}], {"version": 4, "resources": []}])
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        [],
+        1,
+        "x",
+        {"Instances": 1},
+        {"Items": [{"id": 1}]},
+        {"instances": []},
+        [{"id": "/x"}],
+        {"version": 4, "resources": []},
+    ],
+)
 def test_another_file_is_refused_with_what_would_do(content: Any) -> None:
     with pytest.raises(Invalid) as refusal:
         read(content)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tongchou.inventory import identity, standard_names
-from tongchou.inventory.gather import Gathering, facts, text
+from tongchou.inventory.gather import Gathering, facts, number, text
 
 GIB = 1024**3
 MIB = 1024**2
@@ -57,7 +57,17 @@ def pairs(listed: Iterable[Mapping[str, Any]], name: str, value: str) -> dict[st
     return {key: said for key, said in found.items() if key}
 
 
-def addresses(listed: Iterable[str]) -> dict[str, Any]:
-    """Return the private addresses of a machine, the first one first: as its address, and where it has more all."""
-    found = list(dict.fromkeys(each for each in listed if each))
-    return {"address": found[0] if found else "", "private_ips": sorted(found) if len(found) > 1 else []}
+def addresses(listed: Iterable[str], first: str = "") -> dict[str, Any]:
+    """Return the private addresses of a machine: `first`, else the first in order as its address; of several all.
+
+    The order in which a cloud lists them says nothing.
+    """
+    found = sorted({each for each in listed if each})
+    return {"address": first or next(iter(found), ""), "private_ips": found if len(found) > 1 else []}
+
+
+def all_there(document: Any, total: str, found: int, account: Account) -> None:
+    """Say that a file holds a part, when it tells that there are more things than are in it."""
+    told = number(document, total)
+    if told is not None and told > found:
+        account.gathering.partial(f"{account.cloud}: {found:,} of {told:,} are in the file; export all pages")

@@ -49,6 +49,7 @@ def _resource(each: Mapping[str, Any], kind: str, account: Account) -> None:
     parts = id_.split("/")
     image = at(each, "storageProfile", "imageReference")
     named = ":".join(filter(None, (text(image, name) for name in ("publisher", "offer", "sku"))))
+    private = _split(text(each, "privateIps"))
     attributes = {
         "account": parts[2] if len(parts) > 2 else "",
         # upper case in one command, as written in the other
@@ -59,7 +60,7 @@ def _resource(each: Mapping[str, Any], kind: str, account: Account) -> None:
         "os": text(each, "storageProfile", "osDisk", "osType"),
         "image": named,
         "state": text(each, "powerState"),
-        **addresses(_split(text(each, "privateIps"))),
+        **addresses(private, first=next(iter(private), "")),
         "public_ips": sorted(_split(text(each, "publicIps"))),
         "dns_name": next(iter(_split(text(each, "fqdns"))), ""),
     }

@@ -77,7 +77,7 @@ def _compute(kind: str, id_: str, each: Mapping[str, Any], account: Account) -> 
         "region": _place(id_, "regions") or _last(text(each, "region")) or zone.rpartition("-")[0],
         "size": _last(text(each, "machineType")) or text(each, "settings", "tier"),
         "state": text(each, "status").lower() if kind == "vm" else "",
-        **addresses(text(one, "networkIP") for one in interfaces),
+        **addresses((text(one, "networkIP") for one in interfaces), first=_primary(interfaces)),
         "public_ips": sorted(set(public) - {""}),
         "prefix": text(each, "ipCidrRange"),
         "size_bytes": number(each, "sizeGb", times=GIB),
@@ -95,6 +95,12 @@ def _compute(kind: str, id_: str, each: Mapping[str, Any], account: Account) -> 
     if kind == "volume":
         for user in texts(each, "users"):
             account.relate("stores_in", user, id_)
+
+
+def _primary(interfaces: list[dict[str, Any]]) -> str:
+    """The address of nic0."""
+    named = sorted((text(one, "name"), text(one, "networkIP")) for one in interfaces)
+    return named[0][1] if named else ""
 
 
 def _database(each: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.core.problems import Invalid
-from tongchou.integrations.cloud import aws, azure, china, google
+from tongchou.integrations.cloud import alibaba, aws, azure, google, huawei, tencent
 from tongchou.integrations.cloud.account import Account
 from tongchou.inventory import documents, source_settings
 from tongchou.inventory.documents import FILE_SETTINGS, Document
@@ -34,6 +34,7 @@ class Format:
     read: Callable[[Any, Account], None]
 
 
+_TENCENT = "tencentcloud"
 FORMATS = (
     Format("aws ec2 describe-instances", "aws", _has("Reservations"), aws.instances),
     Format("aws ec2 describe-volumes", "aws", _has("Volumes"), aws.volumes),
@@ -45,15 +46,29 @@ FORMATS = (
     Format("AWS Config snapshot", "aws", _has("configurationItems"), aws.config_snapshot),
     Format("az vm list -d, az resource list", "azure", azure.is_list, azure.resources),
     Format("gcloud compute … list, gcloud asset list", "gcp", google.is_list, google.resources),
-    Format("aliyun ecs DescribeInstances", "alicloud", _has("Instances", "Instance"), china.alibaba_instances),
-    Format("aliyun rds DescribeDBInstances", "alicloud", _has("Items", "DBInstance"), china.alibaba_databases),
+    Format("aliyun ecs DescribeInstances", "alicloud", _has("Instances", "Instance"), alibaba.instances),
+    Format("aliyun ecs DescribeDisks", "alicloud", _has("Disks", "Disk"), alibaba.disks),
+    Format("aliyun vpc DescribeVpcs", "alicloud", _has("Vpcs", "Vpc"), alibaba.vpcs),
+    Format("aliyun vpc DescribeVSwitches", "alicloud", _has("VSwitches", "VSwitch"), alibaba.vswitches),
     Format(
-        "tccli cvm DescribeInstances",
-        "tencentcloud",
-        lambda document: isinstance(at(china.tencent_body(document), "InstanceSet"), list),
-        china.tencent_instances,
+        "aliyun slb DescribeLoadBalancers", "alicloud", _has("LoadBalancers", "LoadBalancer"), alibaba.load_balancers
     ),
-    Format("hcloud ECS ListServersDetails", "huaweicloud", _has("servers"), china.huawei_servers),
+    Format("aliyun rds DescribeDBInstances", "alicloud", _has("Items", "DBInstance"), alibaba.databases),
+    Format("aliyun r-kvstore DescribeInstances", "alicloud", _has("Instances", "KVStoreInstance"), alibaba.caches),
+    Format(
+        "tccli cvm DescribeInstances, redis DescribeInstances", _TENCENT, tencent.has("InstanceSet"), tencent.instances
+    ),
+    Format("tccli cbs DescribeDisks", _TENCENT, tencent.has("DiskSet"), tencent.disks),
+    Format("tccli vpc DescribeVpcs", _TENCENT, tencent.has("VpcSet"), tencent.vpcs),
+    Format("tccli vpc DescribeSubnets", _TENCENT, tencent.has("SubnetSet"), tencent.subnets),
+    Format("tccli clb DescribeLoadBalancers", _TENCENT, tencent.has("LoadBalancerSet"), tencent.load_balancers),
+    Format("tccli cdb DescribeDBInstances", _TENCENT, tencent.is_databases, tencent.databases),
+    Format("hcloud ECS ListServersDetails", "huaweicloud", _has("servers"), huawei.servers),
+    Format("hcloud EVS ListVolumes", "huaweicloud", _has("volumes"), huawei.volumes),
+    Format("hcloud VPC ListVpcs", "huaweicloud", _has("vpcs"), huawei.vpcs),
+    Format("hcloud VPC ListSubnets", "huaweicloud", _has("subnets"), huawei.subnets),
+    Format("hcloud ELB ListLoadBalancers", "huaweicloud", _has("loadbalancers"), huawei.load_balancers),
+    Format("hcloud RDS ListInstances, DCS ListInstances", "huaweicloud", huawei.is_of_services, huawei.services),
 )
 # of which a page says that there are more
 MORE = ("NextToken", "nextToken", "Marker", "NextMarker", "nextPageToken")
