@@ -63,6 +63,8 @@ def one(kind: str = "host", today: date = TODAY, **attributes: Any) -> End:
         ({"container_runtime": "docker://20.10.7"}, "Docker Engine 20.10", "2023-12-10"),
         ({"docker": "24.0.7"}, "Docker Engine 24", "2024-06-08"),
         ({"engine_version": "POSTGRES_13"}, "PostgreSQL 13", "2025-11-13"),
+        ({"version": "POSTGRES_13"}, "PostgreSQL 13", "2025-11-13"),
+        ({"engine": "postgres", "version": "13"}, "PostgreSQL 13", "2025-11-13"),
         ({"engine_version": "MYSQL_8_0_31"}, "MySQL 8.0", "2026-04-30"),
         ({"engine": "Redis", "version": "6.2.14"}, "Redis 6.2", "2027-04-01"),
         ({"engine": "Redis", "version": "7.2.4"}, "Redis 7.2", "2029-12-01"),
@@ -162,7 +164,15 @@ def test_a_stated_day_is_an_end_of_its_sort(kind: str, name: str, sort: str) -> 
 
 
 def test_what_names_nothing_that_ends_tells_nothing() -> None:
-    assert ends_of(("host",), {"kernel": "6.1", "cores": 4, "spends": "x", "version": "1"}, RULES, TODAY) == []
+    assert (
+        ends_of(
+            ("host",),
+            {"kernel": "6.1", "engine_version": "2-kafka-9", "cores": 4, "spends": "x", "version": "1"},
+            RULES,
+            TODAY,
+        )
+        == []
+    )
 
 
 @given(

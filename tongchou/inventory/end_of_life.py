@@ -31,7 +31,7 @@ SYSTEM_VERSIONS = ("os_version", "os_release", "distribution_version")
 SOFTWARE = ("software", "product", "engine", "db_engine", "application")
 VERSIONS = ("version", "software_version", "product_version", "engine_version")
 VERSION_OF = "_version"  # <product>_version
-NAMING_VERSIONS = ("engine_version", "database_version")  # a cloud's may name the product too: POSTGRES_13
+NAMING_VERSIONS = ("engine_version", "database_version", "version")  # a cloud's may name the product too: POSTGRES_13
 IMAGES = ("image", "images")  # of containers: one, or a list
 RUNTIME = "container_runtime"  # what a node says of it: containerd://1.7.22
 NAMED = ("kubelet", "docker")  # called like a product; the value is its version
@@ -321,8 +321,9 @@ def _by_version_alone(
     lineage: Sequence[str], attributes: Mapping[str, Any], version: str, rules: Pack, today: date
 ) -> Iterable[End]:
     """Where no software is named: the version names it too, or the kind says what it is."""
-    known = recognise(_text(attributes, NAMING_VERSIONS), "software", rules)
-    if known is not None:
+    text = _text(attributes, NAMING_VERSIONS)
+    known = recognise(text, "software", rules)
+    if known is not None and text.casefold().startswith(known[0].names):  # no word in the middle of a version of ours
         yield _end(known[0], _UNDERSCORE.sub(".", known[1]), rules, today)
     known = recognise("kubernetes", "software", rules) if CLUSTER in lineage and version else None
     if known is None:
