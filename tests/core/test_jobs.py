@@ -110,6 +110,24 @@ def test_a_unique_key_has_one_queued_job_but_a_running_one_does_not_count() -> N
 
 
 @pytest.mark.django_db
+def test_a_job_for_a_node_is_left_to_it(settings: Any) -> None:
+    jobs.job("test.there", node=lambda payload: str(payload["at"]))(note)
+    with transaction.atomic():
+        first = jobs.enqueue("test.there", {"at": "b"}, unique_key="k")
+    settings.NODE_NAME = "a"
+    assert not jobs.anything_due()
+    assert jobs.claim("a:1") is None
+    enqueue("test.note")
+    assert jobs.claim("a:1") is not None
+    with transaction.atomic():
+        again = jobs.enqueue("test.there", {"at": "a"}, unique_key="k")  # it is for a now
+    assert again.pk == first.pk
+    taken = jobs.claim("a:1")
+    assert taken is not None
+    assert taken.pk == first.pk
+
+
+@pytest.mark.django_db
 def test_the_job_of_a_killed_process_comes_back_and_its_try_is_not_counted() -> None:
     row = enqueue()
     claimed = jobs.claim("dead-process")

@@ -10,7 +10,7 @@ from ninja import Router, Status
 from tongchou.api.bodies import Body
 from tongchou.api.core import Page, actor_of
 from tongchou.core.access import check
-from tongchou.inventory import notes, sources
+from tongchou.inventory import notes, source_nodes, sources
 from tongchou.inventory.documents import Document
 from tongchou.inventory.models import SourceConfig
 from tongchou.inventory.plan import Plan
@@ -107,8 +107,11 @@ def list_sources(request: HttpRequest) -> dict[str, Any]:
 @router.post("/sources", response={201: dict[str, Any]})
 def create_source(request: HttpRequest, body: NewSourceIn) -> Status[dict[str, Any]]:
     """Create or change a source by name; its first sync follows at once."""
+    actor = actor_of(request)
+    check(actor, sources.MANAGE)
     wanted = sources.Wanted(**body.model_dump(exclude={"name"}))
-    return Status(201, _source(sources.configure_source(actor=actor_of(request), name=body.name, wanted=wanted)))
+    source_nodes.checked(wanted.kind or "", wanted.settings)
+    return Status(201, _source(sources.configure_source(actor=actor, name=body.name, wanted=wanted)))
 
 
 @router.get("/sources/{name}", response=dict[str, Any])
@@ -121,8 +124,13 @@ def get_source(request: HttpRequest, name: str) -> dict[str, Any]:
 @router.put("/sources/{name}", response=dict[str, Any])
 def put_source(request: HttpRequest, name: str, body: SourceIn) -> dict[str, Any]:
     """Create or change a source; what is left out keeps its value."""
+    actor = actor_of(request)
+    check(actor, sources.MANAGE)
     wanted = sources.Wanted(**body.model_dump())
-    return _source(sources.configure_source(actor=actor_of(request), name=name, wanted=wanted))
+    known = SourceConfig.objects.filter(name=name).first()
+    if known is None or wanted.settings is not None:  # what there is goes on as it was said
+        source_nodes.checked(wanted.kind or (known.kind if known is not None else ""), wanted.settings)
+    return _source(sources.configure_source(actor=actor, name=name, wanted=wanted))
 
 
 @router.delete("/sources/{name}", response={204: None})
@@ -136,10 +144,12 @@ def delete_source(request: HttpRequest, name: str) -> Status[None]:
 
 @router.post("/sources/{name}/sync", response=dict[str, Any])
 def sync_source(request: HttpRequest, name: str) -> dict[str, Any]:
-    """Look and apply now; answers with what was done."""
+    """Look and apply now; answers with what was done. 409 for a source that another node looks for."""
     actor = actor_of(request)
     check(actor, sources.MANAGE)
-    return _plan(sources.run_source(actor=actor, source=sources.get_source(name)))
+    row = sources.get_source(name)
+    source_nodes.must_be_here(row)
+    return _plan(sources.run_source(actor=actor, source=row))
 
 
 RUNS = 100
@@ -185,4 +195,6 @@ def plan_source(request: HttpRequest, name: str) -> dict[str, Any]:
     """Dry run: look now and answer with what a sync would do, without doing it."""
     actor = actor_of(request)
     check(actor, sources.MANAGE)
-    return _plan(sources.dry_run(actor=actor, source=sources.get_source(name)))
+    row = sources.get_source(name)
+    source_nodes.must_be_here(row)
+    return _plan(sources.dry_run(actor=actor, source=row))

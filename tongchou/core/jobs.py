@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, OperationalError, close_old_connections, connection, transaction
 from django.db.models import Count, F, QuerySet
 
@@ -32,6 +33,7 @@ MAX_RECOVERIES = 100
 POLL_SECONDS = 0.5
 
 JobFunction = Callable[[dict[str, Any]], None]
+NodeFunction = Callable[[dict[str, Any]], str]
 DeadFunction = Callable[[dict[str, Any], Exception], None]
 DutyFunction = Callable[[threading.Event], None]
 
@@ -45,6 +47,7 @@ class JobKind:
     max_attempts: int
     timeout_seconds: float
     on_dead: DeadFunction | None = None
+    node: NodeFunction | None = None
 
 
 _kinds: dict[str, JobKind] = {}
@@ -55,15 +58,21 @@ _rest: list[tuple[Callable[[str], bool], Callable[[], None]]] = []
 
 
 def job(
-    name: str, *, max_attempts: int = 5, timeout_seconds: float = 60.0, on_dead: DeadFunction | None = None
+    name: str,
+    *,
+    max_attempts: int = 5,
+    timeout_seconds: float = 60.0,
+    on_dead: DeadFunction | None = None,
+    node: NodeFunction | None = None,
 ) -> Callable[[JobFunction], JobFunction]:
     """Register a job function. `timeout_seconds` is how long the claim of a dead process is respected.
 
     `on_dead(payload, error)` is called when the last try failed, for a noun that shows what became of its job.
+    `node(payload)`, asked when a job is added, names the node that alone may take it, "" for whoever is free.
     """
 
     def register(function: JobFunction) -> JobFunction:
-        _kinds[name] = JobKind(name, function, max_attempts, timeout_seconds, on_dead)
+        _kinds[name] = JobKind(name, function, max_attempts, timeout_seconds, on_dead, node)
         return function
 
     return register
@@ -129,17 +138,22 @@ def enqueue(
 
     A running one does not count, so evidence that arrives during a run is not lost.
     """
+    kind = _kinds.get(name)
+    node = kind.node(payload) if kind is not None and kind.node is not None else ""
     if unique_key is not None:
         waiting = Job.objects.filter(unique_key=unique_key, state=JobState.QUEUED).first()
         if waiting is not None:
+            if waiting.node != node:  # it is for another one since
+                Job.objects.filter(pk=waiting.pk, state=JobState.QUEUED).update(node=node)
+                transaction.on_commit(_wake.set)
             return waiting
-    kind = _kinds.get(name)
     row = Job(
         name=name,
         payload=payload,
         run_at=run_at or clock.now(),
         unique_key=unique_key,
         event=event,
+        node=node,
         max_attempts=kind.max_attempts if kind else 5,
     )
     try:
@@ -217,7 +231,7 @@ def claim(worker: str, *, now: datetime | None = None) -> Job | None:
 
 
 def _due(now: datetime) -> QuerySet[Job]:
-    due = Job.objects.filter(state=JobState.QUEUED, run_at__lte=now)
+    due = Job.objects.filter(state=JobState.QUEUED, run_at__lte=now, node__in=("", str(settings.NODE_NAME)))
     resting = _resting_names()
     return due.exclude(name__in=resting) if resting else due
 

@@ -220,7 +220,10 @@ class JobState(models.TextChoices):
 
 
 class Job(models.Model):
-    """Work to do later, at least once. Committed together with what caused it."""
+    """Work to do later, at least once. Committed together with what caused it.
+
+    `node`: the one that alone does it, "" for whichever is free.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=120)
@@ -235,6 +238,7 @@ class Job(models.Model):
     run_at = models.DateTimeField(default=timezone.now)
     lease_until = models.DateTimeField(null=True, blank=True)
     worker = models.CharField(max_length=120, blank=True, default="")
+    node = models.CharField(max_length=120, blank=True, default="", db_default="")
     finished_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True, default="")
 

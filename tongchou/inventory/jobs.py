@@ -17,7 +17,7 @@ from tongchou.core.jobs import enqueue, job, periodic
 from tongchou.core.ledger import follow
 from tongchou.core.models import Event
 from tongchou.core.problems import Problem
-from tongchou.inventory import expiries, refresh, uses
+from tongchou.inventory import expiries, refresh, source_nodes, uses
 from tongchou.inventory.apply import derive, take_turn
 from tongchou.inventory.catalogue.shapes import NOUN
 from tongchou.inventory.given import sending, subscriptions
@@ -28,11 +28,18 @@ from tongchou.inventory.sources import DERIVE_JOB, SYNC_JOB, run_source, waits
 log = logging.getLogger(__name__)
 
 
-@job(SYNC_JOB, max_attempts=1, timeout_seconds=300)
+def _node_of(payload: dict[str, Any]) -> str:
+    source = SourceConfig.objects.filter(name=payload.get("source")).only("kind", "settings").first()
+    return source_nodes.node_of(source) if source is not None else ""
+
+
+@job(SYNC_JOB, max_attempts=1, timeout_seconds=300, node=_node_of)
 def sync(payload: dict[str, Any]) -> None:
     """Sync one source. A failure is on the source with its remedy; the next interval is the retry."""
     source = SourceConfig.objects.filter(name=payload["source"], enabled=True).first()
     if source is None or waits(source):
+        return
+    if source_nodes.is_elsewhere(source):  # its node was named since the job was added: the next one is for that
         return
     try:
         run_source(actor=system(f"source:{source.name}"), source=source)

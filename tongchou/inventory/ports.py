@@ -37,6 +37,15 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class NodeSource(Source, Protocol):
+    """A source that may look at the machine it runs on: `node` is one of its settings (source_settings.NODE)."""
+
+    def of_node(self, settings: Mapping[str, Any]) -> bool:
+        """Tell whether it does with these settings, checked or not, so that another node would see something else."""
+        ...
+
+
+@runtime_checkable
 class DocumentSource(Source, Protocol):
     """A source that reads a file: one that its settings name (documents.FILE_SETTINGS), or one handed over."""
 

@@ -14,6 +14,14 @@ from tongchou.core.problems import Invalid
 from tongchou.inventory import checks
 
 MAX_TEXT = 2000
+# of a source that looks at the machine it runs on, see ports.NodeSource
+NODE: dict[str, dict[str, Any]] = {
+    "node": {
+        "type": "string",
+        "maxLength": 120,
+        "description": _("the node whose host it looks at, where several take jobs"),
+    }
+}
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "string": str,
     "boolean": bool,

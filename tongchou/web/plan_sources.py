@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from tongchou.core.access import allows, check
 from tongchou.core.problems import Conflict, Invalid, Problem
-from tongchou.inventory import documents, notes, sources
+from tongchou.inventory import documents, notes, source_nodes, sources
 from tongchou.inventory.documents import Document
 from tongchou.inventory.models import SourceConfig
 from tongchou.inventory.plan_lines import lines_of
@@ -76,6 +76,7 @@ def resource_sources(request: PageRequest) -> HttpResponse:
     try:
         form["settings"] = _settings(form["kind"], post)
         interval = _seconds(form["interval"])
+        source_nodes.checked(form["kind"], form["settings"])
         wanted = sources.Wanted(kind=form["kind"], settings=form["settings"], interval_seconds=interval, enabled=True)
         sources.configure_source(actor=request.actor, name=form["name"], wanted=wanted)
     except (Invalid, Conflict) as problem:
@@ -120,7 +121,10 @@ def resource_source_act(request: PageRequest, name: str) -> HttpResponse:
     """Look now, switch on or off, or delete (`do` = run | enable | disable | delete)."""
     row = sources.get_source(name)
     act = request.POST.get("do", "")
-    if act == "run":
+    if act == "run" and source_nodes.is_elsewhere(row):
+        source_nodes.hand_over(actor=request.actor, source=row)
+        messages.success(request, _("The node %(node)s looks now.") % {"node": source_nodes.node_of(row)})
+    elif act == "run":
         plan = sources.run_source(actor=request.actor, source=row)
         count = len(plan.seen)
         text = ngettext("Looked: %(count)d resource seen.", "Looked: %(count)d resources seen.", count) % {
@@ -174,6 +178,7 @@ def resource_source_plan(request: PageRequest, name: str) -> HttpResponse:
             if (upload.size or 0) > documents.MAX_BYTES:
                 raise documents.too_large(documents.MAX_BYTES)
             document = Document((upload.name or "")[-200:], upload.read())
+        source_nodes.must_be_here(row)
         if request.POST.get("do") == "apply":
             sources.run_source(actor=request.actor, source=row, document=document)
             messages.success(request, _("Done. The newest run below says what was changed."))

@@ -30,6 +30,7 @@ TITLES: dict[str, str | Promise] = {
     "concurrency": gettext_lazy("At once"),
     "connections": gettext_lazy("Connections"),
     "conntrack": gettext_lazy("Connections that passed"),
+    "node": gettext_lazy("Node"),
     "smart": gettext_lazy("Health of disks (SMART)"),
     "raid": gettext_lazy("Software RAID"),
     "lvm": gettext_lazy("LVM"),

@@ -41,12 +41,17 @@ class DockerSource:
                 "maxLength": 500,
                 "description": _("one of the sockets that the setting docker.sockets lists"),
             },
+            **source_settings.NODE,
         },
     }
 
     def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Fill in defaults; raises Invalid naming the field."""
         return source_settings.filled(self.settings_schema, settings)
+
+    def of_node(self, settings: Mapping[str, Any]) -> bool:
+        """Always: a socket is of this host."""
+        return True
 
     def fetch(self, settings: Mapping[str, Any], *, source: str) -> Observation:
         """Ask once. A list that is refused makes the look a part; without the engine itself it fails."""

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from tongchou.core.problems import Invalid
 from tongchou.integrations.host import facts
 from tongchou.integrations.host.uses import uses
+from tongchou.inventory import source_settings
 from tongchou.inventory.observation import Observation, ObservedResource
 from tongchou.wire.host import reading
 from tongchou.wire.host.reading import CONNECTIONS, PARTS, TRACKED
@@ -32,12 +33,15 @@ class HostSource:
     settings_schema: ClassVar[dict[str, Any]] = {
         "type": "object",
         "additionalProperties": False,
-        "properties": {part: {"type": "boolean", "default": True} for part in SWITCHES},
+        "properties": {**{part: {"type": "boolean", "default": True} for part in SWITCHES}, **source_settings.NODE},
     }
 
     def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Fill in defaults; raises Invalid naming the field."""
+        node = source_settings.filled({"properties": source_settings.NODE}, {"node": settings.get("node")})
         for name, value in settings.items():
+            if name == "node":
+                continue
             if name not in SWITCHES or not isinstance(value, bool):
                 raise Invalid(
                     "host.settings",
@@ -47,7 +51,11 @@ class HostSource:
                     value=value,
                     remedy=_("Remove it or correct it."),
                 )
-        return {part: settings.get(part, True) for part in SWITCHES}
+        return {**{part: settings.get(part, True) for part in SWITCHES}, **node}
+
+    def of_node(self, settings: Mapping[str, Any]) -> bool:
+        """Always: it is this host."""
+        return True
 
     def fetch(self, settings: Mapping[str, Any], *, source: str) -> Observation:
         """Look once. What the kernel refuses to tell makes the look incomplete, so that nothing is taken for gone."""

@@ -56,12 +56,17 @@ class StorageSource:
                 "maximum": 60,
                 "description": _("how long one disk or program may take"),
             },
+            **source_settings.NODE,
         },
     }
 
     def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Fill in defaults; raises Invalid naming the field."""
         return source_settings.filled(self.settings_schema, settings)
+
+    def of_node(self, settings: Mapping[str, Any]) -> bool:
+        """Always: it is the storage of this host."""
+        return True
 
     def fetch(self, settings: Mapping[str, Any], *, source: str) -> Observation:
         """Look once. What does not answer is named, and then nothing is given up; what is not installed is no part."""

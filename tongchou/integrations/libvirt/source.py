@@ -37,12 +37,17 @@ class LibvirtSource:
                 "maxLength": 500,
                 "description": _("one of the URIs that the setting libvirt.uris lists, such as qemu:///system"),
             },
+            **source_settings.NODE,
         },
     }
 
     def validate(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Fill in defaults; raises Invalid naming the field."""
         return source_settings.filled(self.settings_schema, settings)
+
+    def of_node(self, settings: Mapping[str, Any]) -> bool:
+        """Where the URI names no host: the hypervisor of this one."""
+        return ":///" in str(settings.get("uri", ""))
 
     def fetch(self, settings: Mapping[str, Any], *, source: str) -> Observation:
         """Ask once. A thing that goes away between the list and its description makes the look a part."""

@@ -76,6 +76,7 @@ class ServicesSource:
                 "default": False,
                 "description": _("also what listens on this host and is known by its port or program"),
             },
+            **source_settings.NODE,
             "postgresql_secret": {
                 "type": "string",
                 "maxLength": 120,
@@ -122,6 +123,10 @@ class ServicesSource:
                 remedy=_("Name at least one address, or turn this_host on."),
             )
         return found
+
+    def of_node(self, settings: Mapping[str, Any]) -> bool:
+        """Where it asks what listens on this host, too."""
+        return settings.get("this_host") is True
 
     def fetch(self, settings: Mapping[str, Any], *, source: str) -> Observation:
         """Ask every server once. One that answers otherwise is told of; raises Unavailable when all do."""
