@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from tongchou.core.models import Role
 from tongchou.core.problems import Invalid
+from tongchou.telemetry.promql.parse import measured_part
 from tongchou.telemetry.reads import Line
 from tongchou.web import panels, telemetry_reads
-from tongchou.web.expressions import measured_part
 from tongchou.web.plan import escaped
 
 NAMES = [

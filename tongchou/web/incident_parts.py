@@ -24,9 +24,9 @@ from tongchou.runbooks import reads as run_reads
 from tongchou.runbooks.models import Procedure, Run
 from tongchou.telemetry import log_reads
 from tongchou.telemetry.backend import is_open
+from tongchou.telemetry.promql.parse import measured_part
 from tongchou.web import charts, health, incident_room, panels, telemetry_reads
 from tongchou.web.design import neighbourhood
-from tongchou.web.expressions import measured_part
 from tongchou.web.gate import PageRequest
 from tongchou.web.incident_causes import causes
 from tongchou.web.links import group_title, localized, resolve

@@ -56,6 +56,24 @@ def test_scalars_strings_and_range_vectors(api, now):
     assert [t for t, _value in matrix["result"][0]["values"]] == [now - 3, now - 2, now - 1, now]
 
 
+@pytest.mark.parametrize(
+    "query",
+    ["up @ -5", "up @ 1e12", "up @ 1700000000000", "up @ 9.3e15", "up[5m] @ -1e12", "rate(up[292y] @ 1e12 offset -292y)",
+     "up offset 292y", "max_over_time(up[5m:1m] @ -9.3e15)", "timestamp(up @ 1e12)", "sum(up @ 9.3e15) by (job)"],
+)  # fmt: skip
+def test_a_time_far_from_any_sample_finds_nothing(api, now, query):
+    assert data(api.get(BASE + "query", query=query, time=now))["result"] == []
+    if "up[5m] @" not in query:
+        assert data(api.get(BASE + "query_range", query=query, start=now - 60, end=now, step=15))["result"] == []
+
+
+@pytest.mark.parametrize("query", ["up offset 1e20", "up[1e20]", "up @ 1e300", "up offset -300y"])
+def test_a_number_beyond_all_bounds_is_told_in_the_envelope(api, now, query):
+    answer = api.get(BASE + "query", query=query)
+    assert (answer.status_code, answer.json()["errorType"]) == (400, "bad_data")
+    assert " parse error: " in answer.json()["error"]
+
+
 def test_nothing_found_is_an_empty_vector(api, now):
     assert data(api.get(BASE + "query", query="nothing", time=now)) == {"resultType": "vector", "result": []}
 

@@ -27,6 +27,8 @@ NOT_UNDERSTOOD = [
     ("increase(m[1m] smoothed)", "1:16", "the smoothed modifier"),
     ("m smoothed + 0", "1:3", "the smoothed modifier"),
     ("m @ 100 smoothed", "1:9", "the smoothed modifier"),
+    ("m </ 5", "1:3", "the </ operator"),
+    ("m >/ n", "1:3", "the >/ operator"),
     ("m offset -100 smoothed", "1:15", "the smoothed modifier"),
 ]
 

@@ -15,9 +15,10 @@ _TOKEN = re.compile(
     (?P<space>\s+|\#[^\n]*)
   | (?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`[^`]*`)
   | (?P<unterminated>["'`])
-  | (?P<number>0[xX][0-9a-fA-F]+|(?:\d+(?:ms|[smhdwy]))+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
+  | (?P<number>0[xX]_?[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*|(?:\d+(?:ms|[smhdwy]))+
+      |(?:\d+(?:_\d+)*\.?\d*(?:_\d+)*|\.\d+)(?:[eE][+-]?\d+)?)
   | (?P<word>[A-Za-z_:][A-Za-z0-9_:]*)
-  | (?P<operator>==|!=|>=|<=|=~|!~|[-+*/%^<>=])
+  | (?P<operator>==|!=|>=|<=|=~|!~|[<>]/|[-+*/%^<>=])
   | (?P<punctuation>[()\[\]{},:@])
   | (?P<other>.)
     """,
@@ -30,6 +31,7 @@ _OPERATORS = frozenset(("+", "-", "*", "/", "%", "^", "==", "!=", ">", "<", ">="
 _RESERVED = frozenset(("bool", "on", "ignoring", "group_left", "group_right"))
 _KEYWORDS = _RESERVED | {"by", "without", "offset", "and", "or", "unless", "atan2"}
 _EXTENDED = frozenset(("smoothed", "anchored"))
+_TRIMS = frozenset(("</", ">/"))
 _LABEL_WORDS = ("on", "ignoring", "group_left", "group_right")
 _FILLS = ("fill", "fill_left", "fill_right")
 DURATION_EXPRESSION = "duration expressions are not supported: write the duration as one number, such as 10m"
@@ -91,6 +93,8 @@ class _Walk:
                 raise Unexpected(found.start(), "unterminated quoted string")
             if kind == "other":
                 raise Unexpected(found.start(), f"unexpected character: {found.group()!r}")
+            if kind == "number" and self.query[found.end() : found.end() + 1].replace("_", "a").isalnum():
+                raise Unexpected(found.start(), f'bad number or duration syntax: "{found.group()}"')
             if kind != "space":
                 self.tokens.append(Token(kind, found.group(), found.start()))
         if not self.tokens:
@@ -129,6 +133,8 @@ class _Walk:
                 return
             if token.text == "," and self.open and self.open[-1]:
                 continue
+            if token.text in _TRIMS:
+                raise Unexpected(token.at, f"the {token.text} operator is not supported: it trims native histograms")
             if token.kind in ("operator", "word") and lowered in _OPERATORS:
                 self.matching()
                 continue
@@ -287,7 +293,7 @@ class _Walk:
             token = self.take()
             if token.text != ")":
                 self.refuse(token, ' in @, expected ")"')
-        elif token.kind != "number":
+        elif token.kind != "number" and token.text.lower() not in ("nan", "inf"):
             self.refuse(token, " in @, expected timestamp")
 
     def matching(self) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 import re2
 
 from tongchou.telemetry.promql.errors import execution_error
-from tongchou.telemetry.promql.escapes import UNDECODABLE
 from tongchou.telemetry.promql.grid import Vector, merged
 from tongchou.telemetry.promql.parse import Selector
+from tongchou.telemetry.promql.spelled import UNDECODABLE
 from tongchou.telemetry.series import METRIC_NAME, Bools, Float64s, Labels, full_match
 
 # $1, ${1}, $name, ${name} and $$ as in Go's regexp.Expand; the longest word is the name.

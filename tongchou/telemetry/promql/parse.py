@@ -17,9 +17,9 @@ import re2
 
 from tongchou.telemetry.promql import info_selectors
 from tongchou.telemetry.promql.errors import parse_error
-from tongchou.telemetry.promql.escapes import with_characters
-from tongchou.telemetry.promql.places import argument_places, complexity
+from tongchou.telemetry.promql.places import argument_places, complexity, line_column
 from tongchou.telemetry.promql.refusals import refused
+from tongchou.telemetry.promql.spelled import Spelled, spelled
 from tongchou.telemetry.series import Matcher, MatchOp, full_match
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -148,30 +148,61 @@ def parse(query: str) -> Node:
     if depth > MAX_DEPTH or operators > MAX_OPERATORS:
         # Beyond some thousand levels the parser overruns its stack and takes the process with it.
         raise parse_error(query[:200], f"query has more than {MAX_DEPTH} nested brackets or {MAX_OPERATORS} operators")
+    text = spelled(query)
     try:
-        return _node(_tree(query), iter(argument_places(query)))
+        node = _node(_tree(text.text), _Source(iter(argument_places(query)), text))
     except ValueError as error:
-        raise refused(query, str(error)) from error
+        raise refused(query, str(error), text.place) from error
+    for place, words in text.problems:
+        raise parse_error(query, f"{line_column(query, place)}: parse error: {words}", place)
+    return node
 
 
-def _tree(query: str) -> Any:
-    text = with_characters(query)
+def _tree(text: str) -> Any:
+    """The parser's tree. Raises ValueError with its words."""
     try:
-        return promql_parser.parse(text)
+        return _parsed(text)
     except ValueError as error:
         again = info_selectors.marked(text)
         if again == text:
             raise
         try:
-            return promql_parser.parse(again)
+            return _parsed(again)
         except ValueError:
             raise error from None  # of the text as it was written
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return promql_parser.parse(text)
+    except BaseException as error:
+        # A panic of the parser is no Exception: it would end the request, or the thread, instead of being refused.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ValueError(f"the parser failed: {error}") from error
 
 
 def format_query(query: str) -> str:
     """The query pretty-printed by the parser. Raises QueryError as parse does."""
     parse(query)
-    return info_selectors.unmarked(_tree(query).prettify())
+    text = spelled(query)
+    return text.unspelled(info_selectors.unmarked(_tree(text.text).prettify()))
+
+
+def measured_part(query: str) -> str:
+    """The left side of a comparison with a number, which has a value at every step; anything else unchanged."""
+    text = spelled(query)
+    try:
+        tree = _tree(text.text)
+    except ValueError:
+        return query
+    while isinstance(tree, promql_parser.ParenExpr):
+        tree = tree.expr
+    if not isinstance(tree, promql_parser.BinaryExpr) or str(tree.op) not in ("==", "!=", ">", "<", ">=", "<="):
+        return query
+    if not isinstance(tree.rhs, promql_parser.NumberLiteral):
+        return query
+    return text.unspelled(info_selectors.unmarked(tree.lhs.prettify()))
 
 
 def selectors(node: Node) -> list[Selector]:
@@ -198,7 +229,18 @@ def _ms(duration: timedelta | None) -> int:
     return 0 if duration is None else round(duration / _MILLISECOND)
 
 
-def _at(modifier: Any) -> At:
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What the tree does not tell: the argument places of the calls in the order of writing, and what was spelled."""
+
+    places: Iterator[tuple[str, ...]]
+    text: Spelled
+
+    def next_places(self) -> tuple[str, ...]:
+        return next(self.places, ())
+
+
+def _at(modifier: Any, source: _Source) -> At:
     if modifier is None:
         return None
     kind = str(modifier.type)
@@ -206,7 +248,11 @@ def _at(modifier: Any) -> At:
         return "start"
     if kind.endswith("End"):
         return "end"
-    return round((modifier.at - _EPOCH) / _MILLISECOND)
+    number: int = round((modifier.at - _EPOCH).total_seconds())
+    pinned: int | None = source.text.pins[number]
+    if pinned is None:
+        raise ValueError(f"timestamp out of bounds for @ modifier: {source.text.shown[number][:-4]}")
+    return pinned
 
 
 def _matchers(found: Any) -> tuple[Matcher, ...]:
@@ -220,11 +266,14 @@ def _matchers(found: Any) -> tuple[Matcher, ...]:
     return made
 
 
-def _selector(tree: Any) -> Selector:
+def _selector(tree: Any, source: _Source) -> Selector:
     name = (Matcher("__name__", "=", tree.name),) if tree.name else ()
     always = name + _matchers(tree.matchers.matchers)
+    names = [matcher.value for matcher in always if matcher.name == "__name__" and matcher.op == "="]
+    if len(names) > 1:
+        raise ValueError(f'metric name must not be set twice: "{names[0]}" or "{names[1]}"')
     alternatives = tuple(name + _matchers(group) for group in tree.matchers.or_matchers)
-    return Selector(alternatives or (always,), _ms(tree.offset), _at(tree.at))
+    return Selector(alternatives or (always,), _ms(tree.offset), _at(tree.at, source))
 
 
 def _matching(modifier: Any) -> Matching:
@@ -248,46 +297,46 @@ def _matching(modifier: Any) -> Matching:
     )
 
 
-def _aggregate(tree: Any, places: Iterator[tuple[str, ...]]) -> Aggregate:
+def _aggregate(tree: Any, source: _Source) -> Aggregate:
     modifier = tree.modifier
-    own = next(places, ())
+    own = source.next_places()
     return Aggregate(
         op=str(tree.op),
-        param=None if tree.param is None else _node(tree.param, places),
-        expr=_node(tree.expr, places),
+        param=None if tree.param is None else _node(tree.param, source),
+        expr=_node(tree.expr, source),
         labels=tuple(modifier.labels) if modifier is not None else (),
         without=modifier is not None and str(modifier.type).endswith("Without"),
         places=own,
     )
 
 
-def _node(tree: Any, places: Iterator[tuple[str, ...]]) -> Node:
-    """Copy a node; places yields the argument places of the calls in the order in which they are written."""
+def _node(tree: Any, source: _Source) -> Node:
+    """Copy a node, and with it, in the order of writing, what the source tells of it."""
     match type(tree).__name__:
         case "NumberLiteral":
             return Number(tree.val)
         case "StringLiteral":
             return Text(tree.val)
         case "VectorSelector":
-            return _selector(tree)
+            return _selector(tree, source)
         case "MatrixSelector":
-            return Matrix(_selector(tree.vector_selector), _ms(tree.range))
+            return Matrix(_selector(tree.vector_selector, source), _ms(tree.range))
         case "SubqueryExpr":
             step = None if tree.step is None else _ms(tree.step)
-            return Subquery(_node(tree.expr, places), _ms(tree.range), step, _ms(tree.offset), _at(tree.at))
+            return Subquery(_node(tree.expr, source), _ms(tree.range), step, _ms(tree.offset), _at(tree.at, source))
         case "Call":
-            own = next(places, ())
-            return Call(tree.func.name, tuple(_node(arg, places) for arg in tree.args), own)
+            own = source.next_places()
+            return Call(tree.func.name, tuple(_node(arg, source) for arg in tree.args), own)
         case "AggregateExpr":
-            return _aggregate(tree, places)
+            return _aggregate(tree, source)
         case "BinaryExpr":
             modifier = tree.modifier
             bool_result = modifier is not None and modifier.return_bool
-            left, right = _node(tree.lhs, places), _node(tree.rhs, places)
+            left, right = _node(tree.lhs, source), _node(tree.rhs, source)
             return Binary(str(tree.op).strip(), left, right, _matching(modifier), bool_result)
         case "UnaryExpr":
-            return Negate(_node(tree.expr, places))
+            return Negate(_node(tree.expr, source))
         case "ParenExpr":
-            return _node(tree.expr, places)
+            return _node(tree.expr, source)
         case other:
             raise parse_error(str(tree), f"expression {other} is not supported")

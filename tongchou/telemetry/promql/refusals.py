@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from tongchou.telemetry.promql.diagnose import unexpected
 from tongchou.telemetry.promql.errors import QueryError, parse_error
@@ -18,19 +19,21 @@ _POINTS = (
     ("BOOL modifier", re.compile(r"(==|!=|>=|<=|>|<)")),
     ("duration must be greater", re.compile(r"[\[:]\s*(0)")),
     ("modifiers allowed before range", re.compile(r"\w\s*(\[)[^\]]*\]$")),
+    ("must not be set twice", re.compile(r"([A-Za-z_:][\w:]*\s*\{|\{)")),
     ("only allowed for vector selectors", re.compile(r"\)\s*(\[)")),
 )
 
 
-def refused(query: str, message: str) -> QueryError:
+def refused(query: str, message: str, origin: Callable[[int], int]) -> QueryError:
     """The error for what the parser said of a query: in Prometheus's words, with the place as line:column.
 
     What PromQL has and this parser does not (duration expressions, smoothed, anchored) is named as such. The error's
     position is where to look: for a bracket left open it is that bracket, which Prometheus reports at the end.
+    origin maps the places the parser tells to those of the query.
     """
     found = unexpected(query)
     if found is None:
-        place, words = _place(query, message), _words(message)
+        place, words = _place(query, message, origin), _words(message)
     else:
         place, words = found
     opened = error_place(query, words) if words.startswith(_LEFT_OPEN) else None
@@ -47,10 +50,10 @@ def _words(message: str) -> str:
     return f"expected type {_TYPES.get(wanted, wanted)} in {where}, got {_TYPES.get(got, got)}"
 
 
-def _place(query: str, message: str) -> int:
+def _place(query: str, message: str, origin: Callable[[int], int]) -> int:
     told = _POSITION.search(message)
     if told:
-        return int(told.group(1))
+        return origin(int(told.group(1)))
     for words, pattern in _POINTS:
         point = pattern.search(query) if words in message else None
         if point:

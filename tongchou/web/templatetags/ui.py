@@ -21,9 +21,9 @@ from django.utils.translation import pgettext_lazy
 
 from tongchou.core import settings_store
 from tongchou.incidents.models import Incident, Postmortem
+from tongchou.telemetry.promql.parse import measured_part
 from tongchou.web import icons
 from tongchou.web.assets import asset_url, echarts_url
-from tongchou.web.expressions import measured_part
 from tongchou.web.links import localized as in_this_language
 from tongchou.web.markdown import render as render_markdown
 
