@@ -7,7 +7,9 @@ What is counted:
   order included. An eval is not a float eval, and not counted, when it expects a native histogram or when a selector
   of it matches a series that holds native histograms at that point of the script (loaded as `{{...}}`, or made by
   load_with_nhcb from classic buckets). Evals beside them in the same block, which read floats alone, are counted.
-- K are the evals promql-parser raises on; they are part of M. `-v` lists each with the parser's error.
+- K are the evals promql-parser raises on; they are part of M. `-v` lists each with the parser's error. An eval that
+  expects an error, and this one if it says which, has passed.
+- A block of the script that cannot be read is one failure, and the next is read.
 - N are the evals that met every expectation: values within Prometheus' own tolerance (1e-6), labels, order, errors
   and annotations. As in Prometheus' engine tests, an instant eval must also give the same as the middle step of a
   range query, and the same with every selector pinned by @ and the query asked at other times.

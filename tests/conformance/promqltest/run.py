@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tests.conformance.promqltest.script import Clear, Eval, Load, commands
+from tests.conformance.promqltest.script import Clear, Eval, Load, Unreadable, commands
 from tongchou.telemetry.memory import MemoryBackend
 from tongchou.telemetry.notation import HISTOGRAM, Point
 from tongchou.telemetry.promql.errors import QueryError
@@ -83,6 +83,8 @@ def run_file(path: Path) -> Report:
             case Load():
                 native.note(command)
                 _load(backend, command)
+            case Unreadable():
+                report.outcomes.append(Outcome(command.line, command.text, "failed", command.why))
             case Eval():
                 outcome = _judge(backend, native, command)
                 if outcome is None:
@@ -131,10 +133,14 @@ def _judge(backend: MemoryBackend, native: NativeSeries, command: Eval) -> Outco
         node = parse(command.query)
     except QueryError as error:
         unsupported = str(error.detail)
+    except Exception as error:  # a mistake of ours fails this eval, not the file
+        return Outcome(command.line, command.query, "failed", f"{type(error).__name__}: {error}")
     if command.expects_histograms or native.touched_by(command.query, node):
         return None
     if node is None:
-        return Outcome(command.line, command.query, "unsupported", unsupported)
+        # Refused as it is meant to be, or not understood.
+        expected = command.fail is not None and command.fail.fits(unsupported)
+        return Outcome(command.line, command.query, "passed" if expected else "unsupported", unsupported)
     try:
         if command.is_range:
             _check_range(backend, command)
@@ -143,6 +149,8 @@ def _judge(backend: MemoryBackend, native: NativeSeries, command: Eval) -> Outco
                 _check_instant(backend, command, variant, time)
     except Failed as failure:
         return Outcome(command.line, command.query, "failed", str(failure))
+    except Exception as error:  # a mistake of ours fails this eval, not the file
+        return Outcome(command.line, command.query, "failed", f"{type(error).__name__}: {error}")
     return Outcome(command.line, command.query, "passed")
 
 

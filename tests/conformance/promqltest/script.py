@@ -79,7 +79,16 @@ class Eval:
         return any(point is HISTOGRAM for _labels, points in self.series for point in points)
 
 
-Command = Load | Clear | Eval
+@dataclass
+class Unreadable:
+    """A block that is not understood."""
+
+    line: int
+    text: str
+    why: str
+
+
+Command = Load | Clear | Eval | Unreadable
 
 
 def duration_ms(text: str) -> int:
@@ -111,7 +120,7 @@ def starts_of(text: str) -> list[float | None]:
 
 
 def commands(text: str) -> Iterator[Command]:
-    """The commands of a script in order. Raises NotationError naming the line."""
+    """The commands of a script in order; a block that cannot be read is one of them, and the next is read."""
     lines = ["" if line.strip().startswith("#") else line.strip() for line in text.split("\n")]
     at = 0
     while at < len(lines):
@@ -134,8 +143,8 @@ def commands(text: str) -> Iterator[Command]:
                 yield _eval(begin + 1, lines[begin], body)
             else:
                 raise NotationError(f"unknown command {word!r}")
-        except NotationError as error:
-            raise NotationError(f"line {begin + 1}: {error}") from error
+        except (ValueError, SyntaxError) as error:  # NotationError, and what numbers and strings raise
+            yield Unreadable(begin + 1, lines[begin], str(error))
 
 
 def _load(line: int, head: str, body: list[str]) -> Load:

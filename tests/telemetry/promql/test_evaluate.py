@@ -386,7 +386,7 @@ def test_each_quantile_is_warned_of_where_it_stands() -> None:
     backend = backend_of(dict([line("h_bucket", [5], le="1"), line("h_bucket", [3], le="+Inf")]))
     found = instant('histogram_quantiles(h_bucket, "q", 0.5, 7)', 0, backend=backend)
     assert found.warnings == ["PromQL warning: quantile value should be between 0 and 1, got 7 (1:41)"]
-    assert [told.rsplit(" ", 1)[1] for told in found.infos] == ["(1:31)"]
+    assert [told.rsplit(" ", 1)[1] for told in found.infos] == ["(1:21)"]
 
 
 @pytest.mark.parametrize(

@@ -90,8 +90,7 @@ def _quantiles(ctx: Context, a: Arguments) -> Vector:
     label = a.text(1)
     for index in range(2, len(a)):
         q = a.scalar(index)
-        # Prometheus remarks on the buckets at the label, the second argument.
-        part = histogram.histogram_quantile(ctx, q, a.vector(0), asked=index, argument=0, remarked=1)
+        part = histogram.histogram_quantile(ctx, q, a.vector(0), asked=index, argument=0)
         for value in np.unique(q):
             same = np.isnan(q) if np.isnan(value) else q == value
             labels = [_with_label(found, label, _open_metrics_float(float(value))) for found in part.labels]

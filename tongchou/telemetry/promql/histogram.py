@@ -28,13 +28,10 @@ def parse_bound(text: str) -> float | None:
         return None
 
 
-def histogram_quantile(
-    ctx: Context, q: Float64s, vector: Vector, *, asked: int = 0, argument: int = 1, remarked: int = 1
-) -> Vector:
+def histogram_quantile(ctx: Context, q: Float64s, vector: Vector, *, asked: int = 0, argument: int = 1) -> Vector:
     """The q-quantile of every histogram at every step; q is [steps].
 
-    asked and argument are the places of q and vector among the arguments; remarked is the one that a remark on buckets
-    that were no cumulative ones points at.
+    asked and argument are the places of q and vector among the arguments.
     """
     warn_of_quantile(ctx, q, asked)
     names: list[str] = []
@@ -43,7 +40,7 @@ def histogram_quantile(
         values, forced = bucket_quantile(q[steps], bounds, counts)
         if forced.any():
             for group in np.unique(groups[forced]).tolist():
-                _remark_forced(ctx, names[group], remarked)
+                _remark_forced(ctx, names[group], argument)
         return values
 
     return _measured(ctx, vector, measure, names, argument)
