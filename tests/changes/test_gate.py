@@ -51,6 +51,20 @@ FACTS = st.builds(
 )  # fmt: skip
 
 
+def test_a_hold_of_an_incident_is_told_with_the_incident_and_what_to_do() -> None:
+    by = "incidents.incident:00000000-0000-4000-8000-000000000001"
+    holds = [Stop("inventory.hold:1", "INC-7 checkout fails", by=by), Stop("inventory.hold:2", "stocktaking", by="ann")]
+    found = decide(Facts(known=True, rule=Rule("r"), holds=holds))
+    first, second = found.reasons
+    assert not found.allowed
+    assert (gate.because_of(first), first.params["by"]) == (by, by)
+    assert (gate.because_of(second), "by" in second.params) == ("inventory.hold:2", False)
+    with translation.override("en"):
+        assert gate.in_words(first.as_json()) == "It is on hold: INC-7 checkout fails."
+        assert "lifted when the incident is mitigated" in gate.remedy_of(first.as_json())
+        assert gate.remedy_of(second.as_json()).startswith("Ask who placed it")
+
+
 @settings(max_examples=200)
 @given(FACTS)
 def test_it_is_no_exactly_when_a_reason_says_so_and_no_emergency_overrides_it(facts: Facts) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
+from tests.incidents import scene
 from tongchou.changes import gate_actions
 from tongchou.changes.models_control import Change, GateAnswer, GateRule
 from tongchou.core.access import system
@@ -39,3 +41,16 @@ def test_ask_rule_and_emergency(browser: Any) -> None:
     assert "Yes, by an emergency." in operator.get("/gate?service=orders").content.decode()
     admin.post(f"/gate/rules/{rule.pk}/remove")
     assert not GateRule.objects.exists()
+
+
+def test_a_critical_incident_says_no_and_leads_to_itself(browser: Any) -> None:
+    service = scene.resource("service", "orders")
+    scene.opened("ErrorRatioHigh", service)
+    scene.run_jobs()
+    operator = browser(Role.OPERATOR)
+    page = operator.get("/gate?service=orders").content.decode()
+    assert "<strong>No.</strong>" in page
+    assert '<a href="/incidents/1">It is on hold: INC-1 ' in page
+    assert "It is lifted when the incident is mitigated" in page
+    resource = operator.get(f"/resources/{service.pk}").content.decode()
+    assert re.search(r'<span class="faint"><a href="/incidents/1">INC-1 [^<]+</a>, ', resource)

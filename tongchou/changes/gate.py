@@ -15,7 +15,10 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from tongchou.core.refs import is_ref
+
 DENY, WARN, INFO = "deny", "warn", "info"
+INCIDENT = "incidents.incident:"  # how the Ref of an incident begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +123,15 @@ def _of_holds(facts: Facts) -> list[Reason]:
     """A hold that a change under way placed itself does not stop it."""
     own = {each.ref for each in (*facts.under, *facts.broke_glass)}
     return [
-        Reason("hold", DENY, {"name": each.name, "until": _at(each.until)}, each.ref)
+        Reason("hold", DENY, {"name": each.name, "until": _at(each.until), **_by(each)}, each.ref)
         for each in facts.holds
         if each.by not in own
     ]
+
+
+def _by(stop: Stop) -> dict[str, str]:
+    """The Ref of what placed a hold; nothing when a person did."""
+    return {"by": stop.by} if is_ref(stop.by) else {}
 
 
 def _of_budget(facts: Facts) -> list[Reason]:
@@ -184,6 +192,13 @@ def in_words(reason: Mapping[str, Any]) -> str:
     return str(text) % reason["params"] if text else str(reason["code"])
 
 
+def because_of(reason: Reason) -> str:
+    """Return the Ref of what a reason points at: of a hold what placed it, an incident for example."""
+    return str(reason.params.get("by") or reason.ref)
+
+
 def remedy_of(reason: Mapping[str, Any]) -> str:
     """Return what to do about a reason; "" when it is no obstacle."""
+    if str(reason["params"].get("by", "")).startswith(INCIDENT):
+        return str(_("It is lifted when the incident is mitigated; a fix goes in by an emergency change."))
     return str(REMEDIES.get(str(reason["code"]), ""))

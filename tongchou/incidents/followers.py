@@ -2,26 +2,39 @@
 
 from uuid import UUID
 
-from tongchou.core.access import system
 from tongchou.core.ledger import follow
 from tongchou.core.models import Approval, Event
 from tongchou.core.refs import parse
-from tongchou.incidents import actions, improvements_actions, improvements_dropping, improvements_recurrence, ranking
+from tongchou.incidents import (
+    actions,
+    holding,
+    improvements_actions,
+    improvements_dropping,
+    improvements_recurrence,
+    ranking,
+)
 from tongchou.incidents.changes_seen import began_at
+from tongchou.incidents.run_time_settings import HOLD_SEVERITY
 
-INCIDENT_KEEPER = system("incident-keeper")
+INCIDENT_KEEPER = holding.KEEPER
 
 
 @follow("alert.group_opened")
 def group_opened(event: Event) -> None:
     """Give the group its incident."""
-    actions.take_group(actor=INCIDENT_KEEPER, group_id=UUID(parse(event.subject).id))
+    _take(event)
 
 
 @follow("alert.group_changed")
 def group_changed(event: Event) -> None:
     """An alert joined the group: its severity, its resources and so the suspects may be others."""
-    actions.take_group(actor=INCIDENT_KEEPER, group_id=UUID(parse(event.subject).id))
+    _take(event)
+
+
+def _take(event: Event) -> None:
+    incident = actions.take_group(actor=INCIDENT_KEEPER, group_id=UUID(parse(event.subject).id))
+    if incident is not None:  # it may break more by now, and no event of its own tells that
+        holding.keep(incident.pk)
 
 
 @follow("alert.group_closed")
@@ -55,6 +68,31 @@ for _verb in (
     "incident.resolved",
 ):
     follow(_verb)(_look_for_recurrence)
+
+
+def _keep_holds(event: Event) -> None:
+    holding.keep(UUID(parse(event.subject).id))
+
+
+# what is broken, how bad it is, whether it is over
+for _verb in (
+    "incident.opened",
+    "incident.group_attached",
+    "incident.severity_raised",
+    "incident.suspects_ranked",
+    "incident.recovered",
+    "incident.mitigated",
+    "incident.resolved",
+    "incident.reopened",
+):
+    follow(_verb)(_keep_holds)
+
+
+@follow("setting.changed")
+def _hold_severity_changed(event: Event) -> None:
+    """Switched off, or to another severity: what is held follows."""
+    if event.payload.get("key") == HOLD_SEVERITY:
+        holding.keep_all()
 
 
 def _consent_decided(event: Event) -> None:

@@ -15,10 +15,15 @@ POSTMORTEM_SEVERITIES = "incidents.postmortem_severities"
 POSTMORTEM_DAYS = "incidents.postmortem_days"
 REMINDER_DAYS = "incidents.reminder_days"
 REMINDER_CHANNEL = "incidents.reminder_channel"
+HOLD_SEVERITY = "incidents.hold_severity"
 
 
 def _known_severity(value: str) -> str | Promise | None:
     return None if value in severity.ORDER else _("One of: info, warning, major, critical.")
+
+
+def _known_severity_or_none(value: str) -> str | Promise | None:
+    return _known_severity(value) if value else None
 
 
 def _minutes(value: int) -> str | Promise | None:
@@ -36,6 +41,13 @@ def _days(value: int) -> str | Promise | None:
 
 register(
     MIN_SEVERITY, str, "warning", _("An alert group opens an incident from this severity on."), validate=_known_severity
+)
+register(
+    HOLD_SEVERITY,
+    str,
+    "critical",
+    _("An incident of this severity or worse stops deployments to the services it breaks; empty: none does."),
+    validate=_known_severity_or_none,
 )
 register(
     JOIN_WINDOW_MINUTES,

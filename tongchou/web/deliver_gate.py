@@ -34,7 +34,7 @@ def deploy_gate(request: PageRequest) -> HttpResponse:
     answer: dict[str, Any] = {}
     if service:
         _row, verdict = gate_reads.look(service=service, environment=environment)
-        links = resolve(each.ref for each in verdict.reasons if each.ref)
+        links = resolve(gate.because_of(each) for each in verdict.reasons if each.ref)
         answer = {
             "verdict": verdict,
             "reasons": [
@@ -42,7 +42,7 @@ def deploy_gate(request: PageRequest) -> HttpResponse:
                     "weight": each.weight,
                     "text": gate.in_words(each.as_json()),
                     "remedy": gate.remedy_of(each.as_json()),
-                    "link": links.get(each.ref),
+                    "link": links.get(gate.because_of(each)),
                 }
                 for each in verdict.reasons
             ],

@@ -23,7 +23,7 @@ from tongchou.core.access import allows, allows_anywhere
 from tongchou.core.lists.tables import Column
 from tongchou.core.models import Event, EventAbout
 from tongchou.core.problems import Invalid, NotFound
-from tongchou.core.refs import ref
+from tongchou.core.refs import is_ref, ref
 from tongchou.inventory import actions, kinds, merge, reads
 from tongchou.inventory.apply import resource_ref
 from tongchou.inventory.graph import load_graph
@@ -33,6 +33,7 @@ from tongchou.web import health, panels, telemetry_reads
 from tongchou.web.deliver_releases import of_service
 from tongchou.web.design import seen_by
 from tongchou.web.gate import PageRequest, page
+from tongchou.web.links import resolve
 from tongchou.web.plan_kinds import list_address, of_address, relation_choices, standard_lines
 from tongchou.web.review import entries
 from tongchou.web.tables.listing import show
@@ -178,6 +179,7 @@ def resource(request: PageRequest, resource_id: UUID) -> HttpResponse:
         "ref": ref(row),
         "kind": kinds.kind(row.kind),
         "detail": detail,
+        "held_by": resolve(each.opened_by for each in detail.holds if is_ref(each.opened_by)),
         "lines": lines,
         "others": others,
         "status": "tombstone" if row.gone_at else statuses.get(row.pk, "unknown"),
