@@ -51,6 +51,16 @@ def test_a_source_is_made_changed_listed_and_deleted(api: Any) -> None:
     assert api.get("/api/v1/sources/sd").status_code == 404
 
 
+def test_a_source_has_precedences_of_its_own_for_single_attributes(api: Any) -> None:
+    api.put("/api/v1/sources/sd", {"kind": "fake"})
+    changed = api.put("/api/v1/sources/sd", {"attribute_precedence": {"owner": 300, "os": 5}})
+    assert changed.json()["attribute_precedence"] == {"os": 5, "owner": 300}
+    assert api.put("/api/v1/sources/sd", {"precedence": 7}).json()["attribute_precedence"] == {"os": 5, "owner": 300}
+    refused = api.put("/api/v1/sources/sd", {"attribute_precedence": {"owner": 1000}})
+    assert (refused.status_code, refused.json()["field"]) == (422, "attribute_precedence.owner")
+    assert api.put("/api/v1/sources/sd", {"attribute_precedence": {}}).json()["attribute_precedence"] == {}
+
+
 def test_a_dry_run_shows_the_plan_and_a_sync_carries_it_out(api: Any) -> None:
     api.put("/api/v1/sources/sd", {"kind": "fake"})
     plan = api.post("/api/v1/sources/sd/plan").json()

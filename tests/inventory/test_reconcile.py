@@ -193,8 +193,10 @@ def test_a_weaker_source_never_wins(strong: Observation, weak: Observation) -> N
 class World:
     """One inventory that several sources look at: what is whose is handed to each as its turn comes."""
 
-    def __init__(self) -> None:
+    def __init__(self, weights: Weights = WEIGHTS) -> None:
+        self.weights = weights
         self.recorded = empty()
+        self.recorded.weights = weights
         self.new_id = counter()
         self.sightings: dict[str, dict[UUID, Seen]] = {}
         self.own: dict[str, tuple[Any, Any]] = {}
@@ -228,11 +230,12 @@ class World:
 
     def check(self, plan: Plan) -> None:
         """What is kept of a resource is what its words come to, whoever gave it up since."""
-        self.derived.update({new.id: dict(new.attributes) for new in plan.created})
+        words = {new.id: {name: {plan.source: value} for name, value in new.attributes.items()} for new in plan.created}
+        self.derived.update({id_: derived(said, self.weights) for id_, said in words.items()})
         self.derived.update({each.id: each.derived for each in plan.changed if each.derived is not None})
         for id_, known in self.recorded.resources.items():
-            expected = derived(known.attributes, WEIGHTS, self.gone.get(id_, ()))
-            assert {name: value for name, value in self.derived[id_].items() if value is not None} == expected
+            expected = derived(known.attributes, self.weights, self.gone.get(id_, ()))
+            assert self.derived[id_] == expected
 
     def value(self, key: str, name: str) -> Any:
         id_ = self.recorded.by_key[key]
@@ -391,6 +394,40 @@ def test_of_all_who_see_it_the_strongest_is_believed_whoever_gave_it_up(
             if living:
                 best = effective(living, WEIGHTS.about(name))
                 assert world.derived[id_].get(name) == best
+
+
+in_one_matter = st.dictionaries(
+    st.sampled_from(["os", "size", "owner", "name"]),
+    st.dictionaries(st.sampled_from(["sd", "strong"]), st.integers(1, 999), min_size=1),
+    max_size=3,
+)
+
+
+@given(whole, whole, in_one_matter)
+def test_in_each_matter_the_word_counts_of_who_is_strongest_there(
+    weak: Observation, strong: Observation, special: dict[str, dict[str, int]]
+) -> None:
+    weights = Weights(WEIGHTS.sources, special)
+    says, ends = {"sd": weak, "strong": strong}, []
+    for turns in (("sd", "strong"), ("strong", "sd")):
+        world = World(weights)
+        for source in turns * 2:
+            world.look(source, says[source])
+        for source in turns:
+            assert not world.look(source, says[source]).changes_something
+        ends.append(
+            (essence(world.recorded), [world.derived[id_] for _key, id_ in sorted(world.recorded.by_key.items())])
+        )
+    assert ends[0] == ends[1]
+    for key, id_ in world.recorded.by_key.items():
+        known = world.recorded.resources[id_]
+        said = {by: each for by, seen in says.items() for each in seen.resources if each.keys == (key,)}
+        named = {by: each.name for by, each in said.items()}
+        owned = {by: each.owner for by, each in said.items() if each.owner in ("red", "blue")}
+        assert known.name == effective(named, weights.about("name"))
+        assert known.owner == effective(owned, weights.about("owner"))
+        for name, by_source in known.attributes.items():
+            assert world.derived[id_].get(name) == effective(by_source, weights.about(name))
 
 
 def test_a_namesake_does_not_end_a_relation_that_stands() -> None:

@@ -516,3 +516,51 @@ def test_an_owner_that_a_person_cleared_is_not_filled_by_the_next_look(sync: Cal
     actions.update_resource(actor=ACTOR, resource=row, owner=red)
     row.refresh_from_db()
     assert row.owner == red
+
+
+def test_a_source_may_be_strong_in_one_attribute_and_weak_in_the_others(fake: Fake) -> None:
+    def look(name: str, owner: str, **attributes: str) -> None:
+        config = SourceConfig.objects.get(name=name)
+        seen = Observation((ObservedResource("host", f"{name}-h1", ("h1",), attributes, owner=owner),))
+        sources.apply_sync(actor=ACTOR, source=config, observation=seen)
+
+    red, blue = Team.objects.create(name="red"), Team.objects.create(name="blue")
+    for name, precedence in (("weak", 10), ("strong", 20)):
+        sources.configure_source(actor=ACTOR, name=name, wanted=sources.Wanted(kind="fake", precedence=precedence))
+    for name, team in (("weak", red), ("strong", blue)):
+        look(name, team.name, os=name, serial=name)
+    row = Resource.objects.get()
+    assert (row.name, row.owner, row.attributes) == ("strong-h1", blue, {"os": "strong", "serial": "strong"})
+    special = {"serial": 30, "owner": 30}
+    sources.configure_source(actor=ACTOR, name="weak", wanted=sources.Wanted(attribute_precedence=special))
+    told = Event.objects.filter(verb="source.configured").latest("pk").payload
+    assert told["changes"] == {"attribute_precedence": [{}, special]}
+    jobs.derive_again({"source": "weak"})
+    look("weak", "red", os="weak", serial="weak")
+    look("strong", "blue", os="strong", serial="strong")
+    row.refresh_from_db()
+    assert (row.name, row.owner, row.attributes) == ("strong-h1", red, {"os": "strong", "serial": "weak"})
+    assert {view.name: view.source for view in reads.detail(row).attributes} == {"os": "strong", "serial": "weak"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "field"),
+    [
+        ({"attribute_precedence": {"os": 0}}, "attribute_precedence.os"),
+        ({"attribute_precedence": {"os": 1000}}, "attribute_precedence.os"),
+        ({"attribute_precedence": {"os": True}}, "attribute_precedence.os"),
+        ({"attribute_precedence": {"os": 1.5}}, "attribute_precedence.os"),
+        ({"attribute_precedence": {"a b": 5}}, "attribute_precedence.a b"),
+        ({"attribute_precedence": {f"a{n}": 5 for n in range(201)}}, "attribute_precedence"),
+        ({"precedence": 1000}, "precedence"),
+        ({"missing_after": 0}, "missing_after"),
+        ({"missing_after": 1.5}, "missing_after"),
+        ({"grace_seconds": -1}, "grace_seconds"),
+    ],
+)
+def test_a_weight_or_a_patience_that_cannot_be_names_its_field(
+    config: SourceConfig, wanted: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(Invalid) as refused:
+        sources.configure_source(actor=ACTOR, name=config.name, wanted=sources.Wanted(**wanted))
+    assert refused.value.field == field

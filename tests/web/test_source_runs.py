@@ -85,3 +85,43 @@ def test_the_api_lists_runs(api: Any) -> None:
     (run,) = api.get("/api/v1/sources/it/runs").json()["items"]
     assert run["plan"]["created"][0]["name"] == 'aws_vpc.a["v1"]'
     assert (run["looks"], run["by"], run["failed"]) == (1, "tests", False)
+
+
+def test_the_weight_and_patience_of_a_source_are_shown_and_changed(browser: Any) -> None:
+    config = laws.configured("terraform")
+    sources.configure_source(
+        actor=laws.ACTOR, name=config.name, wanted=sources.Wanted(attribute_precedence={"owner": 30})
+    )
+    shown = browser(Role.VIEWER).get(PATH).content.decode()
+    assert "owner = 30" in shown
+    assert 'name="precedence"' not in shown
+    client = browser(Role.ADMIN)
+    said = {
+        "precedence": "70",
+        "attribute_precedence": "os = 5\n\nowner=300",
+        "missing_after": "4",
+        "grace_seconds": "1.5",
+    }
+    address = f"/resources/sources/{config.name}/policy"
+    assert client.post(address, {**said, "declares": "on"}).status_code == 302
+    config.refresh_from_db()
+    assert (config.precedence, config.missing_after, config.grace_seconds, config.declares) == (70, 4, 1.5, True)
+    assert config.attribute_precedence == {"os": 5, "owner": 300}
+    for field, text in (
+        ("precedence", "1000"),
+        ("precedence", "high"),
+        ("attribute_precedence", "os = 1.5"),
+        ("attribute_precedence", "os"),
+        ("attribute_precedence", "os = 1\nos = 2"),
+        ("missing_after", "0"),
+        ("grace_seconds", "nan."),
+    ):
+        refused = client.post(address, {**said, field: text})
+        page = refused.content.decode()
+        assert refused.status_code == 422, text
+        assert 'role="alert"' in page
+        assert 'aria-invalid="true"' in page
+        assert text.splitlines()[0] in page
+    assert browser(Role.VIEWER).post(address, said).status_code == 403
+    config.refresh_from_db()
+    assert config.precedence == 70

@@ -22,13 +22,17 @@ router = Router(tags=["inventory"])
 
 
 class SourceIn(Body):
-    """A source; what is left out keeps its value, or takes the default of its kind."""
+    """A source; what is left out keeps its value, or takes the default of its kind.
+
+    `attribute_precedence`: by the name of an attribute, or owner or name, the precedence that counts there instead.
+    """
 
     kind: str | None = None
     settings: dict[str, Any] | None = None
     interval_seconds: float | None = None
     enabled: bool | None = None
     precedence: int | None = None
+    attribute_precedence: dict[str, int] | None = None
     missing_after: int | None = None
     grace_seconds: float | None = None
     declares: bool | None = None
@@ -47,8 +51,8 @@ def _note(stored: dict[str, Any]) -> dict[str, Any]:
 
 def _source(row: SourceConfig) -> dict[str, Any]:
     facts = (
-        "name", "kind", "settings", "interval_seconds", "enabled", "precedence", "missing_after", "grace_seconds",
-        "declares", "created_at", "last_run_at", "last_success_at", "last_error", "last_remedy", "last_result",
+        "name", "kind", "settings", "interval_seconds", "enabled", *sources.POLICY, "created_at",
+        "last_run_at", "last_success_at", "last_error", "last_remedy", "last_result",
     )  # fmt: skip
     told = [_note(stored) for stored in row.last_result.get("notes", ())]
     return {"id": row.pk, **{name: getattr(row, name) for name in facts}, "notes": told}

@@ -159,6 +159,25 @@ def seconds(value: float, *, field: str, least: float, most: float) -> float:
     return value
 
 
+def whole(value: Any, *, field: str, least: int, most: int) -> int:
+    """Return a whole number within [least, most], or raise Invalid."""
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise Invalid(
+            "inventory.whole_number",
+            _("A whole number from %(least)s to %(most)s.") % {"least": least, "most": most},
+            field=field,
+            value=value,
+            remedy=_("Choose a value in that range."),
+        )
+    return value
+
+
+def attribute_precedence(value: Mapping[str, Any], *, most: int, field: str = "attribute_precedence") -> dict[str, int]:
+    """Return legal precedences by the name of an attribute, "owner" or "name"; raise Invalid for the first other."""
+    attributes(value, field)
+    return {name: whole(each, field=f"{field}.{name}", least=1, most=most) for name, each in sorted(value.items())}
+
+
 def observation(seen: Observation) -> Observation:
     """Return what a source saw if all of it can be written, else raise Invalid naming the first thing that cannot."""
     for place, each in enumerate(seen.resources):

@@ -212,6 +212,7 @@ class SourceConfig(models.Model):
     """A configured source. `missing_after` looks without a resource, and `grace_seconds` unseen, make it gone.
 
     `declares`: what it says is meant to be so (a discovery file, another ledger); else it tells what it observes.
+    `attribute_precedence`: by attribute, "owner" or "name", the precedence it has there instead of its own.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -221,6 +222,7 @@ class SourceConfig(models.Model):
     interval_seconds = models.FloatField(default=60.0)
     enabled = models.BooleanField(default=True)
     precedence = models.PositiveIntegerField(default=100)
+    attribute_precedence = models.JSONField(default=dict, db_default={}, blank=True)
     missing_after = models.PositiveIntegerField(default=3)
     grace_seconds = models.FloatField(default=600.0)
     declares = models.BooleanField(default=False, db_default=False)

@@ -38,7 +38,13 @@ def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
 
 def weights() -> Weights:
     """Return how much the word of every configured source counts. One query."""
-    return Weights(dict(SourceConfig.objects.values_list("name", "precedence")))
+    sources: dict[str, int] = {}
+    special: dict[str, dict[str, int]] = {}
+    for name, usual, by_attribute in SourceConfig.objects.values_list("name", "precedence", "attribute_precedence"):
+        sources[name] = usual
+        for attribute, number in by_attribute.items():
+            special.setdefault(attribute, {})[name] = number
+    return Weights(sources, special)
 
 
 def precedences() -> Mapping[str, int]:

@@ -39,6 +39,8 @@ LEAST_INTERVAL_SECONDS = 5.0
 MOST_INTERVAL_SECONDS = 7 * 86_400.0
 SYNC_JOB = "inventory.sync"
 DERIVE_JOB = "inventory.derive"
+POLICY = ("precedence", "attribute_precedence", "missing_after", "grace_seconds", "declares")
+MOST_PRECEDENCE = precedence.MANUAL_PRECEDENCE - 1
 TRIES = 3
 MAX_NOTES = 40
 # what the code of a source may raise on a world it did not expect; anything worse is the job's to show
@@ -89,6 +91,7 @@ class Wanted:
     interval_seconds: float | None = None
     enabled: bool | None = None
     precedence: int | None = None
+    attribute_precedence: Mapping[str, int] | None = None
     missing_after: int | None = None
     grace_seconds: float | None = None
     declares: bool | None = None
@@ -134,27 +137,29 @@ def configure_source(*, actor: Actor, name: str, wanted: Wanted) -> SourceConfig
             return row
         row.save()
         bump(graph=False)  # precedence may decide otherwise now
-        if before is not None and before[3] != row.precedence:
-            jobs.enqueue(DERIVE_JOB, {"source": name}, unique_key=f"{DERIVE_JOB}:{name}")
-        payload = {"name": name, "kind": row.kind, "interval_seconds": row.interval_seconds, "enabled": row.enabled}
-        ledger.record(
-            actor=actor, verb="source.added" if created else "source.configured", subject=ref(row), payload=payload
-        )
+        _tell(actor, row, before)
         if row.enabled and not waits(row):
             jobs.enqueue(SYNC_JOB, {"source": name}, unique_key=f"{SYNC_JOB}:{name}")
     return row
 
 
-def _configuration(row: SourceConfig) -> tuple[object, ...]:
-    return (
-        row.settings,
-        row.interval_seconds,
-        row.enabled,
-        row.precedence,
-        row.missing_after,
-        row.grace_seconds,
-        row.declares,
-    )
+def _tell(actor: Actor, row: SourceConfig, before: Mapping[str, Any] | None) -> None:
+    """Record what was configured, and have the attributes derived anew where the source weighs otherwise now."""
+    now = _configuration(row)
+    payload = {"name": row.name, "kind": row.kind, "interval_seconds": row.interval_seconds, "enabled": row.enabled}
+    if before is None:
+        ledger.record(actor=actor, verb="source.added", subject=ref(row), payload=payload)
+        return
+    changes = {name: [before[name], now[name]] for name in POLICY if before[name] != now[name]}
+    if changes:
+        payload["changes"] = changes
+    ledger.record(actor=actor, verb="source.configured", subject=ref(row), payload=payload)
+    if changes.keys() & {"precedence", "attribute_precedence"}:
+        jobs.enqueue(DERIVE_JOB, {"source": row.name}, unique_key=f"{DERIVE_JOB}:{row.name}")
+
+
+def _configuration(row: SourceConfig) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in ("settings", "interval_seconds", "enabled", *POLICY)}
 
 
 def _take(row: SourceConfig, source: Source, wanted: Wanted) -> None:
@@ -169,11 +174,11 @@ def _take(row: SourceConfig, source: Source, wanted: Wanted) -> None:
     if wanted.declares is not None:
         row.declares = wanted.declares
     if wanted.precedence is not None:
-        row.precedence = int(
-            checks.seconds(wanted.precedence, field="precedence", least=1, most=precedence.MANUAL_PRECEDENCE - 1)
-        )
+        row.precedence = checks.whole(wanted.precedence, field="precedence", least=1, most=MOST_PRECEDENCE)
+    if wanted.attribute_precedence is not None:
+        row.attribute_precedence = checks.attribute_precedence(wanted.attribute_precedence, most=MOST_PRECEDENCE)
     if wanted.missing_after is not None:
-        row.missing_after = int(checks.seconds(wanted.missing_after, field="missing_after", least=1, most=1000))
+        row.missing_after = checks.whole(wanted.missing_after, field="missing_after", least=1, most=1000)
     if wanted.grace_seconds is not None:
         row.grace_seconds = checks.seconds(wanted.grace_seconds, field="grace_seconds", least=0, most=366 * 86_400)
 

@@ -152,9 +152,65 @@ def _runs(request: PageRequest, name: str, *, status: int = 200, **more: Any) ->
         "may_edit": allows(request.actor, sources.MANAGE),
         "reads_files": isinstance(sources.source_kinds().get(row.kind), DocumentSource),
         "waits": sources.waits(row),
+        "policy": _policy(row),
         **more,
     }
     return render(request, "plan/source_runs.html", context, status=status)
+
+
+def _policy(row: SourceConfig) -> dict[str, Any]:
+    """How much the word of a source counts, and its patience, as its form shows them."""
+    special = "\n".join(f"{name} = {number}" for name, number in sorted(row.attribute_precedence.items()))
+    return {
+        "precedence": str(row.precedence),
+        "attribute_precedence": special,
+        "missing_after": str(row.missing_after),
+        "grace_seconds": f"{row.grace_seconds:g}",
+        "declares": row.declares,
+    }
+
+
+def _number(field: str, text: str) -> float:
+    try:
+        return float(text) if "." in text else int(text)
+    except ValueError:
+        detail = _("This is no number.")
+        raise Invalid("source.policy", detail, field=field, value=text[:80], remedy=_("Give a number.")) from None
+
+
+def _special(text: str) -> dict[str, int]:
+    """The precedences of single attributes, one a line: name = number."""
+    field, found = "attribute_precedence", {}
+    for line in filter(None, map(str.strip, text.splitlines())):
+        name, equals, number = (part.strip() for part in line.partition("="))
+        if not (name and equals) or name in found:
+            detail, remedy = _("This line cannot be read."), _("Write one a line, as: name = value. Each name once.")
+            raise Invalid("source.policy", detail, field=field, value=line[:200], remedy=remedy)
+        found[name] = _number(f"{field}.{name}", number)
+    return found  # type: ignore[return-value]  # what is no whole number is refused by who takes it
+
+
+@page("inventory.manage_sources")
+@require_POST
+def resource_source_policy(request: PageRequest, name: str) -> HttpResponse:
+    """Say how much the word of a source counts, in what, and how long it is patient."""
+    check(request.actor, sources.MANAGE)
+    row, post = sources.get_source(name), request.POST
+    typed: dict[str, Any] = {each: post.get(each, "").strip() for each in sources.POLICY}
+    typed["declares"] = post.get("declares") == "on"
+    try:
+        wanted = sources.Wanted(
+            precedence=_number("precedence", typed["precedence"]),  # type: ignore[arg-type]  # refused if no whole one
+            attribute_precedence=_special(typed["attribute_precedence"]),
+            missing_after=_number("missing_after", typed["missing_after"]),  # type: ignore[arg-type]  # the same
+            grace_seconds=_number("grace_seconds", typed["grace_seconds"]),
+            declares=typed["declares"],
+        )
+        sources.configure_source(actor=request.actor, name=row.name, wanted=wanted)
+    except Invalid as problem:
+        return _runs(request, name, status=problem.status, policy=typed, problem=problem)
+    messages.success(request, _("Saved."))
+    return redirect("web:resource-source-runs", name)
 
 
 @page("inventory.view")

@@ -142,6 +142,7 @@ urlpatterns = [
     path("resources/<uuid:resource_id>/relate", plan_forms.resource_relate, name="resource-relate"),
     path("resources/sources", plan_sources.resource_sources, name="resource-sources"),
     path("resources/sources/<str:name>/runs", plan_sources.resource_source_runs, name="resource-source-runs"),
+    path("resources/sources/<str:name>/policy", plan_sources.resource_source_policy, name="resource-source-policy"),
     path("resources/sources/<str:name>/plan", plan_sources.resource_source_plan, name="resource-source-plan"),
     path("resources/sources/<str:name>", plan_sources.resource_source_act, name="resource-source-act"),
     path("resources/ends", plan_expiries.ends, name="ends"),
