@@ -31,6 +31,7 @@ TITLES: dict[str, str | Promise] = {
     "connections": gettext_lazy("Connections"),
     "conntrack": gettext_lazy("Connections that passed"),
     "node": gettext_lazy("Node"),
+    "role_kinds": gettext_lazy("Kinds of roles"),
     "smart": gettext_lazy("Health of disks (SMART)"),
     "raid": gettext_lazy("Software RAID"),
     "lvm": gettext_lazy("LVM"),
