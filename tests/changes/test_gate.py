@@ -199,3 +199,18 @@ def test_a_deployment_under_no_change_waits_to_be_explained_where_one_is_wanted(
     assert deploy("3")
     explained = Drift.objects.get()
     assert (explained.state, explained.change_ref) == ("with_change", ref(change))
+
+
+@pytest.mark.django_db
+def test_a_fix_does_not_collide_with_the_hold_of_the_incident_it_answers() -> None:
+    incident = "incidents.incident:00000000-0000-4000-8000-000000000001"
+    asks, _agrees = people()
+    service = inventory.create_resource(actor=TESTS, kind="service", name="orders")
+    inventory.place_hold(actor=TESTS, resource=service, kind="deployment", reason="INC-7", opened_by=incident)
+    found = []
+    for because in ("", incident):
+        row = control.create(actor=asks, draft=draft([service], because=because, title=f"Fix {because}"))
+        assessed = control.assess(actor=asks, change=row)
+        found.append([each["kind"] for each in assessed.conflicts if each["kind"] == "hold"])
+        control.cancel(actor=asks, change=assessed, reason="another one")
+    assert found == [["hold"], []]

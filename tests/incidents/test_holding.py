@@ -51,7 +51,7 @@ def test_a_critical_incident_holds_what_it_breaks_until_its_impact_has_ended(sho
     scene.run_jobs()
     assert held() == []
     lifted = Event.objects.filter(verb="hold.lifted").latest("pk")
-    assert lifted.payload["reason"] == "INC-1: Its impact has ended."
+    assert lifted.payload["reason"] == "INC-1: mitigated"
 
 
 @pytest.mark.parametrize("way", ["mitigate", "resolve"])

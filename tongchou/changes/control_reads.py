@@ -284,6 +284,7 @@ def conflicts_of(row: Change, graph: Graph | None = None) -> list[Conflict]:
     stops = [
         Conflict(conflicts.HOLD, ref(each), each.reason[:120], plan.span, (each.resource_id,))
         for each in stopping(plan.touches, timezone.now())
+        if not row.because or each.opened_by != row.because  # a fix collides with no hold of what it answers
     ]
     collisions = [
         *conflicts.with_others(plan, others),

@@ -9,7 +9,6 @@ from collections.abc import Collection
 from uuid import UUID
 
 from django.db import transaction
-from django.utils.translation import gettext_lazy as _
 
 from tongchou.core import settings_store
 from tongchou.core.access import system
@@ -40,9 +39,8 @@ def keep(incident_id: UUID) -> tuple[int, int]:
         refused = {each.resource_id for each in rows if each.lifted_at is not None and each.lifted_by != KEEPER.name}
         should = _should(incident)
         surplus = [each for each in there.values() if each.resource_id not in should]
-        why = _("It is not affected any more.") if incident.state in UNDER_WAY else _("Its impact has ended.")
         for each in surplus:
-            actions.lift_hold(actor=KEEPER, hold=each, reason=f"{incident.name}: {why}")
+            actions.lift_hold(actor=KEEPER, hold=each, reason=f"{incident.name}: {incident.state}")
         lacking = Resource.objects.filter(pk__in=should - there.keys() - refused).exclude(state=ResourceState.MERGED)
         placed = 0
         for resource in lacking.order_by("name", "pk")[:MOST_HELD]:
