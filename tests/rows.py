@@ -93,6 +93,14 @@ RECIPES: dict[str, Callable[[int], Values]] = {
         "length": 32,
     },
     "inventory.SourceConfig": lambda n: {"kind": "host"},
+    "inventory.AgentReport": lambda n: {
+        "machine": f"machine-id:{n:032x}",
+        "twin": 0,
+        "about": {"hostname": f"box-{n}", "machine_id": f"{n:032x}"},
+        "macs": [],
+        "body": {"version": 1},
+        "kept": {},
+    },
     "inventory.QueueItem": lambda n: {
         "resource": _first("inventory.Resource", n),
         "queue": ("differs", "unowned", "expiring", "identity")[n % 4],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from math import isfinite
 from typing import Any
 
@@ -10,8 +11,12 @@ from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 from ninja.parser import Parser
 
-from tongchou.core.problems import Invalid
+from tongchou.core.problems import BadRequest, Invalid, TooLarge
 from tongchou.middleware import is_storable
+from tongchou.wire.gzip_body import OverLimitError, ungzip
+from tongchou.wire.protobuf import MalformedError
+
+MOST_UNPACKED_BYTES = 8_000_000
 
 
 def _place(path: str, name: str | int) -> str:
@@ -55,12 +60,31 @@ def check_storable(value: Any, path: str = "") -> None:
         )
 
 
+def _unpacked(body: bytes) -> bytes:
+    try:
+        return ungzip(body, MOST_UNPACKED_BYTES)
+    except OverLimitError:
+        raise TooLarge(
+            "api.too_large",
+            _("The body is over %(most)s bytes.") % {"most": f"{MOST_UNPACKED_BYTES:,}"},
+            remedy=_("Send it in parts."),
+        ) from None
+    except MalformedError as error:
+        raise BadRequest(
+            "api.gzip", _("The body cannot be read: %(error)s") % {"error": error}, field="Content-Encoding"
+        ) from None
+
+
 class StrictParser(Parser):
     """JSON as ninja reads it, without what cannot be stored."""
 
     def parse_body(self, request: HttpRequest) -> dict[str, Any]:
-        """Return the JSON of the body; raises ValueError for what is not JSON, Invalid for what cannot be stored."""
-        body = super().parse_body(request)
+        """Return the JSON of the body, also out of gzip; raises ValueError for what is not JSON.
+
+        Raises Invalid for what cannot be stored, TooLarge for gzip that holds too much.
+        """
+        packed = request.headers.get("Content-Encoding", "").strip().lower() == "gzip"
+        body = json.loads(_unpacked(request.body)) if packed else super().parse_body(request)
         check_storable(body)
         return body
 

@@ -18,6 +18,7 @@ RANK = {Role.VIEWER: 1, Role.OPERATOR: 2, Role.APPROVER: 3, Role.ADMIN: 4}
 PERMISSIONS: dict[str, Role] = {
     "access.view": Role.ADMIN,
     "access.manage": Role.ADMIN,
+    "agent.report": Role.OPERATOR,
     "alerting.edit": Role.OPERATOR,
     "alerting.respond": Role.OPERATOR,
     "alerting.view": Role.VIEWER,
@@ -66,6 +67,7 @@ PERMISSIONS: dict[str, Role] = {
 SCOPES: dict[str, frozenset[str]] = {
     "read": frozenset({"view"}),
     "ingest": frozenset({"write"}),
+    "agent": frozenset({"report"}),
     "write": frozenset({"view", "write", "edit", "respond", "request", "answer", "stop"}),
     "approve": frozenset({"view", "decide", "resume"}),
     "all": frozenset(),

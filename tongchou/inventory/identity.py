@@ -45,9 +45,9 @@ def uuid_key(uuid: object) -> str | None:
 
 
 def machine_id_key(id_: object) -> str | None:
-    """Return the key of a machine by its /etc/machine-id; None of none."""
+    """Return the key of a machine by its /etc/machine-id; None of none, and of an image that was never started."""
     text = str(id_ or "").strip().lower()
-    return key("machine-id", text) if text else None
+    return key("machine-id", text) if text and text != "uninitialized" else None
 
 
 def mac(address: object) -> str:

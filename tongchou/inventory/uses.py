@@ -40,7 +40,7 @@ def note_uses(*, actor: Actor, source: str, uses: Iterable[SeenUse], now: dateti
     Events relation.added and relation.removed. A look that sees nothing is one, too: what was seen before fades.
     """
     check(actor, MANAGE)
-    seen = {tuple(key[:255] for key in use.key): use for use in connections.merged(uses)}
+    seen = {tuple(key[:255] for key in use.key): use for use in connections.merged(uses, MOST_ROWS)}
     with transaction.atomic():
         take_turn()
         rows = {(row.from_key, row.to_key): row for row in Use.objects.filter(source=source)}

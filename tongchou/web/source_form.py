@@ -50,6 +50,7 @@ TITLES: dict[str, str | Promise] = {
     "labels": gettext_lazy("Labels"),
     "listeners": gettext_lazy("Listening ports"),
     "max_age_hours": gettext_lazy("Oldest file (hours)"),
+    "max_age_seconds": gettext_lazy("Silent after (seconds)"),
     "mysql_secret": gettext_lazy("Secret of MariaDB and MySQL logins"),
     "name_column": gettext_lazy("Column of the name"),
     "names": gettext_lazy("Names from DNS"),

@@ -8,6 +8,12 @@ from django.utils.translation import gettext_lazy as _
 from tongchou.incidents.timeline import Tone
 
 INVENTORY: dict[str, tuple[str, Tone, str | Promise, str | Promise]] = {
+    "agent.appeared": (
+        "radio",
+        "neutral",
+        _("The agent of %(name)s reported for the first time."),
+        _("An agent reported for the first time."),
+    ),
     "resource.keys_moved": (
         "split",
         "accent",

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tongchou.inventory import identity
+from tongchou.inventory import claims, identity
+from tongchou.inventory.claims import Claim
 from tongchou.inventory.gather import Gathering, facts, flag, items, number, text, texts
 from tongchou.inventory.observation import MAX_KEY
 from tongchou.wire.host.facts import VIRTUAL_DISK, VIRTUAL_INTERFACE
 
 MEGABYTE = 1024 * 1024
-MOST_NAMED = 5  # in a note
 # sees the DMI numbers of the machine below, which are not its own
 CONTAINERS = frozenset(
     {"container", "containerd", "docker", "jail", "lxc", "openvz", "podman", "rkt", "systemd-nspawn"}
@@ -139,23 +139,13 @@ def add(gathering: Gathering, machines: Sequence[Machine]) -> None:
     Clones of one image share its machine id, containers that of their image or the UUID of what is below them. The same
     machine under two names of the inventory is one.
     """
-    claims: dict[str, list[Machine]] = {}
-    for each in machines:
-        for key in (*each.keys, each.own):
-            claims.setdefault(key, []).append(each)
-    shared = {key for key, several in claims.items() if not all(_same(several[0], other) for other in several[1:])}
-    for key in sorted(shared - {each.own for each in machines}):
-        names = ", ".join(sorted({each.name for each in claims[key]})[:MOST_NAMED])
-        gathering.warn(f"{key}: {len(claims[key])} machines claim it, so it identifies none of them: {names}")
+    shared = claims.shared(Claim(each.name, (*each.keys, each.own), each.macs) for each in machines)
+    for key in sorted(shared.keys() - {each.own for each in machines}):
+        gathering.warn(claims.note(key, shared[key]))
     for each in machines:
         kept = tuple(key for key in (*each.keys, each.own) if key not in shared)
         # an upload does not say what Ansible calls a machine: of two by one name their interfaces are left
         _add(gathering, each, kept or (identity.key(each.own, min(each.macs, default="")),))
-
-
-def _same(one: Machine, other: Machine) -> bool:
-    """Whether two that claim one key may be one machine: they share an interface or, where one has none, a name."""
-    return bool(one.macs & other.macs) if one.macs and other.macs else one.name == other.name
 
 
 def _add(gathering: Gathering, each: Machine, keys: tuple[str, ...]) -> None:

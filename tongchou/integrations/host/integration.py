@@ -6,5 +6,9 @@ INTEGRATION = Integration(
     name="host",
     title="This host",
     app="tongchou.integrations.host",
-    ports=("tongchou.integrations.host.source:SOURCE", "tongchou.integrations.host.storage:SOURCE"),
+    ports=(
+        "tongchou.integrations.host.source:SOURCE",
+        "tongchou.integrations.host.storage:SOURCE",
+        "tongchou.integrations.host.agent_source:SOURCE",
+    ),
 )
