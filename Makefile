@@ -7,7 +7,7 @@ TOOLS := .venv-tools
 export DJANGO_SETTINGS_MODULE := tongchou.settings
 SCRATCH = $$(mktemp -d -t tongchou-test-XXXXXX)
 
-.PHONY: help demo serve setup tools dev ldap test check format bench soak bundle clean
+.PHONY: help demo serve setup tools dev ldap test check format bench soak agent bundle clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -70,6 +70,9 @@ bench: dev ## Measure, beside the peers where they are installed
 soak: dev ## The long ones: kill rounds, repeats of the scenarios
 	@scratch=$(SCRATCH); trap 'rm -rf "$$scratch"' EXIT; \
 	TONGCHOU_DATA=$$scratch bash bin/soak
+
+agent: ## Make the agent as one file, dist/tongchou-agent.pyz
+	@PYTHON=$(PYTHON) bash bin/agent
 
 bundle: setup ## Make the offline bundle in dist/: all wheels and install.sh (one archive, no network needed to install it)
 	@bash bin/bundle

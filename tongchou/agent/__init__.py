@@ -1,4 +1,4 @@
-"""The edge forwarder: tail, scrape, buffer on disk, forward.
+"""The agent of a machine: reads what it is and holds, and sends that to the platform. It reads, and changes nothing.
 
 Knows: wire.
 Must not: import anything else of ours, nor Django, numpy, pyarrow, chdb (under 60 MB resident).

@@ -8,6 +8,7 @@ import typer
 
 from tongchou import __version__
 from tongchou.cli import backup, given, rules, sources
+from tongchou.cli.agent import agent
 from tongchou.cli.demo import demo
 from tongchou.cli.doctor import doctor
 from tongchou.cli.importing import import_file
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(demo)
+app.command()(agent)
 app.command()(setup)
 app.command()(migrate)
 app.command()(doctor)

@@ -490,7 +490,6 @@ MORE: dict[str, tuple[str, Tone, str | Promise, str | Promise]] = {
         _("A build server was removed."),
     ),
     **DRIFT,
-    **INVENTORY,
     "deployment.marked": (
         "rocket",
         "neutral",
