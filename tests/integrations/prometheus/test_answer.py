@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tongchou.integrations.prometheus import answer
+from tongchou.telemetry.promql import windows
 from tongchou.telemetry.promql.grid import Result
 from tongchou.telemetry.series import LabelList, labels_of
 
@@ -48,6 +49,25 @@ def test_a_matrix_reads_back_as_it_was(result):
     for each, (_labels, times, values) in zip(body["result"], wanted, strict=True):
         assert [time for time, _value in each["values"]] == [time / 1000 for time in times.tolist()]
         assert all(same(text, value) for (_time, text), value in zip(each["values"], values.tolist(), strict=True))
+
+
+@given(results(), st.integers(1, 4))
+def test_a_matrix_is_the_same_however_much_is_written_at_a_time(result, cells):
+    whole = answer.matrix(result)
+    known, windows.CHUNK_CELLS = windows.CHUNK_CELLS, cells
+    try:
+        assert answer.matrix(result) == whole
+    finally:
+        windows.CHUNK_CELLS = known
+
+
+def test_a_long_series_is_asked_between_its_parts_whether_it_is_to_end():
+    asked = []
+    count = windows.CHUNK_CELLS * 3
+    times = np.arange(count) * 1000
+    result = Result("matrix", LabelList([()]), times, np.ones((1, count)), np.ones((1, count), np.bool_))
+    assert len(json.loads(answer.matrix(result, lambda: asked.append(1)))["result"][0]["values"]) == count
+    assert len(asked) == 3
 
 
 @given(results())

@@ -15,11 +15,13 @@ from tests.conftest import Api
 from tests.served import Served
 from tongchou.core.access import system
 from tongchou.core.problems import Problem
+from tongchou.integrations.prometheus import answer as written
 from tongchou.integrations.prometheus.running import Places, running
 from tongchou.telemetry.actions import append
 from tongchou.telemetry.backend import Telemetry
+from tongchou.telemetry.promql import windows
 from tongchou.telemetry.promql.errors import QueryError
-from tongchou.telemetry.series import SeriesBlock, labels_of
+from tongchou.telemetry.series import Float64s, SeriesBlock, labels_of
 from tongchou.wire.asgi import CLIENT_GONE
 
 BASE = "/prometheus/api/v1/"
@@ -41,6 +43,12 @@ def now(telemetry_db: Telemetry) -> float:
         ("TELEMETRY_MAX_SAMPLES", 100, "m[10m]", "max_samples"),
         ("TELEMETRY_MAX_SAMPLES", 1000, "sum_over_time(m[5m:1s])", "max_samples"),
         ("TELEMETRY_MAX_QUERY_SERIES", 10, "m", "max_series"),
+        (
+            "TELEMETRY_MAX_QUERY_BYTES",
+            2400,
+            "sum_over_time(((vector(time()) + 1) * vector(2))[1m:1s])",
+            "max_memory_bytes",
+        ),
         ("TELEMETRY_MAX_QUERY_BYTES", 100, "sum(rate(m[5m]))", "max_memory_bytes"),
         ("TELEMETRY_MAX_QUERY_SECONDS", 0.000001, "sum(rate(m[5m]))", "timeout_seconds"),
         ("TELEMETRY_MAX_QUERY_STEPS", 3, "m", ""),
@@ -61,6 +69,36 @@ def test_every_limit_is_told_with_the_setting_that_raises_it(
         assert f"TONGCHOU_{setting}" in body["error"]
         assert limit in body["error"]
     assert api.get(BASE + "query", query="sum(m)", time=now).json()["data"]["result"][0]["value"][1] == "20"
+
+
+@pytest.mark.django_db
+def test_an_answer_is_written_within_the_limits_of_its_query(
+    api: Api, now: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = "vector(1)[1h:1s]"
+    with override_settings(TELEMETRY_MAX_QUERY_BYTES=200_000):  # enough for the values, not for their text
+        answer = api.get(BASE + "query", query=query, time=now)
+        assert (answer.status_code, answer.json()["errorType"]) == (422, "execution")
+        assert "max_memory_bytes" in answer.json()["error"]
+    asked = api.get(BASE + "query", query=query, time=now, timeout="2s")
+    assert len(asked.json()["data"]["result"][0]["values"]) == 3600
+
+    def slow(values: Float64s) -> list[bytes]:
+        time.sleep(0.05)
+        return formatted(values)
+
+    formatted = written.formatted
+    monkeypatch.setattr(written, "formatted", slow)
+    monkeypatch.setattr(windows, "CHUNK_CELLS", 10)
+    answer = api.get(BASE + "query", query=query, time=now, timeout="200ms")
+    assert (answer.status_code, answer.json()["errorType"]) == (503, "timeout")
+    gone = threading.Event()
+    request = RequestFactory().get("/", {"query": "1"})
+    request.scope = {CLIENT_GONE: gone}  # type: ignore[attr-defined]
+    with pytest.raises(QueryError) as caught, running(request) as place:
+        gone.set()
+        place.check()
+    assert caught.value.code == "telemetry.canceled"
 
 
 @pytest.mark.django_db

@@ -6,7 +6,7 @@ keeps a large answer from costing more than its query.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -17,6 +17,9 @@ from tongchou.telemetry.promql.statistics import Statistics
 from tongchou.telemetry.promql.windows import chunks
 from tongchou.telemetry.series import Float64s, Labels, remembered
 
+# Asked now and then while an answer is written; raises when it is to end.
+Check = Callable[[], None]
+Writer = Callable[[Result, Check], bytes]
 _encode = msgspec.json.encode
 _WHOLE = 2.0**53
 _ERROR_TYPES = {
@@ -28,6 +31,10 @@ _ERROR_TYPES = {
     503: "timeout",
     500: "internal",
 }
+
+
+def _nothing() -> None:
+    """No reason to end."""
 
 
 def success(data: bytes, warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> bytes:
@@ -98,10 +105,11 @@ def _metrics(labels: Sequence[Labels]) -> list[bytes]:
     return remembered(labels, "json", lambda found: [_metric(each) for each in found])
 
 
-def vector(result: Result) -> bytes:
+def vector(result: Result, check: Check = _nothing) -> bytes:
     """Data of an instant query that gave a vector."""
     if not len(result.labels):
         return b'{"resultType":"vector","result":[]}'
+    check()
     values = formatted(result.values[:, 0])
     opening = b',"value":[' + seconds(int(result.times_ms[0])) + b',"'
     items = [
@@ -112,44 +120,58 @@ def vector(result: Result) -> bytes:
     return b'{"resultType":"vector","result":[' + b",".join(items) + b"]}"
 
 
-def matrix(result: Result) -> bytes:
+def _parts(rows: int, steps: int) -> Iterator[tuple[slice, slice]]:
+    """(rows, steps) of so many cells at a time, in the order in which they are written."""
+    for part in chunks(rows, max(steps, 1)):
+        for columns in chunks(steps, 1):
+            yield part, columns
+
+
+def matrix(result: Result, check: Check = _nothing) -> bytes:
     """Data of a range query, or of an instant query that gave a range vector.
 
     Many series are written in one go: the text ahead of each value, which ends the value before, and the value.
     """
-    metrics, times = _metrics(result.labels), [seconds(ms) for ms in result.times_ms.tolist()]
-    following = [b'"],[' + each + b',"' for each in times]
+    metrics = _metrics(result.labels)
+    times: list[bytes] = []
+    following: list[bytes] = []
     pieces: list[bytes] = []
-    for part in chunks(len(metrics), max(len(times), 1)):
-        present, values = result.present[part], result.values[part]
+    known, opened = slice(0, 0), -1
+    for part, columns in _parts(len(metrics), len(result.times_ms)):
+        check()
+        if columns != known:
+            known, times = columns, [seconds(ms) for ms in result.times_ms[columns].tolist()]
+            following = [b'"],[' + each + b',"' for each in times]
+        present, values = result.present[part, columns], result.values[part, columns]
         complete = bool(present.all())
         texts = formatted(values.ravel() if complete else values[present])
         ahead: list[bytes] = []
-        for row, metric in enumerate(metrics[part]):
-            columns = range(len(times)) if complete else np.flatnonzero(present[row]).tolist()
-            if len(columns):
-                opening = b'"]]},{"metric":' if pieces or ahead else b'{"metric":'
-                ahead.append(opening + metric + b',"values":[[' + times[columns[0]] + b',"')
-                ahead += following[1:] if complete else [following[column] for column in columns[1:]]
+        for row, here in enumerate(present, part.start):
+            steps = range(len(times)) if complete else np.flatnonzero(here).tolist()
+            if len(steps) and row != opened:
+                opening = b'"]]},{"metric":' if opened >= 0 else b'{"metric":'
+                ahead.append(opening + metrics[row] + b',"values":[[' + times[steps[0]] + b',"')
+                opened, steps = row, steps[1:]
+            ahead += following[len(following) - len(steps) :] if complete else [following[step] for step in steps]
         both = [b""] * (2 * len(texts))
         both[0::2], both[1::2] = ahead, texts
         pieces.append(b"".join(both))
-    body = b"".join(pieces)
-    return b'{"resultType":"matrix","result":[' + body + (b'"]]}' if body else b"") + b"]}"
+    pieces.append(b'"]]}' if opened >= 0 else b"")
+    return b'{"resultType":"matrix","result":[' + b"".join(pieces) + b"]}"
 
 
-def scalar(result: Result) -> bytes:
+def scalar(result: Result, check: Check = _nothing) -> bytes:
     """Data of an instant query that gave a number."""
     text = formatted(result.values[:1, 0])[0]
     return b'{"resultType":"scalar","result":[' + seconds(int(result.times_ms[0])) + b',"' + text + b'"]}'
 
 
-def string(result: Result) -> bytes:
+def string(result: Result, check: Check = _nothing) -> bytes:
     """Data of an instant query that gave a string."""
     return b'{"resultType":"string","result":[' + seconds(int(result.times_ms[0])) + b"," + _encode(result.text) + b"]}"
 
 
-def instant(result: Result) -> bytes:
+def instant(result: Result, check: Check = _nothing) -> bytes:
     """Data of an instant query, whatever it gave."""
-    writer = {"vector": vector, "matrix": matrix, "scalar": scalar, "string": string}[result.kind]
-    return writer(result)
+    writer: Writer = {"vector": vector, "matrix": matrix, "scalar": scalar, "string": string}[result.kind]
+    return writer(result, check)

@@ -5,10 +5,11 @@ GET and POST (form) alike. Answers are Prometheus's envelope, refusals too, so t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
 from datetime import UTC, datetime
 
 import msgspec
+import numpy as np
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
@@ -47,15 +48,20 @@ def _parsed(name: str, text: str) -> Node:
         raise
 
 
-def _answered(request: HttpRequest, query: Running, result: Result, write: Callable[[Result], bytes]) -> bytes:
-    """The envelope around a result, cut to `limit` series, with `stats` when they are asked for."""
+def _answered(request: HttpRequest, query: Running, result: Result, write: answer.Writer) -> bytes:
+    """The envelope around a result, cut to `limit` series, with `stats` when they are asked for.
+
+    It is written while the query has its place: a long answer takes longer than what it says took to find out.
+    """
     count, warnings = _cut(request, len(result.labels))
     if count < len(result.labels):
         result.labels = result.labels[:count]
         result.values, result.present = result.values[:count], result.present[:count]
-    stats = answer.stats(query.statistics, per_step=value_of(request, "stats") == "all")
-    data = write(result)
+    query.afford(int(np.count_nonzero(result.present)))
+    query.statistics.total_seconds = time.monotonic() - query.started
+    data = write(result, query.check)
     if query.statistics.wanted:
+        stats = answer.stats(query.statistics, per_step=value_of(request, "stats") == "all")
         data = data[:-1] + b',"stats":' + stats + b"}"
     return answer.success(data, [*warnings, *result.warnings], result.infos)
 
@@ -76,7 +82,7 @@ def instant_query(request: HttpRequest) -> bytes:
             cancelled=query.cancelled,
             statistics=query.statistics,
         )
-    return _answered(request, query, result, answer.instant)
+        return _answered(request, query, result, answer.instant)
 
 
 @api
@@ -112,7 +118,7 @@ def range_query(request: HttpRequest) -> bytes:
             cancelled=query.cancelled,
             statistics=query.statistics,
         )
-    return _answered(request, query, result, answer.matrix)
+        return _answered(request, query, result, answer.matrix)
 
 
 @api

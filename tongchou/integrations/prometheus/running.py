@@ -22,10 +22,11 @@ from tongchou.integrations.prometheus.request import value_of
 from tongchou.telemetry.backend import default_limits
 from tongchou.telemetry.meters import API_QUERIES, RUNNING_QUERIES
 from tongchou.telemetry.ports import Limits
-from tongchou.telemetry.promql.errors import canceled
+from tongchou.telemetry.promql.errors import canceled, limit_exceeded
 from tongchou.telemetry.promql.statistics import Statistics
 from tongchou.wire.asgi import CLIENT_GONE
 
+_POINT_BYTES = 100  # of a point while it is written: its text, three times, and what it is made of
 _LOOK_SECONDS = 0.1  # how often one that waits looks whether its client has gone
 
 
@@ -60,6 +61,22 @@ class Running:
     limits: Limits
     statistics: Statistics
     gone: threading.Event
+    started: float  # by time.monotonic()
+    deadline: float
+
+    def check(self) -> None:
+        """Stop the writing of an answer that takes too long, or that nobody waits for. Raises QueryError."""
+        if self.cancelled():
+            raise canceled()
+        if time.monotonic() > self.deadline:
+            allowed = self.limits.timeout_seconds
+            raise limit_exceeded("timeout_seconds", allowed, allowed, "TONGCHOU_TELEMETRY_MAX_QUERY_SECONDS")
+
+    def afford(self, points: int) -> None:
+        """Refuse an answer of so many points before it is written. Raises QueryError."""
+        needed, allowed = points * _POINT_BYTES, self.limits.max_memory_bytes
+        if needed > allowed:
+            raise limit_exceeded("max_memory_bytes", needed, allowed, "TONGCHOU_TELEMETRY_MAX_QUERY_BYTES")
 
     def cancelled(self) -> bool:
         """Whether the client has gone away."""
@@ -83,7 +100,8 @@ def running(request: HttpRequest) -> Iterator[Running]:
     scope: dict[str, object] = getattr(request, "scope", {})
     gone = scope.get(CLIENT_GONE)
     statistics = Statistics(wanted=bool(value_of(request, "stats")))
-    query = Running(limits, statistics, gone if isinstance(gone, threading.Event) else threading.Event())
+    gone = gone if isinstance(gone, threading.Event) else threading.Event()
+    query = Running(limits, statistics, gone, started, started + limits.timeout_seconds)
     _wait(query, started)
     RUNNING_QUERIES.add()
     ended = "refused"

@@ -166,6 +166,8 @@ def _noted(ctx: Context, result: Result) -> Result:
 def _range_vector(ctx: Context, windows: Windows) -> Result:
     """A range vector as a matrix over every timestamp that occurs in it."""
     lo, hi = windows.lo[:, 0], windows.hi[:, 0]
+    # Which samples they are, their times, these sorted, and the values with their mask.
+    ctx.afford(ctx.held + int((hi - lo).sum()) * 40)
     inside = np.concatenate([np.arange(a, b) for a, b in zip(lo, hi, strict=True)]) if len(lo) else np.zeros(0, int)
     times = np.unique(windows.ts[inside.astype(np.int64)])
     ctx.admit(len(lo), len(times))
@@ -229,6 +231,15 @@ class Evaluator:
     def value(self, node: Node, times: Int64s) -> Value:
         """A node at every time: a Vector, a scalar per step, or a string."""
         self.ctx.check()
+        before = self.ctx.held
+        found = self._known(node, times)
+        # What its parts held goes with them.
+        self.ctx.held = before
+        self.ctx.hold(found)
+        return found
+
+    def _known(self, node: Node, times: Int64s) -> Value:
+        """A node's value, taken from another query where it is shared."""
         shared = self._shared
         if (
             shared is None

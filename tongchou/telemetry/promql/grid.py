@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -87,6 +88,8 @@ class Context:
     warnings: dict[str, None] = field(default_factory=dict)
     infos: dict[str, None] = field(default_factory=dict)
     samples: int = 0
+    # Bytes of the values that stand ready while another part of the query is evaluated.
+    held: int = 0
     deadline: float = 0.0
     # Where the arguments of the call being evaluated stand, as "line:column".
     places: tuple[str, ...] = ()
@@ -110,12 +113,21 @@ class Context:
             raise limit_exceeded("max_samples", self.samples, self.limits.max_samples, "TONGCHOU_TELEMETRY_MAX_SAMPLES")
 
     def admit(self, series: int, steps: int) -> None:
-        """Refuse a grid of series x steps before it is allocated."""
+        """Refuse a grid of series x steps before it is allocated beside what is held."""
         self.check()
         if series > self.limits.max_series:
             raise limit_exceeded("max_series", series, self.limits.max_series, "TONGCHOU_TELEMETRY_MAX_QUERY_SERIES")
         # Three arrays of eight bytes and a mask live at once while a window function runs.
-        needed = series * steps * 25
+        self.afford(self.held + series * steps * 25)
+
+    def hold(self, value: Value) -> None:
+        """Count a value that stands ready; refuse when all that do are too much."""
+        arrays = (value.values, value.present) if isinstance(value, Vector) else (value,)
+        self.held += sum(_bytes(each) for each in arrays if not isinstance(each, str))
+        self.afford(self.held)
+
+    def afford(self, needed: int) -> None:
+        """Refuse to take more memory than a query may."""
         if needed > self.limits.max_memory_bytes:
             allowed = self.limits.max_memory_bytes
             raise limit_exceeded("max_memory_bytes", needed, allowed, "TONGCHOU_TELEMETRY_MAX_QUERY_BYTES")
@@ -130,6 +142,12 @@ class Context:
 
     def _place(self, argument: int) -> str:
         return f" ({self.places[argument]})" if argument < len(self.places) else ""
+
+
+def _bytes(array: Float64s | Bools) -> int:
+    """What an array takes; axes that are broadcast take nothing."""
+    real = [length for length, stride in zip(array.shape, array.strides, strict=True) if stride or length == 0]
+    return int(math.prod(real) * array.itemsize)
 
 
 def bare(labels: Labels) -> Labels:
