@@ -40,6 +40,7 @@ QUIET = (
     "/shell/counts",
     "/prometheus/api/v1/write",  # senders write all day long: counted, and told when something is wrong
     "/loki/api/v1/push",
+    "/api/v1/agent/report",
     "/otlp/",
 )  # logged at DEBUG when all is well
 

@@ -7,13 +7,17 @@ import json
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from tests.agent_reports import body, reading
 from tests.conftest import make_user
 from tongchou.api import parser
 from tongchou.core.models import Membership, Role, Team, User
+from tongchou.inventory import agents
 from tongchou.inventory.models_agents import AgentReport
+from tongchou.wire.host import facts, sockets
+from tongchou.wire.host import reading as wire
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/agent/report"
@@ -81,6 +85,24 @@ def test_what_does_not_fit_is_refused_with_its_place(agent: Any, change: dict[st
 @pytest.mark.parametrize("at", [1_772_442_000, "yesterday", "2026-03-02T09:00:00"])
 def test_a_time_is_written_with_its_zone(agent: Any, at: Any) -> None:
     assert agent.post(URL, {**body(reading()), "at": at}).status_code == 422
+
+
+def test_whatever_a_machine_has_its_reading_is_taken(agent: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def many(kind: str) -> Any:
+        return lambda: [{"name": f"{kind}\udcff{n}" * 50, "mac": "", "addresses": addresses} for n in range(3000)]
+
+    addresses = [f"10.1.{n // 250}.{n % 250}" for n in range(5000)]
+    mounts = [{"mountpoint": "/\0\udc80" + "x" * 9000, "device": "d" * 9000, "type": "t" * 90}]
+    ports = [{"port": 1, "addresses": ["fe80::1%eth0"], "process": "p, " * 500, "user": "u" * 500}]
+    monkeypatch.setattr(facts, "disks", lambda: [{"name": "sda", "model": "\0"}] * 3000)
+    monkeypatch.setattr(facts, "interfaces", many("eth"))
+    monkeypatch.setattr(facts, "filesystems", lambda: mounts)
+    monkeypatch.setattr(facts, "listeners", lambda: ports)
+    monkeypatch.setattr(sockets, "own_addresses", lambda: set(addresses))
+    monkeypatch.setattr(agents, "MOST_BYTES", 1_000_000_000)
+    monkeypatch.setattr(settings, "DATA_UPLOAD_MAX_MEMORY_SIZE", None)
+    answer = agent.post(URL, body(wire.read()))
+    assert answer.status_code == 200, answer.content
 
 
 def test_who_may_not_report_is_refused(api_as: Any, db: None) -> None:

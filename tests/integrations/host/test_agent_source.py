@@ -127,6 +127,16 @@ def test_a_silent_machine_is_as_old_as_its_word_and_not_gone(clock: Any) -> None
     assert Resource.objects.get(name="b-1").sightings.get().last_seen == NOW + timedelta(days=2)
 
 
+def test_a_machine_that_reports_each_hour_is_not_silent_in_between(clock: Any) -> None:
+    row = report(reading(connections={"addresses": ["10.0.0.2"], "edges": [edge("", 0, "10.0.0.9", 6379)]}))
+    AgentReport.objects.filter(pk=row.pk).update(interval_seconds=3600)
+    clock.shift(3500)
+    seen = look()
+    assert seen.warnings == ()
+    assert seen.resources[0].seen_at == NOW
+    assert len(seen.uses or ()) == 1
+
+
 def test_a_silent_machine_that_a_person_retired_stays_so_until_it_reports(clock: Any) -> None:
     config = laws.configured("agent")
     report(reading("a-1"))

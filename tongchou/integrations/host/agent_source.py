@@ -110,7 +110,7 @@ def _machines(gathering: Gathering, oldest: datetime, now: datetime) -> list[Mac
         Machine(
             row,
             (*(key for key in keys[row.pk] if key not in shared), own_key(row)),
-            row.received_at < oldest,
+            row.received_at < oldest and not agents.alive(row, now),
             None if agents.alive(row, now) and row.received_at >= oldest else row.received_at,
         )
         for row in rows

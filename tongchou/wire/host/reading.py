@@ -21,6 +21,12 @@ PARTS = ("disks", "filesystems", "interfaces", "listeners")
 CONNECTIONS, TRACKED = "connections", "conntrack"
 EVERYTHING = frozenset({*PARTS, CONNECTIONS, TRACKED})
 MOST_EDGES = 2000  # those with most connections
+MOST_THINGS, MOST_ADDRESSES = 2000, 1000  # of one part; of one interface, and of the machine
+# characters of what is said of a thing: what is longer is cut, so that nothing a machine has is refused for ever
+_MOST = {"mountpoint": 4096, "device": 4096, "hostname": 128, "serial": 128} | dict.fromkeys(
+    ("name", "machine_id", "uuid", "architecture", "type", "medium", "mac"), 64
+)
+_MOST_OTHERS = 300
 
 
 def read(wanted: Collection[str] = EVERYTHING, *, most_tracked_bytes: int = conntrack.MOST_BYTES) -> dict[str, Any]:
@@ -40,7 +46,20 @@ def read(wanted: Collection[str] = EVERYTHING, *, most_tracked_bytes: int = conn
             found[CONNECTIONS] = _connections(most_tracked_bytes if TRACKED in wanted else 0, notes)
         except facts.REFUSED as error:
             refused[CONNECTIONS] = f"{type(error).__name__}: {error}"
-    return found
+    return {name: _fitted(name, each) for name, each in found.items()}
+
+
+def _fitted(name: str, value: Any) -> Any:
+    """A value as it can be sent: text that is text, within bounds; file names may be any bytes."""
+    if isinstance(value, str):
+        text = value.encode("utf-8", "replace").decode().replace("\0", "")
+        return text[: _MOST.get(name, _MOST_OTHERS)]
+    if isinstance(value, dict):
+        return {key: _fitted(key, each) for key, each in value.items()}
+    if isinstance(value, list):
+        most = MOST_ADDRESSES if name == "addresses" else MOST_THINGS
+        return [_fitted(name, each) for each in value[:most]]
+    return value
 
 
 def _connections(most_tracked_bytes: int, notes: list[str]) -> dict[str, Any]:
