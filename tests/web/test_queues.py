@@ -55,7 +55,7 @@ def test_an_item_is_worked_on_its_page(page: Client, drift: QueueItem) -> None:
 def test_ignored_until_a_day_ends_with_that_day_on_the_persons_clock(
     admin_user: User, page: Client, drift: QueueItem, zone: str, end: str
 ) -> None:
-    User.objects.filter(pk=admin_user.pk).update(time_zone=zone)
+    User.objects.filter(pk=admin_user.pk).update(time_zone=zone, language="en")
     assert f"The end of that day in {zone}." in page.get(f"/resources/queues/{drift.pk}").content.decode()
     day = (timezone.now() + timedelta(days=10)).date().replace(month=1, day=15)
     day = day.replace(year=day.year + 1)
@@ -69,7 +69,7 @@ def test_ignored_until_a_day_ends_with_that_day_on_the_persons_clock(
 def test_many_ignored_until_a_day_end_with_it_on_the_clock_of_who_asked(
     admin_user: User, page: Client, drift: QueueItem
 ) -> None:
-    User.objects.filter(pk=admin_user.pk).update(time_zone="Asia/Shanghai")
+    User.objects.filter(pk=admin_user.pk).update(time_zone="Asia/Shanghai", language="en")
     assert "The end of that day in Asia/Shanghai." in page.get("/resources/queues?queue=differs").content.decode()
     day = f"{timezone.now().year + 1}-01-15"
     form = {"change": "ignore", "query": "queue=differs", "row": [str(drift.pk)], "set-reason": "x", "set-until": day}
