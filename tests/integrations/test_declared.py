@@ -44,7 +44,7 @@ STATE = {
             ("device", "serial:sn-000042"),
             "asset_tag",
         ),
-        ("terraform", {}, laws.document(json.dumps(STATE).encode(), "x.tfstate"), ("vm", "aws:i-0a1"), "size"),
+        ("terraform", {}, laws.document(json.dumps(STATE).encode(), "x.tfstate"), ("vm", "aws:i-0a1"), "instance_type"),
     ],
 )
 def test_what_it_says_is_held_against_what_is_observed(
