@@ -121,13 +121,13 @@ def test_addresses_in_use_are_seen(plain: int) -> None:
     found = {each.name: each for each in Resource.objects.filter(state=ResourceState.ACTIVE)}
     assert set(found) == {ONE, TWO}
     assert found[ONE].kind == "host"
-    assert found[ONE].attributes == {"addresses": [ONE], "open_ports": [plain]}
+    assert found[ONE].attributes == {"address": ONE, "open_ports": [plain]}
 
 
 def test_a_port_that_refuses_tells_that_the_address_is_in_use_unless_a_firewall_refuses_for_all(plain: int) -> None:
     seen = sources.look(configured(plain, closed_counts=True))
     assert [each.name for each in seen.resources] == [ONE, TWO, THREE]
-    assert laws.by_name(seen)["host", THREE].attributes == {"addresses": [THREE]}
+    assert laws.by_name(seen)["host", THREE].attributes == {"address": THREE}
 
 
 def test_nothing_is_asked_that_is_not_listed(plain: int) -> None:
@@ -216,7 +216,7 @@ def test_two_addresses_with_one_name_are_one_host() -> None:
     called = {"10.0.0.5": "a.example.org", "10.0.0.9": "a.example.org"}
     seen = observed(called, frozenset(), Found("10.0.0.9", {22: b""}), Found("10.0.0.5", {80: b""}))
     assert [each.attributes for each in seen.resources] == [
-        {"addresses": ["10.0.0.5", "10.0.0.9"], "open_ports": [22, 80]}
+        {"address": "10.0.0.5", "addresses": ["10.0.0.5", "10.0.0.9"], "open_ports": [22, 80]}
     ]
 
 

@@ -63,7 +63,8 @@ def _facts(parts: Iterable[Found]) -> dict[str, Any]:
     parts = list(parts)
     banners = {line for each in parts for line in map(_ssh, each.open.values()) if line}
     return {
-        "addresses": [each.address for each in parts],
+        "address": parts[0].address,
+        "addresses": [each.address for each in parts] if len(parts) > 1 else [],
         "open_ports": sorted({port for each in parts for port in each.open}),
         "ssh_banner": ", ".join(sorted(banners)),
     }
