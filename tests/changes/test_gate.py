@@ -29,6 +29,7 @@ from tongchou.inventory import actions as inventory
 from tongchou.inventory.models import Resource
 
 TESTS = system("tests")
+INCIDENT = "incidents.incident:00000000-0000-4000-8000-000000000001"
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 STOPS = st.lists(
     st.builds(Stop, st.sampled_from(["a:1", "b:2"]), st.just("x"), st.none(), st.sampled_from(["", "a:1"])), max_size=2
@@ -202,15 +203,25 @@ def test_a_deployment_under_no_change_waits_to_be_explained_where_one_is_wanted(
 
 
 @pytest.mark.django_db
-def test_a_fix_does_not_collide_with_the_hold_of_the_incident_it_answers() -> None:
-    incident = "incidents.incident:00000000-0000-4000-8000-000000000001"
-    asks, _agrees = people()
-    service = inventory.create_resource(actor=TESTS, kind="service", name="orders")
-    inventory.place_hold(actor=TESTS, resource=service, kind="deployment", reason="INC-7", opened_by=incident)
-    found = []
-    for because in ("", incident):
-        row = control.create(actor=asks, draft=draft([service], because=because, title=f"Fix {because}"))
+@pytest.mark.parametrize(
+    ("placed", "because", "begins", "collides"),
+    [
+        ({"opened_by": INCIDENT}, "", timedelta(minutes=-5), True),
+        ({"opened_by": INCIDENT}, "", timedelta(days=1), False),  # long over by then
+        ({"opened_by": INCIDENT}, INCIDENT, timedelta(minutes=-5), False),  # the fix of what it answers
+        ({}, "", timedelta(days=1), True),
+        ({"until": NOON + timedelta(hours=2)}, "", timedelta(hours=1), True),
+        ({"until": NOON + timedelta(hours=2)}, "", timedelta(hours=3), False),
+    ],
+)
+def test_a_hold_is_a_collision_of_the_windows_it_is_in(
+    placed: dict[str, Any], because: str, begins: timedelta, collides: bool
+) -> None:
+    with time_machine.travel(NOON, tick=False):
+        asks, _agrees = people()
+        service = inventory.create_resource(actor=TESTS, kind="service", name="orders")
+        inventory.place_hold(actor=TESTS, resource=service, kind="deployment", reason="INC-7", **placed)
+        window = {"starts_at": NOON + begins, "ends_at": NOON + begins + timedelta(hours=1)}
+        row = control.create(actor=asks, draft=draft([service], because=because, **window))
         assessed = control.assess(actor=asks, change=row)
-        found.append([each["kind"] for each in assessed.conflicts if each["kind"] == "hold"])
-        control.cancel(actor=asks, change=assessed, reason="another one")
-    assert found == [["hold"], []]
+        assert ([each["kind"] for each in assessed.conflicts] == ["hold"]) == collides

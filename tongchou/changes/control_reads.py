@@ -16,6 +16,7 @@ from tongchou.changes import change_states, conflicts, risk
 from tongchou.changes.change_content import Bound, Content, Task, digest
 from tongchou.changes.conflicts import Conflict, Opening, Plan
 from tongchou.changes.draft import invalid
+from tongchou.changes.gate import INCIDENT
 from tongchou.changes.models_control import (
     Change,
     ChangeKind,
@@ -281,10 +282,11 @@ def conflicts_of(row: Change, graph: Graph | None = None) -> list[Conflict]:
         resource: [each for each in maintenance if resource in each.about] for resource in sorted(plan.touches)
     }
     having = plan.touches & {resource for _window, about in maintained for resource in about}
+    now = timezone.now()
     stops = [
         Conflict(conflicts.HOLD, ref(each), each.reason[:120], plan.span, (each.resource_id,))
-        for each in stopping(plan.touches, timezone.now())
-        if not row.because or each.opened_by != row.because  # a fix collides with no hold of what it answers
+        for each in stopping(plan.touches, now)
+        if _collides(each, row, plan.span, now)
     ]
     collisions = [
         *conflicts.with_others(plan, others),
@@ -293,6 +295,15 @@ def conflicts_of(row: Change, graph: Graph | None = None) -> list[Conflict]:
         *stops,
     ]
     return collisions[: conflicts.MAX_FOUND]
+
+
+def _collides(hold: Hold, row: Change, window: Span, now: datetime) -> bool:
+    """Tell whether a hold that is in force now is one in the window of a change, as far as anybody knows."""
+    if row.because and hold.opened_by == row.because:  # a fix collides with no hold of what it answers
+        return False
+    if hold.opened_by.startswith(INCIDENT):  # over when that is mitigated, which does not wait for a window to come
+        return window.start <= now
+    return hold.until is None or hold.until > window.start
 
 
 def stopping(resources: Iterable[UUID], at: datetime) -> QuerySet[Hold]:
