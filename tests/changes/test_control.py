@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 )
 
 from tests.conftest import make_user
-from tongchou.changes import catalogue_actions, control, control_reads, control_work
+from tongchou.changes import catalogue_actions, control, control_reads, control_work, covered_runs
 from tongchou.changes.draft import Draft, TaskDraft
 from tongchou.changes.models_control import Change, ChangeKind, ChangeState
 from tongchou.core import approvals, calendars
@@ -146,6 +146,36 @@ def test_a_yes_to_what_was_edited_meanwhile_schedules_nothing() -> None:
     control.decided(approval=old)
     row.refresh_from_db()
     assert row.state == ChangeState.ASSESS
+
+
+@pytest.mark.parametrize("meanwhile", ["withdrawn", "begun", "asked"])
+@time_machine.travel(NOON, tick=False)
+def test_what_moved_on_while_its_runs_were_planned_is_not_asked_for(
+    monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    asks, _agrees = people()
+    kind = "emergency" if meanwhile == "begun" else "normal"
+    row = control.create(actor=asks, draft=draft([host()], kind=kind))
+    plan, moves = covered_runs.plan, [meanwhile]
+
+    def slow(change: Change, actor: Actor) -> covered_runs.Covered:
+        found = plan(change, actor)
+        match moves.pop() if moves else "":
+            case "withdrawn":
+                control.cancel(actor=asks, change=change, reason="not wanted")
+            case "begun":
+                control_work.begin(actor=asks, change=change, broke_glass="the shop is down")
+            case "asked":
+                control.ask(actor=asks, change=change)
+        return found
+
+    monkeypatch.setattr(covered_runs, "plan", slow)
+    with pytest.raises(Conflict, match=r"change\.state"):
+        control.ask(actor=asks, change=row)
+    row.refresh_from_db()
+    stays = {"withdrawn": ChangeState.CANCELLED, "begun": ChangeState.IMPLEMENT, "asked": ChangeState.AUTHORIZE}
+    assert row.state == stays[meanwhile]
+    assert Approval.objects.filter(state=ApprovalState.PENDING).count() == (1 if meanwhile == "asked" else 0)
 
 
 def test_what_is_missing_is_named_all_at_once() -> None:

@@ -200,6 +200,8 @@ def ask(*, actor: Actor, change: Change) -> Change:
     planned_for, covered = control_reads.content_of(row).sha256, covered_runs.plan(row, actor)
     with transaction.atomic():
         row = locked(change)
+        if row.state not in (ChangeState.NEW, ChangeState.ASSESS):  # planning takes seconds, outside of the lock
+            raise wrong_state(row, _("It has moved on while consent was being asked for."))
         if control_reads.content_of(row).sha256 != planned_for:
             raise Conflict(
                 "change.edited",
