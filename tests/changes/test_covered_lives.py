@@ -36,6 +36,7 @@ __all__ = ["_loopback", "_no_store", "effects", "metrics"]  # fixtures of runboo
 pytestmark = pytest.mark.django_db
 THERE, BACK = "/drain/web-1/at%20once", "/drain/web-1/softly"
 BEFORE = (ChangeState.NEW, ChangeState.ASSESS, ChangeState.AUTHORIZE, ChangeState.SCHEDULED)
+UNDER_WAY = (RunState.QUEUED, RunState.RUNNING)
 LONGEST = timedelta(hours=1)  # after the window
 
 
@@ -60,6 +61,7 @@ class Life(RuleBasedStateMachine):
         self.asks, self.agrees = people()
         self.row = control.create(actor=self.asks, draft=wanted(self.host))
         self.agreed_text, self.text = "", TEXT
+        self.before_back: set[Any] = set()  # the runs that were there when the change was taken back
         if begun:
             self.agree()
             self.time_passes(40)
@@ -82,7 +84,7 @@ class Life(RuleBasedStateMachine):
         finally:
             self.row.refresh_from_db()
 
-    @rule(minutes=st.sampled_from([20, 40, 75]))
+    @rule(minutes=st.sampled_from([1, 10, 30]))
     def time_passes(self, minutes: int) -> None:
         self.now += timedelta(minutes=minutes)
         self.clock.stop()
@@ -102,13 +104,26 @@ class Life(RuleBasedStateMachine):
         self.row.refresh_from_db()
         self.agreed_text = text
 
-    @precondition(lambda self: self.row.state in BEFORE)
+    @precondition(lambda self: self.row.state == ChangeState.SCHEDULED)
     @rule()
     def begin(self) -> None:
         self.attempt(lambda: control_work.begin(actor=self.asks, change=self.row))
 
+    @precondition(lambda self: self.row.state == ChangeState.IMPLEMENT)
     @rule(back=st.booleans(), fails=st.sampled_from([True, False, None]))
     def run(self, back: bool, fails: bool | None) -> None:
+        self.runs(back, fails)
+
+    @precondition(lambda self: self.row.state == ChangeState.IMPLEMENT)
+    @rule(again=st.booleans())
+    def it_fails_and_is_taken_back(self, again: bool) -> None:
+        self.runs(False, True)
+        self.runs(True, False)
+        if again:
+            self.tries_again()
+            self.let_runs_go_on(False)
+
+    def runs(self, back: bool, fails: bool | None) -> None:
         if back:
             self.attempt(lambda: control_work.back_out(actor=self.asks, change=self.row))
         else:
@@ -116,26 +131,43 @@ class Life(RuleBasedStateMachine):
         if fails is not None:
             self.let_runs_go_on(fails)
 
-    @rule()
-    def try_again(self) -> None:
+    @precondition(lambda self: Run.objects.filter(state=RunState.FAILED).exists())
+    @rule(fails=st.sampled_from([True, False, None]))
+    def try_again(self, fails: bool | None) -> None:
+        self.tries_again()
+        if fails is not None:
+            self.let_runs_go_on(fails)
+
+    def tries_again(self) -> None:
         for run in Run.objects.filter(state=RunState.FAILED):
             self.attempt(lambda run=run: runbooks.retry(actor=self.asks, run=run))
 
-    @rule(wipes=st.booleans())
+    @rule(what=st.sampled_from(["text", "host", "window", "done", "taken back"]), to=st.booleans())
+    def something_else_happens(self, what: str, to: bool) -> None:
+        """One rule, so that most of a life is runs that fail and are tried again in the meantime."""
+        match what:
+            case "text":
+                self.save_the_procedure(to)
+            case "host":
+                self.move_the_host(to)
+            case "window":
+                self.time_passes(75 if to else 40)
+            case _:
+                self.finish(what == "taken back")
+
     def save_the_procedure(self, wipes: bool) -> None:
         self.text = TEXT.replace("/drain/", "/wipe/") if wipes else TEXT
         self.attempt(lambda: runbooks.put_procedure(actor=TESTS, name="drain", text=self.text))
 
-    @rule(other=st.booleans())
     def move_the_host(self, other: bool) -> None:
         url = f"{self.effects.url}/other" if other else self.effects.url
         AttributeValue.objects.filter(resource=self.host, name="control_url").update(value=url)
 
-    @rule(back=st.booleans())
     def finish(self, back: bool) -> None:
         self.attempt(lambda: control_work.do_task(actor=self.asks, change=self.row, position=1, state="done"))
         self.attempt(lambda: control_work.finish(actor=self.asks, change=self.row, backed_out=back))
 
+    @precondition(lambda self: Run.objects.filter(state__in=UNDER_WAY).exists())
     @rule(fails=st.booleans())
     def let_them_go_on(self, fails: bool) -> None:
         self.let_runs_go_on(fails)
@@ -143,6 +175,7 @@ class Life(RuleBasedStateMachine):
     def let_runs_go_on(self, fails: bool) -> None:
         self.fails = fails
         state, before = ChangeState(self.row.state), len(self.effects.seen)
+        under_way = set(Run.objects.filter(state__in=UNDER_WAY).values_list("pk", flat=True))
         jobs.run_due()
         self.row.refresh_from_db()
         for path in self.effects.paths()[before:]:
@@ -157,11 +190,14 @@ class Life(RuleBasedStateMachine):
             assert self.now >= self.row.starts_at
             if path.endswith("once"):
                 assert self.now < self.row.ends_at + LONGEST
+                assert not under_way & self.before_back, "it was taken back, and is done again"
+            else:
+                self.before_back = set(Run.objects.values_list("pk", flat=True)) - {self.row.backout_run_id}
 
     @invariant()
     def one_run_at_a_time_is_under_way(self) -> None:
         if hasattr(self, "row"):
-            under_way = Run.objects.filter(state__in=(RunState.QUEUED, RunState.RUNNING)).count()
+            under_way = Run.objects.filter(state__in=UNDER_WAY).count()
             assert under_way <= 1
             assert not under_way or self.row.state == ChangeState.IMPLEMENT
 

@@ -462,3 +462,83 @@ def test_a_run_of_something_else_about_the_change_loses_consent_when_it_fails_af
     assert Approval.objects.get(subject=ref(run)).state == ApprovalState.APPROVED, "it is under way"
     jobs.run_due()
     assert Approval.objects.get(subject=ref(run)).state == ApprovalState.ENDED
+
+
+def test_once_the_way_back_is_gone_a_run_that_failed_asks_for_its_own_consent(web: Resource, effects: Effects) -> None:
+    asks, agrees = people()
+    row = begun(asks, agrees, wanted(web))
+    failing(effects, 1)
+    run = requested(asks, row)
+    jobs.run_due()
+    control_work.back_out(actor=asks, change=row)
+    jobs.run_due()
+    run.refresh_from_db()
+    assert runbooks.retry(actor=asks, run=run).state == RunState.AWAITING_APPROVAL
+
+
+def test_so_does_one_that_fails_once_the_way_back_is_gone(web: Resource, effects: Effects) -> None:
+    asks, agrees = people()
+    row = begun(asks, agrees, wanted(web))
+    control_work.back_out(actor=asks, change=row)
+    jobs.run_due()
+    failing(effects, 1)
+    run = requested(asks, row)
+    jobs.run_due()
+    run.refresh_from_db()
+    assert run.state == RunState.FAILED
+    assert runbooks.retry(actor=asks, run=run).state == RunState.AWAITING_APPROVAL
+
+
+def test_the_way_back_itself_may_be_tried_again(web: Resource, effects: Effects) -> None:
+    asks, agrees = people()
+    row = begun(asks, agrees, wanted(web))
+    effects.answers["/drain/web-1/softly"] = lambda handler, _request: reply(handler, 500)
+    run = control_work.back_out(actor=asks, change=row)
+    jobs.run_due()
+    run.refresh_from_db()
+    assert run.state == RunState.FAILED
+    assert runbooks.retry(actor=asks, run=run).state == RunState.QUEUED
+
+
+def test_so_does_one_in_whose_place_another_was_run(web: Resource, effects: Effects) -> None:
+    asks, agrees = people()
+    row = begun(asks, agrees, wanted(web))
+    failing(effects, 1)
+    first = requested(asks, row)
+    jobs.run_due()
+    second = requested(asks, row)
+    jobs.run_due()
+    second.refresh_from_db()
+    assert second.state == RunState.SUCCEEDED
+    first.refresh_from_db()
+    assert runbooks.retry(actor=asks, run=first).state == RunState.AWAITING_APPROVAL
+
+
+@pytest.mark.parametrize("state", [TaskState.DONE, TaskState.SKIPPED, TaskState.FAILED])
+def test_so_does_one_whose_task_was_ended_by_hand(web: Resource, effects: Effects, state: str) -> None:
+    asks, agrees = people()
+    row = begun(asks, agrees, wanted(web))
+    failing(effects, 1)
+    run = requested(asks, row)
+    jobs.run_due()
+    control_work.do_task(actor=asks, change=row, position=2, state=state, note="by hand")
+    run.refresh_from_db()
+    anew = RunState.QUEUED if state == TaskState.FAILED else RunState.AWAITING_APPROVAL
+    assert runbooks.retry(actor=asks, run=run).state == anew
+
+
+@pytest.mark.parametrize("act", ["run", "done"])
+def test_a_task_whose_run_is_tried_again_is_left_to_it(web: Resource, effects: Effects, act: str) -> None:
+    asks, agrees = people()
+    row = begun(asks, agrees, wanted(web))
+    failing(effects, 1)
+    run = requested(asks, row)
+    jobs.run_due()
+    run.refresh_from_db()
+    runbooks.retry(actor=asks, run=run)  # and nothing has followed the run yet
+    with pytest.raises(Conflict, match=r"change\.task_state"):
+        if act == "run":
+            control_work.run_task(actor=asks, change=row, position=2)
+        else:
+            control_work.do_task(actor=asks, change=row, position=2, state=TaskState.DONE)
+    assert Run.objects.count() == 1

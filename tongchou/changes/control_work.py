@@ -184,7 +184,10 @@ def close(*, actor: Actor, change: Change, outcome: str, review: str) -> Change:
 
 
 def do_task(*, actor: Actor, change: Change, position: int, state: str, note: str = "") -> ChangeTask:
-    """Say that a task by hand is done, has failed or is skipped (with a note). Event change.task_done."""
+    """Say that a task by hand is done, has failed or is skipped (with a note). Event change.task_done.
+
+    Of a run of it that failed, consent ends when it is done or skipped: trying it again would do it once more.
+    """
     check_edit(actor, change)
     if state not in ENDED:
         raise invalid("state", state, _("A task is done, failed or skipped."), ", ".join(sorted(ENDED)))
@@ -193,9 +196,10 @@ def do_task(*, actor: Actor, change: Change, position: int, state: str, note: st
     with transaction.atomic():
         row = _working(change)
         task = _task(row, position)
-        if task.state not in (TaskState.OPEN, TaskState.FAILED):
-            raise _task_state(task)
+        _raise_unless_open(task)
         _end_task(actor, row, task, TaskState(state), note.strip()[:MAX_NOTE])
+        if state != TaskState.FAILED and task.run_id is not None:
+            _end_consent(row, Run.objects.filter(pk=task.run_id))
     return task
 
 
@@ -203,8 +207,8 @@ def run_task(*, actor: Actor, change: Change, position: int) -> ChangeTask:
     """Request the run of a task's procedure on what the change touches; the task then follows the run.
 
     It begins at once when consent to the change covers exactly what it would do, and asks for its own otherwise.
-    A second request while one is under way is refused by the task's state, under the lock of the change's row.
-    Event change.task_run.
+    A second request while one is under way is refused by the task's state, under the lock of the change's row; consent
+    to a run in whose place it comes ends. Event change.task_run.
     """
     check_edit(actor, change)
     with transaction.atomic():
@@ -212,19 +216,24 @@ def run_task(*, actor: Actor, change: Change, position: int) -> ChangeTask:
         task = _task(row, position)
         if task.procedure is None:
             raise invalid("position", position, _("This task is done by hand."), _("Say that it is done."))
-        if task.state not in (TaskState.OPEN, TaskState.FAILED):
-            raise _task_state(task)
+        _raise_unless_open(task)
+        replaced = task.run_id
         run = covered_runs.request_task(actor, row, task, task.procedure)
         task.run, task.state = run, TaskState.RUNNING
         task.save(update_fields=["run", "state"])
         tell(actor, row, "change.task_run", {"position": position, "task": task.title}, about=[ref(run)])
+        if replaced is not None:
+            _end_consent(row, Run.objects.filter(pk=replaced))
     follow_run(run_id=run.pk)
     task.refresh_from_db()
     return task
 
 
 def back_out(*, actor: Actor, change: Change) -> Run:
-    """Request the run of the procedure that takes the change back. Event change.backing_out."""
+    """Request the run of the procedure that takes the change back. Event change.backing_out.
+
+    Consent to runs of it that failed ends: trying one again would do anew what is taken back.
+    """
     check_edit(actor, change)
     with transaction.atomic():
         row = _working(change)
@@ -238,13 +247,15 @@ def back_out(*, actor: Actor, change: Change) -> Run:
         row.backout_run = run
         row.save(update_fields=["backout_run"])
         tell(actor, row, "change.backing_out", {}, about=[ref(run)])
+        _end_consent(row, Run.objects.filter(about_ref=ref(row), state=RunState.FAILED))
     return run
 
 
 def follow_run(*, run_id: UUID) -> None:
     """Take over where the run of a task is: its end, or that it is tried again. Idempotent, in any order.
 
-    Of a run that fails once the work on its change is over, consent ends too.
+    Of a run that fails once the work on its change is over, or is being taken back, or its task was ended by hand,
+    consent ends too: the way back itself may be tried again.
     """
     run = Run.objects.filter(pk=run_id, about_ref__startswith=f"{Change._meta.label_lower}:").first()
     if run is None:
@@ -258,8 +269,12 @@ def follow_run(*, run_id: UUID) -> None:
             _end_consent(row, Run.objects.filter(pk=run_id, state=RunState.FAILED))
             return
         task = ChangeTask.objects.select_for_update().filter(change=row, run=run_id).first()
+        followed = task is not None and task.state in (TaskState.RUNNING, TaskState.FAILED)
+        overtaken = row.backout_run_id is not None or (task is not None and not followed)
+        if overtaken and run_id != row.backout_run_id:
+            _end_consent(row, Run.objects.filter(pk=run_id, state=RunState.FAILED))
         ended = OF_RUN.get(RunState(run.state))
-        if task is None or task.state not in (TaskState.RUNNING, TaskState.FAILED) or task.state == ended:
+        if task is None or not followed or task.state == ended:
             return
         if ended is None:
             ChangeTask.objects.filter(pk=task.pk).update(state=TaskState.RUNNING, done_at=None, done_by_name="")
@@ -269,6 +284,12 @@ def follow_run(*, run_id: UUID) -> None:
 
 def _is_under_way(run: Run | None) -> bool:
     return run is not None and run.state not in OF_RUN
+
+
+def _raise_unless_open(task: ChangeTask) -> None:
+    """Refuse what is done, or is being run: a run may be tried again and not be followed yet."""
+    if task.state not in (TaskState.OPEN, TaskState.FAILED) or _is_under_way(task.run):
+        raise _task_state(task)
 
 
 def _end_consent(row: Change, failed: QuerySet[Run]) -> None:
@@ -291,9 +312,10 @@ def _task(row: Change, position: int) -> ChangeTask:
 
 
 def _task_state(task: ChangeTask) -> Conflict:
+    state = TaskState.RUNNING if _is_under_way(task.run) else TaskState(task.state)
     return Conflict(
         "change.task_state",
-        _("Task %(n)s is %(state)s.") % {"n": task.position, "state": task.get_state_display()},
+        _("Task %(n)s is %(state)s.") % {"n": task.position, "state": state.label},
         field="position",
         value=task.position,
         remedy=_("Reload the page."),
