@@ -61,6 +61,7 @@ class Life(RuleBasedStateMachine):
         self.asks, self.agrees = people()
         self.row = control.create(actor=self.asks, draft=wanted(self.host))
         self.agreed_text, self.text = "", TEXT
+        self.agreed_place, self.place = "", ""
         self.before_back: set[Any] = set()  # the runs that were there when the change was taken back
         if begun:
             self.agree()
@@ -98,11 +99,11 @@ class Life(RuleBasedStateMachine):
         self.attempt(lambda: control.ask(actor=self.asks, change=self.row))
         if self.row.approval is None or self.row.approval.state != "pending":
             return
-        approval, text = self.row.approval, self.text
+        approval, said = self.row.approval, (self.text, self.place)
         self.attempt(lambda: approvals.approve(actor=self.agrees, approval=approval))
         control.decided(approval=Approval.objects.get(pk=approval.pk))
         self.row.refresh_from_db()
-        self.agreed_text = text
+        self.agreed_text, self.agreed_place = said
 
     @precondition(lambda self: self.row.state == ChangeState.SCHEDULED)
     @rule()
@@ -160,7 +161,8 @@ class Life(RuleBasedStateMachine):
         self.attempt(lambda: runbooks.put_procedure(actor=TESTS, name="drain", text=self.text))
 
     def move_the_host(self, other: bool) -> None:
-        url = f"{self.effects.url}/other" if other else self.effects.url
+        self.place = "/other" if other else ""
+        url = f"{self.effects.url}{self.place}"
         AttributeValue.objects.filter(resource=self.host, name="control_url").update(value=url)
 
     def finish(self, back: bool) -> None:
@@ -181,9 +183,8 @@ class Life(RuleBasedStateMachine):
         for path in self.effects.paths()[before:]:
             assert state == ChangeState.IMPLEMENT, f"{path} in {state}"
             assert self.agreed_text, "nobody has agreed"
-            meant = {
-                each.replace("/drain/", "/wipe/") if "/wipe/" in self.agreed_text else each for each in (THERE, BACK)
-            }
+            verb = "/wipe/" if "/wipe/" in self.agreed_text else "/drain/"
+            meant = {self.agreed_place + each.replace("/drain/", verb) for each in (THERE, BACK)}
             assert path in meant, f"{path} was not agreed on"
             assert self.row.starts_at is not None
             assert self.row.ends_at is not None
@@ -213,6 +214,6 @@ class TestLife(TestCase):
         run_state_machine_as_test(
             Life,
             settings=settings(
-                max_examples=40, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+                max_examples=20, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
             ),
         )
