@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -15,6 +16,7 @@ from tongchou.core.problems import AccessDenied, Conflict, Invalid, NotFound
 from tongchou.core.refs import ref
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
+ID = str(UUID(int=7))
 OFFICE = [[["09:00", "18:00"]]] * 5 + [[], []]
 
 
@@ -91,11 +93,21 @@ def test_a_window_is_open_from_its_start_to_before_its_end(operator_actor: Actor
 
 
 def test_a_window_about_something_is_open_for_that_alone(operator_actor: Actor) -> None:
-    window(operator_actor, about=["inventory.resource:1"])
+    one, other = (f"inventory.resource:{UUID(int=each)}" for each in range(2))
+    window(operator_actor, about=[one])
     at = datetime(2026, 1, 12, 15, tzinfo=UTC)
-    assert calendars.open_windows(at, kind="maintenance", about=["inventory.resource:1", "inventory.resource:2"])
-    assert not calendars.open_windows(at, kind="maintenance", about=["inventory.resource:2"])
+    assert calendars.open_windows(at, kind="maintenance", about=[one, other])
+    assert not calendars.open_windows(at, kind="maintenance", about=[other])
     assert not calendars.open_windows(at, kind="maintenance")
+
+
+@pytest.mark.parametrize("about", ["changes.change:1", "inventory.resource:1", "core.user:" + ID])
+def test_a_window_that_closes_or_opens_is_about_resources_and_teams(operator_actor: Actor, about: str) -> None:
+    for kind in ("freeze", "maintenance"):
+        with pytest.raises(Invalid, match=r"window\.about \[about\]"):
+            window(operator_actor, kind=kind, about=[about])
+    window(operator_actor, kind="hours", about=[about])
+    window(operator_actor, kind="freeze", about=[f"core.team:{ID}", f"inventory.resource:{ID}"])
 
 
 def test_only_workdays_of_the_calendar_with_its_worked_weekends(operator_actor: Actor) -> None:

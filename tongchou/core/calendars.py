@@ -19,7 +19,7 @@ from tongchou.core.access import Actor, check, check_anywhere
 from tongchou.core.models_calendars import Calendar, CalendarDay, Window, WindowDays, WindowKind
 from tongchou.core.problems import Conflict, Invalid, NotFound
 from tongchou.core.recurrence import MAX_DURATION, MAX_LOOK, Recurrence, parse_rule
-from tongchou.core.refs import is_ref, ref
+from tongchou.core.refs import is_ref, parse, ref
 from tongchou.core.spans import Span
 from tongchou.core.workdays import Hours, Worktime, read_hours, write_hours
 
@@ -330,7 +330,26 @@ def _checked(values: dict[str, Any], calendar_row: Calendar | None) -> dict[str,
             value=bad[:1] or len(values["about"]),
             remedy=_("A ref is room.noun:id, as the API returns it."),
         )
+    odd = [each for each in values["about"] if not _closes(each)]
+    if odd and values["kind"] in (WindowKind.FREEZE, WindowKind.MAINTENANCE):
+        raise Invalid(
+            "window.about",
+            _("A freeze or a maintenance window is about resources and teams."),
+            field="about",
+            value=odd[0],
+            remedy=_("Name inventory.resource:id or core.team:id, with the id as the API returns it."),
+        )
     return values
+
+
+def _closes(about: str) -> bool:
+    """Tell whether a Ref is of what can be closed, or opened, to changes: what is named, or what a team owns."""
+    found = parse(about)
+    try:
+        UUID(found.id)
+    except ValueError:
+        return False
+    return (found.room, found.noun) in (("inventory", "resource"), ("core", "team"))
 
 
 def put_window(
