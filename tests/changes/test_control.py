@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,13 +22,17 @@ from hypothesis.stateful import (
 )
 
 from tests.conftest import make_user
-from tongchou.changes import catalogue_actions, control, control_reads, control_work, covered_runs
+from tongchou.changes import catalogue_actions, conflicts, control, control_reads, control_work, covered_runs
 from tongchou.changes.draft import Draft, TaskDraft
-from tongchou.changes.models_control import Change, ChangeKind, ChangeState
+from tongchou.changes.models_control import Change, ChangeKind, ChangeResource, ChangeState
 from tongchou.core import approvals, calendars
+from tongchou.core import people as accounts
 from tongchou.core.access import Actor, actor_for_user, system
-from tongchou.core.models import Approval, ApprovalState, Event, Role
+from tongchou.core.models import Approval, ApprovalState, Event, Membership, Role, Team, User
+from tongchou.core.models_calendars import Window
+from tongchou.core.models_consent import ApprovalNeed
 from tongchou.core.problems import AccessDenied, Conflict, Invalid, Problem
+from tongchou.core.refs import ref
 from tongchou.inventory import actions as inventory
 from tongchou.inventory.models import Hold, Resource
 
@@ -266,6 +271,94 @@ def test_collisions_are_found_and_have_to_be_accepted() -> None:
         assert control_work.begin(actor=asks, change=second).state == ChangeState.IMPLEMENT
 
 
+def freeze(name: str, day: str = "2026-03-02", about: Sequence[str] = ()) -> Window:
+    return calendars.put_window(
+        actor=TESTS, name=name, kind="freeze", starts_at=f"{day}T00:00", duration_seconds=86_400, time_zone="UTC",
+        about=about,
+    )  # fmt: skip
+
+
+def collisions(row: Change) -> set[tuple[str, str]]:
+    return {(each.kind, each.name) for each in control_reads.conflicts_of(row)}
+
+
+@time_machine.travel(NOON - timedelta(days=1), tick=False)
+def test_a_reason_is_about_the_collisions_there_were_and_approvers_read_both() -> None:
+    asks, agrees = people()
+    web = host()
+    first = control.assess(actor=asks, change=control.create(actor=asks, draft=draft([web])))
+    row = control.assess(actor=asks, change=control.create(actor=asks, draft=draft([web])))
+    control.accept_conflicts(actor=asks, change=row, reason="CHG-1 is only a cable")
+    freeze("sale")
+    with pytest.raises(Conflict) as caught:
+        control.ask(actor=asks, change=row)
+    assert caught.value.extra["missing"] == ["conflicts_accepted"]
+    control.accept_conflicts(actor=asks, change=row, reason="the sale was put off")
+    row = control.ask(actor=asks, change=row)
+    assert row.approval is not None
+    assert row.approval.scope["collides"] == [f"resource: {first.name}", "freeze: sale"]
+    assert row.approval.scope["in_spite"] == "the sale was put off"
+    row = agree(row, agrees)
+    hold = inventory.place_hold(actor=TESTS, resource=web, kind="maintenance", reason="it smokes")
+    with time_machine.travel(NOON, tick=False):
+        with pytest.raises(Conflict, match="it smokes"):
+            control_work.begin(actor=asks, change=row)
+        inventory.lift_hold(actor=TESTS, hold=hold)
+        assert control_work.begin(actor=asks, change=row).state == ChangeState.IMPLEMENT
+
+
+@time_machine.travel(NOON - timedelta(days=1), tick=False)
+def test_every_collision_counts_and_the_first_are_told() -> None:
+    asks, agrees = people()
+    web = host()
+    row = agree(control.ask(actor=asks, change=control.create(actor=asks, draft=draft([web]))), agrees)
+    start = {"starts_at": NOON, "ends_at": NOON + timedelta(hours=1), "state": ChangeState.ASSESS}
+    many = conflicts.MOST_SHOWN + 3
+    made = Change.objects.bulk_create(
+        Change(number=100 + n, title="x", requested_by_name="x", **start) for n in range(many)
+    )
+    ChangeResource.objects.bulk_create(ChangeResource(change=each, resource=web) for each in made)
+    with time_machine.travel(NOON, tick=False), pytest.raises(Conflict) as caught:
+        control_work.begin(actor=asks, change=row)
+    told = caught.value.extra["refusals"]
+    assert len(told) == conflicts.MOST_SHOWN + 1
+    assert (told[-1]["code"], told[-1]["detail"]) == ("conflict_more", "It has 3 more collisions.")
+    row = control.edit(actor=asks, change=row, draft=draft([web], title="Newer kernel"))
+    assert len(control.assess(actor=asks, change=row).conflicts) == many
+
+
+@time_machine.travel(NOON - timedelta(days=1), tick=False)
+def test_a_hold_that_is_over_by_then_is_no_collision() -> None:
+    asks, _agrees = people()
+    web, shop = host(), inventory.create_resource(actor=TESTS, kind="service", name="shop")
+    inventory.relate(actor=TESTS, from_resource=web, to_resource=shop, type="part_of")
+    row = control.create(actor=asks, draft=draft([web]))
+    for name, until in (("tonight", NOON), ("tomorrow", NOON + timedelta(minutes=1)), ("for good", None)):
+        inventory.place_hold(actor=TESTS, resource=web, kind="maintenance", reason=name, until=until)
+    inventory.place_hold(actor=TESTS, resource=shop, kind="deployment", reason="of all the shop")
+    assert collisions(row) == {("hold", "tomorrow"), ("hold", "for good"), ("hold", "of all the shop")}
+    (found,) = (each for each in control_reads.conflicts_of(row) if each.name == "tomorrow")
+    assert found.span.seconds == 60
+
+
+@time_machine.travel(NOON - timedelta(days=1), tick=False)
+def test_a_freeze_is_of_what_is_in_it_and_of_what_a_team_owns() -> None:
+    asks, _agrees = people()
+    team = accounts.create_team(actor=TESTS, name="theirs")
+    shop = inventory.create_resource(actor=TESTS, kind="service", name="shop", owner=team)
+    web, other = host(), host("db-1")
+    inventory.relate(actor=TESTS, from_resource=web, to_resource=shop, type="part_of")
+    freeze("shop", about=[ref(shop)])
+    freeze("theirs", about=[ref(team)])
+    freeze("nothing of nobody", about=[ref(accounts.create_team(actor=TESTS, name="nobody"))])
+    both = {("freeze", "shop"), ("freeze", "theirs")}
+    assert collisions(control.create(actor=asks, draft=draft([shop]))) == both
+    assert collisions(control.create(actor=asks, draft=draft([web]))) == both
+    assert collisions(control.create(actor=asks, draft=draft([other]))) == set()
+    Resource.objects.filter(pk=other.pk).update(owner=team)
+    assert collisions(control.create(actor=asks, draft=draft([other]))) == {("freeze", "theirs")}
+
+
 @time_machine.travel(NOON, tick=False)
 def test_the_same_origin_makes_one_change() -> None:
     asks, _agrees = people()
@@ -307,6 +400,64 @@ def test_who_may_not_edit_is_refused() -> None:
     ):
         with pytest.raises(AccessDenied):
             act()
+
+
+def of_team(name: str, role: Role = Role.OPERATOR) -> tuple[Actor, Team]:
+    """Somebody with a role in a team of their own, and in no other."""
+    team, user = accounts.create_team(actor=TESTS, name=name), make_user(f"of-{name}", None)
+    Membership.objects.create(user=user, team=team, role=role)
+    return actor_for_user(user), team
+
+
+@time_machine.travel(NOON, tick=False)
+def test_nobody_touches_what_they_do_not_see_and_what_is_there_stays() -> None:
+    ours, team = of_team("ours")
+    mine, hidden = inventory.create_resource(actor=TESTS, kind="host", name="mine", owner=team), host("hidden")
+    with pytest.raises(Invalid, match=r"\[resources\[1\]\]"):
+        control.create(actor=ours, draft=draft([mine, hidden], team=team.pk))
+    asks, _agrees = people()
+    row = control.create(actor=asks, draft=draft([mine, hidden], team=team.pk))
+    row = control.edit(actor=ours, change=row, draft=draft([mine, hidden], team=team.pk, title="Newer kernel"))
+    assert row.touched.count() == 2
+    with pytest.raises(Invalid, match=r"\[resources\[0\]\]"):
+        control.edit(actor=ours, change=row, draft=draft([host("another")], team=team.pk))
+
+
+@time_machine.travel(NOON, tick=False)
+def test_a_standard_change_holds_nothing_back_whose_owner_was_not_asked() -> None:
+    asks, agrees = people()
+    ours, team = of_team("ours")
+    _other, theirs = of_team("theirs")
+    shared = inventory.create_resource(actor=TESTS, kind="host", name="shared", owner=theirs)
+    entry = catalogue_actions.put_template(
+        actor=asks, name="reboot", title="Reboot", tasks=[TaskDraft("reboot")], backout="none", team=theirs.pk
+    )
+    assert ours.user_id is not None
+    Membership.objects.create(user_id=ours.user_id, team=theirs, role=Role.VIEWER)
+    ours = actor_for_user(User.objects.get(pk=ours.user_id))
+    approval = catalogue_actions.ask_template(actor=asks, template=entry)
+    approvals.approve(actor=agrees, approval=approval)
+    catalogue_actions.decided(approval=approval)
+    wanted = draft([shared], kind="standard", template="reboot", tasks=[], team=team.pk, backout="", verification="")
+    row = control.create(actor=ours, draft=wanted)
+    with pytest.raises(AccessDenied, match="not_the_owner"):
+        control.ask(actor=ours, change=row)
+    assert not Hold.objects.exists()
+    approval.refresh_from_db()
+    ApprovalNeed.objects.create(approval=approval, kind="team", team=theirs, count=1, owner=True)
+    assert control.ask(actor=ours, change=row).state == ChangeState.SCHEDULED
+
+
+def test_nobody_gives_a_change_to_a_team_they_may_not_write_for() -> None:
+    ours, team = of_team("ours")
+    _other, theirs = of_team("theirs")
+    row = control.create(actor=ours, draft=draft([], team=team.pk))
+    for wrong in (theirs.pk, None):
+        with pytest.raises(AccessDenied):
+            control.edit(actor=ours, change=row, draft=draft([], team=wrong))
+    Membership.objects.create(user_id=ours.user_id, team=theirs, role=Role.OPERATOR)
+    ours = actor_for_user(User.objects.get(pk=ours.user_id))
+    assert control.edit(actor=ours, change=row, draft=draft([], team=theirs.pk)).team == theirs
 
 
 class Life(RuleBasedStateMachine):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.utils import translation
 
 from tests.changes.test_control import GOOD, agree, people
 from tests.conftest import make_user
@@ -542,3 +543,35 @@ def test_a_task_whose_run_is_tried_again_is_left_to_it(web: Resource, effects: E
         else:
             control_work.do_task(actor=asks, change=row, position=2, state=TaskState.DONE)
     assert Run.objects.count() == 1
+
+
+def refused(asks: Actor, row: Change) -> list[tuple[str, str]]:
+    with translation.override("en"), pytest.raises(Conflict) as caught:
+        control_work.begin(actor=asks, change=row)
+    return [(each["code"], each["detail"]) for each in caught.value.extra["refusals"]]
+
+
+def test_what_lapsed_before_the_work_began_is_asked_for_again(web: Resource) -> None:
+    asks, agrees = people()
+    row = agree(control.ask(actor=asks, change=control.create(actor=asks, draft=wanted(web))), agrees)
+    with pytest.raises(Conflict, match=r"change\.state"):  # while it counts there is nothing to ask for
+        control.ask(actor=asks, change=row)
+    runbooks.put_procedure(actor=TESTS, name="drain", text=TEXT.replace("/drain/", "/wipe/"))
+    assert refused(asks, row) == [("not_agreed", "What it says now is not what was agreed on.")]
+    row = control.ask(actor=asks, change=row)
+    assert row.state == ChangeState.AUTHORIZE
+    assert Event.objects.filter(verb="change.consent_lost").count() == 1
+    assert control_work.begin(actor=asks, change=agree(row, agrees)).state == ChangeState.IMPLEMENT
+
+
+def test_so_is_consent_that_ran_out_which_is_told_as_that(web: Resource) -> None:
+    asks, agrees = people()
+    approval_policies.put_policy(
+        actor=TESTS, name="short", action="changes.implement", needs=[{"who": "role:approver"}], expires_seconds=600
+    )
+    row = agree(control.ask(actor=asks, change=control.create(actor=asks, draft=wanted(web))), agrees)
+    with time_machine.travel(NOON + timedelta(minutes=20), tick=True):
+        ((code, detail),) = refused(asks, row)
+        assert (code, detail[:24]) == ("not_agreed", "Consent ran out at 2026-")
+        row = agree(control.ask(actor=asks, change=row), agrees)
+        assert control_work.begin(actor=asks, change=row).state == ChangeState.IMPLEMENT

@@ -12,13 +12,15 @@ import pytest
 from django.utils import timezone
 
 from tests.changes.test_control import GOOD
+from tests.conftest import make_user
 from tongchou.changes import catalogue_actions, control, control_reads
 from tongchou.changes.draft import Draft, TaskDraft
 from tongchou.changes.models_control import Change, ChangeTemplate
-from tongchou.core import approvals, secrets, settings_store
+from tongchou.core import approvals, people, secrets, settings_store
 from tongchou.core.access import system
-from tongchou.core.models import Approval, Role
+from tongchou.core.models import Approval, Membership, Role
 from tongchou.inventory import actions as inventory
+from tongchou.inventory.models import Resource
 from tongchou.runbooks import actions as runbooks
 from tongchou.runbooks.models import Run
 
@@ -355,3 +357,62 @@ def test_lists_cost_the_same_for_many(browser: Any, django_assert_max_num_querie
         assert "CHG-12" in client.get("/changes").content.decode()
     with django_assert_max_num_queries(60):
         client.get("/changes/1")
+
+
+def test_what_lapsed_is_asked_for_again_where_it_says_so(browser: Any) -> None:
+    inventory.create_resource(actor=TESTS, kind="host", name="web-1")
+    client = browser(Role.OPERATOR)
+    client.post("/changes/new", form())
+    client.post("/changes/1/ask")
+    agreed(Change.objects.get())
+    assert "Ask for consent again" not in client.get("/changes/1").content.decode()
+    Approval.objects.update(expires_at=timezone.now() - timedelta(minutes=1))
+    page = client.get("/changes/1").content.decode()
+    assert "Ask for consent again</button>" in page
+    assert page.count("Consent ran out") == 2
+    client.post("/changes/1/ask")
+    assert Change.objects.get().state == "authorize"
+
+
+def test_what_one_may_not_see_is_not_named_and_stays(browser: Any) -> None:
+    team = people.create_team(actor=TESTS, name="ours")
+    mine = inventory.create_resource(actor=TESTS, kind="host", name="web-1", owner=team)
+    hidden = inventory.create_resource(actor=TESTS, kind="host", name="secret-1")
+    felt = inventory.create_resource(actor=TESTS, kind="service", name="secret-2")
+    inventory.relate(actor=TESTS, from_resource=felt, to_resource=mine, type="depends_on")
+    inventory.place_hold(actor=TESTS, resource=hidden, kind="maintenance", reason="secret-3")
+    client = browser(Role.OPERATOR)
+    client.post("/changes/new", form(resources="host/web-1\nhost/secret-1", team="ours"))
+    client.post("/changes/1/assess")
+    page = client.get("/changes/1").content.decode()
+    assert all(f"secret-{each}" in page for each in (1, 2, 3))
+    user = make_user("of-ours", None)
+    Membership.objects.create(user=user, team=team, role=Role.OPERATOR)
+    client = browser(user)
+    page = client.get("/changes/1").content.decode()
+    assert "secret-" not in page
+    assert "and 1 resource that you may not see" in page
+    assert "secret-" not in client.get("/changes/1/edit").content.decode()
+    client.post("/changes/1/edit", form(title="Newer kernel", team="ours"))
+    row = Change.objects.get()
+    assert (row.title, set(row.touched.values_list("resource", flat=True))) == ("Newer kernel", {mine.pk, hidden.pk})
+
+
+def test_a_collision_that_came_after_the_reason_is_marked_and_the_approver_reads_both(browser: Any) -> None:
+    inventory.create_resource(actor=TESTS, kind="host", name="web-1")
+    client = browser(Role.OPERATOR)
+    for _each in range(2):
+        client.post("/changes/new", form(assignee=""))
+    client.post("/changes/1/assess")
+    client.post("/changes/2/assess")
+    client.post("/changes/2/accept", {"reason": "CHG-1 is only a cable"})
+    inventory.place_hold(actor=TESTS, resource=Resource.objects.get(), kind="maintenance", reason="it smokes")
+    client.post("/changes/2/ask")
+    page = client.get("/changes/2").content.decode()
+    assert page.count("came after the reason below") == 1
+    assert "why it may be done in spite of its collisions" in page
+    client.post("/changes/2/accept", {"reason": "both are known"})
+    client.post("/changes/2/ask")
+    page = browser(Role.APPROVER).get(f"/approvals?id={Approval.objects.get().pk}").content.decode()
+    for each in ("the same resource: CHG-1", "a hold: it smokes", "both are known", "Collides with"):
+        assert each in page

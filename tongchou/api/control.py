@@ -90,7 +90,10 @@ class TaskOut(Schema):
 
 
 class ConflictOut(Schema):
-    """A collision (resource, related, assignee, freeze, no_maintenance, hold): with what, when, over what."""
+    """A collision (resource, related, assignee, freeze, no_maintenance, hold): with what, when, over what.
+
+    `accepted`: `conflicts_accepted` was said of it.
+    """
 
     kind: str
     ref: str
@@ -98,6 +101,7 @@ class ConflictOut(Schema):
     starts_at: datetime
     ends_at: datetime
     resources: list[str]
+    accepted: bool
 
 
 class RiskPart(Schema):
@@ -291,11 +295,13 @@ def _brief(row: Change, fields: list[FieldDef] | None = None) -> dict[str, Any]:
 
 def _detail(row: Change) -> dict[str, Any]:
     seen, covered = control_reads.standing(row), covered_runs.keys_of(row)
-    same = ("description", "backout", "verification", "quiet", "exclude_slo", "answers", "conflicts")
+    known = control_reads.accepted(row)
+    same = ("description", "backout", "verification", "quiet", "exclude_slo", "answers")
     more = ("conflicts_accepted", "asked_hash", "review", "cancel_reason")
     return {
         **_brief(row),
         **{name: getattr(row, name) for name in (*same, *more)},
+        "conflicts": [{**each, "accepted": (each["kind"], each["ref"]) in known} for each in row.conflicts],
         "resources": [f"inventory.resource:{each.resource_id}" for each in row.touched.all()],
         "tasks": [_task(each, covered) for each in row.tasks.select_related("procedure")],
         "backout_procedure": row.backout_procedure.name if row.backout_procedure else "",
@@ -306,7 +312,7 @@ def _detail(row: Change) -> dict[str, Any]:
         "content_hash": seen.content_hash,
         "agreed": seen.agreed,
         "missing": control.lacks(row),
-        "refusals": [str(each.text) for each in control_work.refusals_now(row, agreed=seen.agreed)],
+        "refusals": [str(each.text) for each in control_work.refusals_now(row, seen)],
         "reviewed_by": row.reviewed_by_name,
     }
 
@@ -388,7 +394,7 @@ def accept_conflicts(request: HttpRequest, number: int, body: ReasonIn) -> dict[
 
 @router.post("/changes/{int:number}/ask", response=ChangeDetail)
 def ask_change(request: HttpRequest, number: int) -> dict[str, Any]:
-    """Ask for consent to what it says now; a standard change is scheduled at once."""
+    """Ask for consent to what it says now, anew where that has lapsed; a standard change is scheduled at once."""
     actor = actor_of(request)
     control.ask(actor=actor, change=control_reads.get(actor, number))
     return _detail(control_reads.get(actor, number))

@@ -16,12 +16,15 @@ from tongchou.core.spans import Span, subtract
 RESOURCE, RELATED, ASSIGNEE, FREEZE, NO_MAINTENANCE, HOLD = (
     "resource", "related", "assignee", "freeze", "no_maintenance", "hold",
 )  # fmt: skip
-MAX_FOUND = 200
+MOST_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A change as far as collisions go. `related`: parents and children of what it touches, without those."""
+    """A change as far as collisions go.
+
+    `related`: parents and children of what it touches, without those; `within`: what that stands in or is a piece of.
+    """
 
     id: UUID
     name: str
@@ -29,6 +32,12 @@ class Plan:
     touches: frozenset[UUID]
     related: frozenset[UUID] = frozenset()
     assignee: UUID | None = None
+    within: frozenset[UUID] = frozenset()
+
+    @property
+    def places(self) -> frozenset[UUID]:
+        """What a freeze or a hold may be about that stops it."""
+        return self.touches | self.within
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +98,12 @@ def with_others(plan: Plan, others: Iterable[Plan]) -> list[Conflict]:
 
 
 def with_freezes(plan: Plan, freezes: Iterable[Opening]) -> list[Conflict]:
-    """Return the freezes that its window meets and that are about something it touches, or about everything."""
+    """Return the freezes that its window meets and that are about its places, or about everything."""
     found = []
     for each in freezes:
         shared = common(plan.span, each.span)
-        if shared is not None and (not each.about or each.about & plan.touches):
-            found.append(Conflict(FREEZE, each.ref, each.name, shared, tuple(sorted(each.about & plan.touches))))
+        if shared is not None and (not each.about or each.about & plan.places):
+            found.append(Conflict(FREEZE, each.ref, each.name, shared, tuple(sorted(each.about & plan.places))))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,12 +27,13 @@ from tongchou.changes.models_control import (
     ChangeTemplate,
 )
 from tongchou.core import approvals, ledger
-from tongchou.core.access import Actor, check
+from tongchou.core.access import Actor, allows, check
 from tongchou.core.models import Approval, ApprovalState, Team, User
-from tongchou.core.problems import Conflict
+from tongchou.core.problems import AccessDenied, Conflict
 from tongchou.core.refs import is_ref, ref
 from tongchou.inventory.graph import load_graph
 from tongchou.inventory.models import Resource
+from tongchou.inventory.reads import may_see
 from tongchou.runbooks.models import Procedure
 
 FIELDS = (
@@ -98,7 +99,9 @@ def edit(*, actor: Actor, change: Change, draft: Draft) -> Change:
     an open request is taken back. Conflict once the work has begun.
     """
     check_edit(actor, change)
-    fields, resources, tasks = _resolved(actor, draft)
+    check(actor, EDIT, team=draft.team)
+    there = set(change.touched.values_list("resource_id", flat=True))
+    fields, resources, tasks = _resolved(actor, draft, there)
     with transaction.atomic():
         row = locked(change)
         if row.state not in change_states.EDITABLE:
@@ -160,20 +163,27 @@ def assess(*, actor: Actor, change: Change) -> Change:
 
 
 def accept_conflicts(*, actor: Actor, change: Change, reason: str) -> Change:
-    """Say why it may be done in spite of what it collides with; "" takes that back. Event change.conflicts_accepted."""
+    """Say why it may be done in spite of what it collides with; "" takes that back. Event change.conflicts_accepted.
+
+    It is said of the collisions that were found last; another one has to be accepted, too.
+    """
     check_edit(actor, change)
     with transaction.atomic():
         row = locked(change)
         if row.state not in (ChangeState.NEW, ChangeState.ASSESS):
             raise wrong_state(row, _("Risk and collisions are worked out before consent is asked for."))
         row.conflicts_accepted = reason.strip()[:2000]
-        row.save(update_fields=["conflicts_accepted"])
-        tell(actor, row, "change.conflicts_accepted", {"reason": row.conflicts_accepted})
+        known = row.conflicts if row.conflicts_accepted else []
+        row.accepted_conflicts = [[each["kind"], each["ref"]] for each in known]
+        row.save(update_fields=["conflicts_accepted", "accepted_conflicts"])
+        told = {"reason": row.conflicts_accepted, "conflicts": len(row.accepted_conflicts)}
+        tell(actor, row, "change.conflicts_accepted", told)
     return row
 
 
 def lacks(change: Change) -> list[str]:
     """Return what is missing before consent can be asked for, as names of fields."""
+    known = control_reads.accepted(change)
     return missing(
         Facts(
             kind=change.kind,
@@ -182,8 +192,7 @@ def lacks(change: Change) -> list[str]:
             has_backout=bool(change.backout.strip()) or change.backout_procedure_id is not None,
             has_verification=bool(change.verification.strip()),
             answers=change.answers,
-            conflicts=len(change.conflicts),
-            conflicts_accepted=bool(change.conflicts_accepted),
+            conflicts=sum((each["kind"], each["ref"]) not in known for each in change.conflicts),
         )
     )
 
@@ -191,11 +200,12 @@ def lacks(change: Change) -> list[str]:
 def ask(*, actor: Actor, change: Change) -> Change:
     """Ask for consent to exactly what the change says now; a standard change is scheduled at once.
 
-    Risk and collisions are worked out anew, and the runs that this consent shall cover are planned. Conflict naming
-    everything that is missing; a window that is over is refused. Events change.asked, or change.scheduled for a
-    standard change.
+    Risk and collisions are worked out anew, and the runs that this consent shall cover are planned. Of what is
+    scheduled and agreed on no more the old consent is taken back first. Conflict naming everything that is missing; a
+    window that is over is refused. Events change.asked, or change.scheduled for a standard change.
     """
     check_edit(actor, change)
+    _take_back_what_lapsed(actor, change)
     row = assess(actor=actor, change=change)
     planned_for, covered = control_reads.content_of(row).sha256, covered_runs.plan(row, actor)
     with transaction.atomic():
@@ -229,6 +239,14 @@ def ask(*, actor: Actor, change: Change) -> Change:
     return row
 
 
+def _take_back_what_lapsed(actor: Actor, change: Change) -> None:
+    """Of a scheduled change: a procedure was saved anew, or consent ran out."""
+    with transaction.atomic():
+        row = locked(change)
+        if row.state == ChangeState.SCHEDULED and not control_reads.is_agreed(row):
+            _take_consent_back(actor, row)
+
+
 def _ask(actor: Actor, row: Change, now: datetime, covered: covered_runs.Covered) -> None:
     touched = ChangeResource.objects.filter(change=row, resource__owner__isnull=False)
     owners = {*touched.values_list("resource__owner_id", flat=True), *covered.owners}
@@ -237,7 +255,7 @@ def _ask(actor: Actor, row: Change, now: datetime, covered: covered_runs.Covered
         subject=ref(row),
         action=ACTION,
         content_hash=row.asked_hash,
-        scope={**control_reads.scope_of(row), **covered.shown()},
+        scope={**control_reads.scope_of(row), **control_reads.in_spite_of(row), **covered.shown()},
         reason=f"{row.name} {row.title}"[:2000],
         expires_at=row.ends_at or now,  # consent ends with the window
         about=refs_of(row),
@@ -274,11 +292,25 @@ def _schedule_standard(actor: Actor, row: Change) -> None:
             value=row.template.name,
             remedy=_("Save the change again: it then says what the entry says."),
         )
-    _fit_template(row, [each.resource for each in row.touched.select_related("resource")], row.template)
+    touched = [each.resource for each in row.touched.select_related("resource")]
+    _fit_template(row, touched, row.template)
+    _raise_unless_owners_agree(actor, touched, row.template)
     row.state = ChangeState.SCHEDULED
     row.save(update_fields=["asked_hash", "covered_runs", "state"])
     tell(actor, row, "change.scheduled", {"content_hash": row.asked_hash, "template": row.template.name})
     quiet.keep(row, timezone.now())
+
+
+def _raise_unless_owners_agree(actor: Actor, touched: Iterable[Resource], entry: ChangeTemplate) -> None:
+    """Of a standard change nobody is asked again, and its window holds alerts of what it touches back."""
+    agreed = covered_runs.owners_asked(entry)
+    if not all(each.owner_id in agreed or allows(actor, EDIT, team=each.owner_id) for each in touched):
+        raise AccessDenied(
+            "change.not_the_owner",
+            _("It touches what you may not write for, and whose owner has not agreed to the catalogue's entry."),
+            field="resources",
+            remedy=_("Make it a normal change, or have the owner's team schedule it."),
+        )
 
 
 def decided(*, approval: Approval) -> Change | None:
@@ -400,9 +432,12 @@ def _drop_request(actor: Actor, row: Change) -> None:
 
 
 def _resolved(
-    actor: Actor, draft: Draft
+    actor: Actor, draft: Draft, there: Container[UUID] = ()
 ) -> tuple[dict[str, Any], list[Resource], list[tuple[TaskDraft, Procedure | None]]]:
-    """Return the columns, the resources and the tasks of a draft; Invalid naming the first field that will not do."""
+    """Return the columns, the resources and the tasks of a draft; Invalid naming the first field that will not do.
+
+    `there`: resources that it touches already, which may stay though the actor does not see them.
+    """
     template = _template(actor, draft)
     if template is not None:
         draft = replace(
@@ -413,7 +448,7 @@ def _resolved(
             verification=template.verification,
         )
     checked(draft)
-    resources = _resources(draft, template)
+    resources = _resources(actor, draft, template, there)
     procedures = _procedures(draft)
     if draft.because and not is_ref(draft.because):
         raise invalid("because", draft.because, _("This is no ref (room.noun:id)."), _("As the API returns it."))
@@ -441,9 +476,13 @@ def _template(actor: Actor, draft: Draft) -> ChangeTemplate | None:
     return control_reads.template(actor, draft.template)
 
 
-def _resources(draft: Draft, template: ChangeTemplate | None) -> list[Resource]:
+def _resources(actor: Actor, draft: Draft, template: ChangeTemplate | None, there: Container[UUID]) -> list[Resource]:
     wanted = list(dict.fromkeys(draft.resources))
-    found = {each.pk: each for each in Resource.objects.filter(pk__in=wanted)}
+    found = {
+        each.pk: each
+        for each in Resource.objects.filter(pk__in=wanted)
+        if each.pk in there or may_see(actor, each.owner_id)
+    }
     for number, each in enumerate(wanted):
         if each not in found:
             raise invalid(f"resources[{number}]", str(each), _("There is no such resource."), _("Search for it."))

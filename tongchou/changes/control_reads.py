@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -36,13 +36,14 @@ from tongchou.core.refs import parse, ref
 from tongchou.core.spans import Span
 from tongchou.inventory import holds
 from tongchou.inventory.graph import Graph, load_graph
-from tongchou.inventory.models import AttributeValue, Hold
+from tongchou.inventory.models import AttributeValue, Hold, Resource
 from tongchou.inventory.reads import active_holds
 from tongchou.runbooks.models import Procedure
 
 VIEW, EDIT = "changes.view", "changes.edit"
 ACTION = declare("changes.implement", _("Carry out a change"))
 PAST = timedelta(days=365)
+MOST_NAMED = 20  # collisions that an approver reads one by one
 FELT = 3  # so many steps away a change may still be felt
 
 
@@ -192,16 +193,19 @@ def scope_of(row: Change) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a change says now, and whether that is agreed on."""
+    """What a change says now, and whether that is agreed on. `ran_out`: when consent to exactly that ended."""
 
     content_hash: str
     agreed: bool
+    ran_out: datetime | None = None
 
 
 def standing(row: Change) -> Standing:
     """Return what a change says now as a hash, and whether it is agreed on."""
     content = content_of(row).sha256
-    return Standing(content, _is_agreed(row, content))
+    agreed = _is_agreed(row, content)
+    lapsed = not agreed and row.kind != ChangeKind.STANDARD and _is_agreed(row, content, still=False)
+    return Standing(content, agreed, row.approval.expires_at if lapsed and row.approval else None)
 
 
 def is_agreed(row: Change) -> bool:
@@ -270,6 +274,8 @@ def conflicts_of(row: Change, graph: Graph | None = None) -> list[Conflict]:
     plan = plan_of(row, graph)
     if plan is None:
         return []
+    within = frozenset().union(*(holds.containers(graph, each) for each in plan.touches)) - plan.touches
+    plan = replace(plan, within=within)
     others = [
         found
         for each in planned(plan.span.start, plan.span.end).exclude(pk=row.pk)
@@ -282,19 +288,41 @@ def conflicts_of(row: Change, graph: Graph | None = None) -> list[Conflict]:
         resource: [each for each in maintenance if resource in each.about] for resource in sorted(plan.touches)
     }
     having = plan.touches & {resource for _window, about in maintained for resource in about}
-    now = timezone.now()
-    stops = [
-        Conflict(conflicts.HOLD, ref(each), each.reason[:120], plan.span, (each.resource_id,))
-        for each in stopping(plan.touches, now)
-        if _collides(each, row, plan.span, now)
-    ]
-    collisions = [
+    return [
         *conflicts.with_others(plan, others),
         *conflicts.with_freezes(plan, freezes),
         *conflicts.outside_maintenance(plan, by_resource, having),
-        *stops,
+        *_holds_in(row, plan, timezone.now()),
     ]
-    return collisions[: conflicts.MAX_FOUND]
+
+
+def _holds_in(row: Change, plan: Plan, now: datetime) -> list[Conflict]:
+    """The holds in force that last into its window, each with the part of it that they last."""
+    return [
+        Conflict(
+            conflicts.HOLD,
+            ref(each),
+            each.reason[:120],
+            Span(plan.span.start, min(each.until or plan.span.end, plan.span.end)),
+            (each.resource_id,),
+        )
+        for each in stopping(plan.places, now)
+        if _collides(each, row, plan.span, now)
+    ]
+
+
+def accepted(row: Change) -> set[tuple[str, str]]:
+    """Return the collisions, as (kind, Ref), that a reason was given for."""
+    return {(kind, about) for kind, about in row.accepted_conflicts} if row.conflicts_accepted else set()
+
+
+def in_spite_of(row: Change) -> dict[str, Any]:
+    """Return what an approver reads of the collisions that were accepted, for the scope: {} when there are none."""
+    lines = [": ".join(filter(None, [each["kind"], each["name"]])) for each in row.conflicts]
+    if not lines:
+        return {}
+    more = [f"+{len(lines) - MOST_NAMED}"] if len(lines) > MOST_NAMED else []
+    return {"collides": [*lines[:MOST_NAMED], *more], "in_spite": row.conflicts_accepted}
 
 
 def _collides(hold: Hold, row: Change, window: Span, now: datetime) -> bool:
@@ -311,19 +339,36 @@ def stopping(resources: Iterable[UUID], at: datetime) -> QuerySet[Hold]:
     return active_holds(resources, at=at).filter(kind__in=holds.STOPS_DEPLOYMENTS)
 
 
-def _about(row: Window) -> frozenset[UUID]:
-    """The resources a window is for."""
+def _ids(row: Window, what: str) -> set[UUID]:
+    """The ids of what a window is for that is a "core.team" or an "inventory.resource"."""
     found = [parse(each) for each in row.about]
-    return frozenset(UUID(each.id) for each in found if (each.room, each.noun) == ("inventory", "resource"))
+    return {UUID(each.id) for each in found if f"{each.room}.{each.noun}" == what and _is_uuid(each.id)}
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def windows_of(kind: WindowKind) -> list[tuple[Window, frozenset[UUID]]]:
-    """Return the windows of a kind, each with the resources it is for; none: everything. One query.
+    """Return the windows of a kind, each with the resources it is for; none: everything. At most two queries.
 
-    Those for something that is no resource are left out: it cannot be told whether that is touched.
+    One for a team is for what that owns now. Left out are those for what is neither: `put_window` refuses it by now.
     """
-    rows = Window.objects.filter(kind=kind, ended_at__isnull=True).select_related("calendar")
-    return [(row, about) for row in rows if (about := _about(row)) or not row.about]
+    rows = list(Window.objects.filter(kind=kind, ended_at__isnull=True).select_related("calendar"))
+    teams = {row.pk: _ids(row, "core.team") for row in rows}
+    owned: dict[UUID, set[UUID]] = {each: set() for found in teams.values() for each in found}
+    if owned:
+        for resource, team in Resource.objects.filter(owner__in=owned).values_list("pk", "owner_id"):
+            owned[team].add(resource)
+    about = {
+        row.pk: frozenset().union(_ids(row, "inventory.resource"), *(owned[each] for each in teams[row.pk]))
+        for row in rows
+    }
+    return [(row, about[row.pk]) for row in rows if about[row.pk] or not row.about]
 
 
 def openings(windows: Iterable[tuple[Window, frozenset[UUID]]], span: Span) -> list[Opening]:

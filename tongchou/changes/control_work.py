@@ -34,17 +34,18 @@ ENDED = {TaskState.DONE, TaskState.FAILED, TaskState.SKIPPED}
 OF_RUN = {RunState.SUCCEEDED: TaskState.DONE, RunState.FAILED: TaskState.FAILED, RunState.CANCELLED: TaskState.FAILED}
 
 
-def refusals(row: Change, now: datetime, *, agreed: bool) -> list[permit.Refusal]:
-    """Return why the work may not begin now; empty when it may. `agreed`: as `control_reads.standing` tells."""
+def refusals(row: Change, now: datetime, standing: control_reads.Standing) -> list[permit.Refusal]:
+    """Return why the work may not begin now; empty when it may."""
     conflicts = control_reads.conflicts_of(row, load_graph()) if row.state == ChangeState.SCHEDULED else []
-    known = {(each["kind"], each["ref"]) for each in row.conflicts} if row.conflicts_accepted else set()
+    known = control_reads.accepted(row)
     return permit.refusals(
         permit.Facts(
             kind=row.kind,
             state=row.state,
             starts_at=row.starts_at,
             ends_at=row.ends_at,
-            agreed=agreed,
+            agreed=standing.agreed,
+            ran_out=standing.ran_out,
             broke_glass=bool(row.broke_glass),
             conflicts=tuple((each.kind, each.name) for each in conflicts if (each.kind, each.ref) not in known),
         ),
@@ -52,9 +53,9 @@ def refusals(row: Change, now: datetime, *, agreed: bool) -> list[permit.Refusal
     )
 
 
-def refusals_now(row: Change, *, agreed: bool) -> list[permit.Refusal]:
+def refusals_now(row: Change, standing: control_reads.Standing) -> list[permit.Refusal]:
     """Return why the work on a scheduled change may not begin at this moment; nothing for one in another state."""
-    return refusals(row, timezone.now(), agreed=agreed) if row.state == ChangeState.SCHEDULED else []
+    return refusals(row, timezone.now(), standing) if row.state == ChangeState.SCHEDULED else []
 
 
 def begin(*, actor: Actor, change: Change, broke_glass: str = "") -> Change:
@@ -69,7 +70,7 @@ def begin(*, actor: Actor, change: Change, broke_glass: str = "") -> Change:
         row = locked(change)
         if broke_glass.strip():
             _break_glass(row, broke_glass.strip()[:2000], now)
-        found = refusals(row, now, agreed=control_reads.is_agreed(row))
+        found = refusals(row, now, control_reads.standing(row))
         if found:
             raise Conflict(
                 "change.not_now",

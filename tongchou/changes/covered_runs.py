@@ -166,12 +166,12 @@ def _cannot_count(row: Change, part: Part, owners: set[UUID]) -> bool:
         action, scope = part
         if (wanted, within) != approvals.asked_of(action, {**scope, "targets": []}):
             return True
-        asked = _owners_asked(row.template)  # an approver was, in place of none; and is, for what nobody owns
+        asked = owners_asked(row.template)  # an approver was, in place of none; and is, for what nobody owns
         return any(each.who == OWNER for each in wanted) and not (owners <= asked if owners else not asked)
     return within is not None and row.ends_at is not None and timezone.now() + timedelta(seconds=within) < row.ends_at
 
 
-def _owners_asked(entry: ChangeTemplate) -> set[UUID]:
+def owners_asked(entry: ChangeTemplate) -> set[UUID]:
     """The teams that consented to an entry as owners. Its own may be another by now: it is no part of what it says."""
     given = _of_entry(entry)
     needs = approvals.needs_of(given).filter(owner=True, team__isnull=False) if given is not None else []

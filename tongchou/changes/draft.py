@@ -129,8 +129,7 @@ class Facts:
     has_backout: bool
     has_verification: bool
     answers: Mapping[str, str]
-    conflicts: int
-    conflicts_accepted: bool
+    conflicts: int  # that nobody has said a reason for
 
 
 def missing(facts: Facts) -> list[str]:
@@ -138,7 +137,7 @@ def missing(facts: Facts) -> list[str]:
     wanted = [
         ("resources", facts.resources > 0),
         ("starts_at", facts.has_window),
-        ("conflicts_accepted", not facts.conflicts or facts.conflicts_accepted),
+        ("conflicts_accepted", not facts.conflicts),
     ]
     if facts.kind != ChangeKind.STANDARD:
         wanted.append(("backout", facts.has_backout))

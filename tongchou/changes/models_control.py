@@ -143,6 +143,7 @@ class Change(models.Model):
     risk_reasons = models.JSONField(default=list, blank=True)
     conflicts = models.JSONField(default=list, blank=True)  # as they were when consent was asked for
     conflicts_accepted = models.TextField(blank=True, default="")  # why it may be done in spite of them
+    accepted_conflicts = models.JSONField(default=list, db_default=[], blank=True)  # [kind, ref] of those it is about
     approval = models.ForeignKey(Approval, null=True, blank=True, on_delete=models.SET_NULL, related_name="changes")
     asked_hash = models.CharField(max_length=64, blank=True, default="")
     # position of a task, or "back" -> hash of the run that consent covers

@@ -9,12 +9,16 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from tongchou.changes.conflicts import MOST_SHOWN
 from tongchou.changes.models_control import ChangeKind, ChangeState
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A change at a moment. `conflicts`: (kind, name) of collisions that nobody accepted."""
+    """A change at a moment. `conflicts`: (kind, name) of collisions that nobody accepted.
+
+    `ran_out`: when consent to what it says ended, where that is all it lacks.
+    """
 
     kind: str
     state: str
@@ -23,6 +27,7 @@ class Facts:
     agreed: bool
     broke_glass: bool
     conflicts: tuple[tuple[str, str], ...] = ()
+    ran_out: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +58,15 @@ def refusals(facts: Facts, now: datetime) -> list[Refusal]:
     if facts.kind == ChangeKind.EMERGENCY and facts.broke_glass:
         return found
     if not facts.agreed:
-        found.append(
-            Refusal("not_agreed", _("What it says now is not what was agreed on."), _("Ask for consent again."))
-        )
-    for kind, name in facts.conflicts:
+        ran_out = facts.ran_out and _("Consent ran out at %(time)s.") % {"time": _local(facts.ran_out)}
+        lost = ran_out or _("What it says now is not what was agreed on.")
+        found.append(Refusal("not_agreed", lost, _("Ask for consent again.")))
+    for kind, name in facts.conflicts[:MOST_SHOWN]:
         text = _("It collides with %(name)s (%(kind)s).") % {"name": name or kind, "kind": kind}
         found.append(Refusal(f"conflict_{kind}", text, _("Wait, move the window, or say why it may be done.")))
+    if len(facts.conflicts) > MOST_SHOWN:
+        text = _("It has %(n)s more collisions.") % {"n": len(facts.conflicts) - MOST_SHOWN}
+        found.append(Refusal("conflict_more", text, _("Wait, move the window, or say why it may be done.")))
     return found
 
 

@@ -28,6 +28,7 @@ from tongchou.core.models import Approval, ApprovalState, User
 from tongchou.core.problems import NotFound
 from tongchou.core.refs import is_ref, parse, ref
 from tongchou.runbooks.models import Run
+from tongchou.web.deliver_changes import collision_in_words
 from tongchou.web.gate import PageRequest, page
 from tongchou.web.links import Link, resolve
 from tongchou.web.release_picture import Summary, summary
@@ -159,7 +160,12 @@ def _described(request: PageRequest, row: Approval) -> dict[str, Any]:
         "needs": [{"words": consent.told(need), "missing": missing[need.pk]} for need in consent.needs_of(row)],
         "votes": votes,
         "scope": [
-            (key, SCOPE_VALUES.get((key, str(value)), _named(value, links)))
+            (
+                key,
+                [collision_in_words(each) for each in value]
+                if key == "collides"
+                else SCOPE_VALUES.get((key, str(value)), _named(value, links)),
+            )
             for key, value in sorted(row.scope.items())
             if value not in ("", [], None)
         ],

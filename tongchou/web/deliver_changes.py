@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.contrib import messages
 from django.db import transaction
@@ -16,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from tongchou.changes import change_states, control, control_reads, control_work, covered_runs, risk
+from tongchou.changes import change_states, conflicts, control, control_reads, control_work, covered_runs, risk
 from tongchou.changes.draft import Draft, TaskDraft
 from tongchou.changes.models_control import Change, ChangeKind, ChangeState, Outcome
 from tongchou.core import ledger
@@ -30,7 +31,7 @@ from tongchou.inventory.graph import load_graph
 from tongchou.inventory.models import Resource
 from tongchou.web import field_forms, run_plans, task_rows
 from tongchou.web.gate import PageRequest, page
-from tongchou.web.links import resolve
+from tongchou.web.links import Link, resolve
 from tongchou.web.review import entries
 from tongchou.web.tables import cells
 from tongchou.web.tables.listing import show
@@ -96,15 +97,17 @@ def change(request: PageRequest, number: int) -> HttpResponse:
 
 def _context(request: PageRequest, row: Change) -> dict[str, Any]:
     graph = load_graph()
-    touched = [each.resource for each in row.touched.select_related("resource").order_by("resource__name")]
-    felt = sorted(graph.nodes[each].name for each in control_reads.felt_by([each.pk for each in touched], graph))
+    seen, unseen = (_touched(request, row, seen=each) for each in (True, False))
+    may_feel = control_reads.felt_by([each.pk for each in (*seen, *unseen)], graph)
+    felt = sorted(inventory_reads.visible(request.actor).filter(pk__in=may_feel).values_list("name", flat=True))
     links = resolve([each["ref"] for each in row.conflicts] + [each for each in (row.origin, row.because) if each])
     standing = control_reads.standing(row)
     return {
         "row": row,
         "ref": ref(row),
         "risk_word": f"risk-{row.risk}",
-        "touched": touched,
+        "touched": seen,
+        "unseen": len(unseen),
         "felt": felt[:MOST_FELT],
         "felt_more": max(0, len(felt) - MOST_FELT),
         "tasks": [
@@ -122,22 +125,15 @@ def _context(request: PageRequest, row: Change) -> dict[str, Any]:
         "answers": [
             (each.text, each.answers[row.answers[each.name]][0]) for each in risk.QUESTIONS if each.name in row.answers
         ],
-        "conflicts": [
-            {
-                "kind": CONFLICTS.get(each["kind"], each["kind"]),
-                "link": links.get(each["ref"]),
-                "name": each["name"],
-                "starts_at": datetime.fromisoformat(each["starts_at"]),
-                "ends_at": datetime.fromisoformat(each["ends_at"]),
-            }
-            for each in row.conflicts
-        ],
+        "conflicts": _collisions(request, row, links),
+        "conflicts_more": max(0, len(row.conflicts) - conflicts.MOST_SHOWN),
         "origin": links.get(row.origin),
         "because": links.get(row.because),
         "agreed": standing.agreed,
+        "ran_out": standing.ran_out,
         "content_hash": standing.content_hash,
         "missing": [field_word(each) for each in control.lacks(row)] if row.state in ("new", "assess") else [],
-        "refusals": control_work.refusals_now(row, agreed=standing.agreed),
+        "refusals": control_work.refusals_now(row, standing),
         "lines": entries(ledger.events(about=ref(row), limit=100)),
         "may_edit": allows(request.actor, EDIT, team=row.team_id),
         "outcomes": Outcome.choices,
@@ -161,6 +157,37 @@ def change_run(request: PageRequest, number: int, key: str) -> HttpResponse:
     context = {**plan, "row": row, "same": found.same, "problem": found.problem}
     part = request.GET.get("part") == "plan"
     return render(request, "deliver/change_run_plan.html" if part else "deliver/change_run.html", context)
+
+
+def _collisions(request: PageRequest, row: Change, links: Mapping[str, Link]) -> list[dict[str, Any]]:
+    """What it collides with. Of a hold or a window of what the reader may not see nothing is named."""
+    shown, known = row.conflicts[: conflicts.MOST_SHOWN], control_reads.accepted(row)
+    naming = {
+        each["ref"]: each["resources"] for each in shown if each["kind"] in (conflicts.HOLD, conflicts.NO_MAINTENANCE)
+    }
+    ids = {one for found in naming.values() for one in found}
+    seen = {
+        str(each) for each in inventory_reads.visible(request.actor).filter(pk__in=ids).values_list("pk", flat=True)
+    }
+    unnamed = Link("", _("what you may not see"), "", "", "")
+    hidden = {about for about, found in naming.items() if not set(found) <= seen}
+    return [
+        {
+            "kind": CONFLICTS.get(each["kind"], each["kind"]),
+            "link": unnamed if each["ref"] in hidden else links.get(each["ref"]),
+            "name": "" if each["ref"] in hidden else each["name"],
+            "new": bool(known) and (each["kind"], each["ref"]) not in known,
+            "starts_at": datetime.fromisoformat(each["starts_at"]),
+            "ends_at": datetime.fromisoformat(each["ends_at"]),
+        }
+        for each in shown
+    ]
+
+
+def collision_in_words(line: str) -> str:
+    """Return a collision as the scope of an approval keeps it ("freeze: sale") in the language spoken now."""
+    kind, _colon, name = line.partition(": ")
+    return ": ".join(filter(None, [str(CONFLICTS.get(kind, kind)), name]))
 
 
 FIELD_WORDS = {
@@ -204,11 +231,12 @@ def change_edit(request: PageRequest, number: int) -> HttpResponse:
     row = control_reads.get(request.actor, number)
     control.check_edit(request.actor, row)
     if request.method != "POST":
-        return _form(request, row, _values(row))
+        return _form(request, row, _values(request, row))
     try:
         with transaction.atomic():
             before = row.state
-            row = control.edit(actor=request.actor, change=row, draft=_draft(request))
+            unseen = [each.pk for each in _touched(request, row, seen=False)]
+            row = control.edit(actor=request.actor, change=row, draft=_draft(request, unseen))
             field_forms.save(request.actor, row, request.POST)
     except (Invalid, Conflict) as problem:
         return _form(request, row, request.POST.dict(), problem)
@@ -237,7 +265,13 @@ def _fresh(request: PageRequest) -> dict[str, Any]:
     }
 
 
-def _values(row: Change) -> dict[str, Any]:
+def _touched(request: PageRequest, row: Change, *, seen: bool) -> list[Resource]:
+    """What it touches that the person may see, or the rest, which stays as it is."""
+    found = [each.resource for each in row.touched.select_related("resource").order_by("resource__name")]
+    return [each for each in found if inventory_reads.may_see(request.actor, each.owner_id) == seen]
+
+
+def _values(request: PageRequest, row: Change) -> dict[str, Any]:
     told = {name: getattr(row, name) for name in ("title", "kind", "description", "environment", "backout")}
     return {
         **told,
@@ -249,18 +283,15 @@ def _values(row: Change) -> dict[str, Any]:
         "backout_procedure": row.backout_procedure.name if row.backout_procedure else "",
         "starts_at": timezone.localtime(row.starts_at).strftime(WALL) if row.starts_at else "",
         "ends_at": timezone.localtime(row.ends_at).strftime(WALL) if row.ends_at else "",
-        "resources": "\n".join(
-            f"{each.resource.kind}/{each.resource.name}"
-            for each in row.touched.select_related("resource").order_by("resource__name")
-        ),
+        "resources": "\n".join(f"{each.kind}/{each.name}" for each in _touched(request, row, seen=True)),
         "quiet": "on" if row.quiet else "",
         "exclude_slo": "on" if row.exclude_slo else "",
         **{f"answer-{name}": answer for name, answer in row.answers.items()},
     }
 
 
-def _draft(request: PageRequest) -> Draft:
-    """The form as the action takes it; Invalid for what is no time, resource or task."""
+def _draft(request: PageRequest, unseen: Sequence[UUID] = ()) -> Draft:
+    """The form as the action takes it; Invalid for what is no time, resource or task. `unseen` is touched, too."""
     form = request.POST
     text = {
         name: form.get(name, "").replace("\r\n", "\n").strip()
@@ -273,7 +304,7 @@ def _draft(request: PageRequest) -> Draft:
         team=control_reads.team_called(form.get("team", "").strip()),
         starts_at=_time(form, "starts_at"),
         ends_at=_time(form, "ends_at"),
-        resources=[each.pk for each in _resources(request, form.get("resources", ""))],
+        resources=[*unseen, *(each.pk for each in _resources(request, form.get("resources", "")))],
         tasks=[] if standard else task_rows.drafts(form),
         backout_procedure="" if standard else form.get("backout_procedure", "").strip(),
         quiet="quiet" in form,

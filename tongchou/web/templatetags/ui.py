@@ -489,6 +489,8 @@ WORDS: dict[str, str | Promise] = {
     "grade": _("Grade"),
     "targets": _("Targets"),
     "covers": _("Runs it covers"),
+    "collides": _("Collides with"),
+    "in_spite": _("May be done all the same"),
     "execution": _("Execution"),
     "incidents": _("Incidents"),
     "alerting": _("Alerting"),
