@@ -11,7 +11,7 @@ from django.utils import translation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.changes.test_control import agree, draft, people
+from tests.changes.test_control import agree, draft, of_team, people
 from tests.conftest import make_user
 from tongchou.alerting.models import Objective
 from tongchou.changes import control, control_work, gate, gate_actions, gate_reads, observed
@@ -156,6 +156,18 @@ def test_a_change_opens_it_and_breaking_the_glass_is_a_change_that_is_reviewed()
         control_work.close(actor=asks, change=made, outcome="successful", review="")
     shares = gate_reads.shares(TESTS, NOON - timedelta(days=1))
     assert shares == {"asked": GateAnswer.objects.count(), "refused": 4, "overridden": 1}
+
+
+@pytest.mark.django_db
+@time_machine.travel(NOON, tick=False)
+def test_who_works_for_the_team_of_a_service_may_break_the_glass_for_it_and_no_other() -> None:
+    ours, team = of_team("ours")
+    theirs, _other = of_team("theirs")
+    service(owner=team)
+    with pytest.raises(AccessDenied):
+        gate_actions.break_glass(actor=theirs, service="orders", reason="it burns")
+    made = gate_actions.break_glass(actor=ours, service="orders", reason="it burns")
+    assert (made.state, made.team) == ("implement", team)
 
 
 @pytest.mark.django_db
