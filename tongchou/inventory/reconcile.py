@@ -352,7 +352,10 @@ def _relations(
         change = RelationChange(*edge, relation.origin, relation.confidence)
         if edge not in recorded.relations:
             plan.relations_added.append(change)
-        elif recorded.relations[edge] != (relation.origin, relation.confidence):
+            continue
+        origin, confidence = recorded.relations[edge]
+        # never less certain while it is open: who answers for its other end may be silent in this look alone
+        if relation.confidence > confidence or (relation.confidence == confidence and relation.origin != origin):
             plan.relations_weighed.append(change)
     if observation.complete:
         # what was not seen may still hold: only a resource that was seen without its relation has lost it
