@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import html
+import re
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,7 +14,7 @@ from tests.access.test_matrix import identity
 from tests.inventory.made import make_drift
 from tongchou.core.access import system
 from tongchou.core.models import User
-from tongchou.inventory import actions, refresh
+from tongchou.inventory import actions, kinds, refresh
 from tongchou.inventory.models_queues import ItemState, QueueItem
 
 pytestmark = pytest.mark.django_db
@@ -153,6 +155,24 @@ def test_the_calendar_of_ends_shows_a_month_with_its_list(page: Client) -> None:
     assert "box-b" in waiting
     assert "box-c" in waiting
     assert "box-a" not in waiting
+
+
+def test_what_is_over_is_as_many_as_the_list_behind_it_and_is_called_by_its_name(page: Client) -> None:
+    today = timezone.localdate()
+    for days in (-2, -1, 0, 1):
+        day = (today + timedelta(days=days)).isoformat()
+        actions.create_resource(actor=ACTOR, kind="host", name=f"box{days:+d}", attributes={"warranty_ends_on": day})
+    refresh.refresh(timezone.now())
+    text = page.get("/resources/ends").content.decode()
+    ((address, count),) = re.findall(r'href="(/resources/queues[^"]*due\.to=[^"]*)".*?</span>(\d+)', text, re.DOTALL)
+    assert count == "2"
+    listed = page.get(html.unescape(address)).content.decode()
+    assert [name for name in ("box-2", "box-1", "box+0", "box+1") if name in listed] == ["box-2", "box-1"]
+    text = page.get(f"/resources/ends?month={today:%Y-%m}").content.decode()
+    named = kinds.field_named("warranty_ends_on")
+    assert named is not None
+    assert named.title in text
+    assert "warranty_ends_on" not in text
 
 
 def test_every_number_of_completeness_leads_to_its_list(page: Client) -> None:

@@ -125,3 +125,48 @@ def test_the_weight_and_patience_of_a_source_are_shown_and_changed(browser: Any)
     assert browser(Role.VIEWER).post(address, said).status_code == 403
     config.refresh_from_db()
     assert config.precedence == 70
+
+
+def test_a_source_that_waits_for_files_is_not_asked_to_look_and_does_not_fail_for_that(browser: Any, api: Any) -> None:
+    config = laws.configured("terraform")
+    client = browser(Role.ADMIN)
+    page = client.get("/resources/sources").content.decode()
+    assert 'value="run"' not in page
+    assert "waits for a file" in page
+    answer = client.post("/resources/sources/it", {"do": "run"})
+    assert (answer.status_code, "waits for a file" in answer.content.decode()) == (422, True)
+    assert api.post("/api/v1/sources/it/sync").status_code == 422
+    config.refresh_from_db()
+    assert (config.last_error, config.last_run_at, SourceRun.objects.count()) == ("", None, 0)
+
+
+def test_a_look_that_fails_is_told_on_the_page_of_the_source(browser: Any) -> None:
+    laws.configured("http_sd", {"url": "http://127.0.0.1:9/targets"})
+    answer = browser(Role.ADMIN).post("/resources/sources/it", {"do": "run"})
+    page = answer.content.decode()
+    assert (answer.status_code, SourceRun.objects.get().failed) == (503, True)
+    assert 'role="alert"' in page
+    assert "History of looks" in page
+
+
+def test_a_source_is_deleted_on_its_page_by_who_may_and_it_says_what_goes(browser: Any) -> None:
+    config = laws.configured("terraform")
+    sources.run_source(actor=laws.ACTOR, source=config, document=laws.document(state(("v1", "10.0.0.0/16"))))
+    assert 'value="delete"' not in browser(Role.VIEWER).get(PATH).content.decode()
+    client = browser(Role.ADMIN)
+    assert 'value="delete"' in client.get(PATH).content.decode()
+    assert client.post("/resources/sources/it", {"do": "delete"}).status_code == 302
+    assert Resource.objects.get().state == "tombstone"
+
+
+def test_changing_a_source_that_is_off_leaves_it_off(browser: Any) -> None:
+    laws.configured("terraform")
+    client = browser(Role.ADMIN)
+    client.post("/resources/sources/it", {"do": "disable"})
+    assert "switched off" in client.get(PATH).content.decode()
+    told = client.post("/resources/sources", {"name": "it", "kind": "terraform", "interval": "60"}, follow=True)
+    assert "It is switched off" in told.content.decode()
+    assert not sources.get_source("it").enabled
+    client.post("/resources/sources/it", {"do": "enable"})
+    told = client.post("/resources/sources", {"name": "it", "kind": "terraform", "interval": "61"}, follow=True)
+    assert "It waits for a file" in told.content.decode()

@@ -37,6 +37,13 @@ def in_order(rows: QuerySet[QueueItem]) -> QuerySet[QueueItem]:
     return rows.order_by(F("due").asc(nulls_last=True), "id")
 
 
+def what_of(row: QueueItem) -> str:
+    """Return what ends: a product and its version, or the attribute with the day, as the standard field is called."""
+    name = str(row.facts.get("what", row.key))
+    field = kinds.field_named(name)
+    return name if field is None else str(field.title)
+
+
 def by_day(rows: QuerySet[QueueItem], first: date, last: date) -> dict[date, int]:
     """Return how many ends each day of a span has. One query."""
     within = rows.filter(due__gte=first, due__lte=last).order_by()
@@ -61,7 +68,7 @@ def days_of(rows: Iterable[QueueItem]) -> Iterator[Day]:
         if resource is None or row.due is None:
             continue
         sort = str(row.facts.get("sort", "other"))
-        title, what = str(end_of_life.TITLES.get(sort, sort)), str(row.facts.get("what", row.key))
+        title, what = str(end_of_life.TITLES.get(sort, sort)), what_of(row)
         mark = hashlib.blake2b(row.key.encode(), digest_size=8).hexdigest()
         kind, owner, further = _("Kind"), _("Owner"), _("Further support until")
         told = [

@@ -369,12 +369,15 @@ def _finish(actor: Actor, source: SourceConfig, plan: Plan, now: datetime) -> No
 def run_source(*, actor: Actor, source: SourceConfig, document: Document | None = None) -> Plan:
     """Look, or read the file handed over, and apply.
 
-    A failed look is written on the source (event source.failed on the transition) and raised.
+    A failed look is written on the source (event source.failed on the transition) and raised. One that waits for files
+    has nothing to look at: to be asked is refused, and no failure.
     """
     check(actor, MANAGE)
     try:
         observation = look(source) if document is None else read_document(source, document)
     except Problem as problem:
+        if document is None and waits(source):
+            raise
         _note_failure(actor, source, str(problem), str(problem.remedy or ""))
         raise
     return apply_sync(actor=actor, source=source, observation=observation)

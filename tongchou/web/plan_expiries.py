@@ -41,7 +41,7 @@ def _weeks(first: date, counts: dict[date, int]) -> list[list[dict[str, Any] | N
 
 def _shown(row: QueueItem) -> dict[str, Any]:
     sort = str(row.facts.get("sort", "other"))
-    return {"row": row, "sort": end_of_life.TITLES.get(sort, sort), "what": row.facts.get("what", row.key)}
+    return {"row": row, "sort": end_of_life.TITLES.get(sort, sort), "what": expiries.what_of(row)}
 
 
 @page("inventory.view")
@@ -63,6 +63,7 @@ def ends(request: PageRequest) -> HttpResponse:
         "weeks": _weeks(first, counts),
         "letters": [first - timedelta(days=first.weekday()) + timedelta(days=n) for n in range(7)],
         "today": today,
+        "yesterday": today - timedelta(days=1),
         "rows": [_shown(row) for row in within[:MOST_SHOWN]],
         "more": sum(counts.values()) > MOST_SHOWN,
         "total": sum(counts.values()),

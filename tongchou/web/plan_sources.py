@@ -49,7 +49,9 @@ def _context(request: PageRequest, **more: Any) -> dict[str, Any]:
     kinds = _kinds()
     titles = dict(kinds)
     return {
-        "rows": [(row, titles.get(row.kind, row.kind)) for row in SourceConfig.objects.order_by("name")],
+        "rows": [
+            (row, titles.get(row.kind, row.kind), sources.waits(row)) for row in SourceConfig.objects.order_by("name")
+        ],
         "kinds": kinds,
         "may_edit": allows(request.actor, "inventory.manage_sources"),
         "form": form,
@@ -77,12 +79,18 @@ def resource_sources(request: PageRequest) -> HttpResponse:
         form["settings"] = _settings(form["kind"], post)
         interval = _seconds(form["interval"])
         source_nodes.checked(form["kind"], form["settings"])
-        wanted = sources.Wanted(kind=form["kind"], settings=form["settings"], interval_seconds=interval, enabled=True)
-        sources.configure_source(actor=request.actor, name=form["name"], wanted=wanted)
+        wanted = sources.Wanted(kind=form["kind"], settings=form["settings"], interval_seconds=interval)
+        row = sources.configure_source(actor=request.actor, name=form["name"], wanted=wanted)
     except (Invalid, Conflict) as problem:
         told = {"error": problem.detail, "remedy": problem.remedy, "field": problem.field or ""}
         return render(request, "plan/sources.html", _context(request, form=form, **told), status=problem.status)
-    messages.success(request, _("The source is saved. Its first look begins now."))
+    if not row.enabled:
+        messages.success(request, _("The source is saved. It is switched off: it does not look."))
+    elif sources.waits(row):
+        messages.success(request, _("The source is saved. It waits for a file: hand one over here."))
+        return redirect("web:resource-source-runs", row.name)
+    else:
+        messages.success(request, _("The source is saved. It looks now."))
     return redirect("web:resource-sources")
 
 
@@ -119,13 +127,17 @@ def _seconds(text: str) -> float:
 @require_POST
 def resource_source_act(request: PageRequest, name: str) -> HttpResponse:
     """Look now, switch on or off, or delete (`do` = run | enable | disable | delete)."""
+    check(request.actor, sources.MANAGE)
     row = sources.get_source(name)
     act = request.POST.get("do", "")
     if act == "run" and source_nodes.is_elsewhere(row):
         source_nodes.hand_over(actor=request.actor, source=row)
         messages.success(request, _("The node %(node)s looks now.") % {"node": source_nodes.node_of(row)})
     elif act == "run":
-        plan = sources.run_source(actor=request.actor, source=row)
+        try:
+            plan = sources.run_source(actor=request.actor, source=row)
+        except Problem as problem:
+            return _runs(request, name, status=problem.status, error=problem.detail, remedy=problem.remedy)
         count = len(plan.seen)
         text = ngettext("Looked: %(count)d resource seen.", "Looked: %(count)d resources seen.", count) % {
             "count": count
