@@ -17,10 +17,16 @@ const busy = (change) => {
   pending = Math.max(0, pending + change);
   document.body.classList.toggle("busy", pending > 0);
 };
+const inUse = (calm) => $("dialog[open]") || document.activeElement?.closest("form, details") && calm.contains(document.activeElement);
+document.addEventListener("htmx:beforeSwap", (event) => {
+  // One that was asked for before, and answers now, leaves it alone, too.
+  const { target, requestConfig } = event.detail;
+  if (target.matches?.("[data-calm]") && requestConfig.elt === target && inUse(target)) event.detail.shouldSwap = false;
+});
 document.addEventListener("htmx:beforeRequest", (event) => {
   // A refresh nobody asked for leaves a form that is being filled in alone; what it missed comes with the next.
   const calm = event.detail.elt.closest("[data-calm], [data-asked]");
-  if (calm?.matches("[data-calm]") && ($("dialog[open]") || document.activeElement?.closest("form, details") && calm.contains(document.activeElement))) { event.preventDefault(); return; }
+  if (calm?.matches("[data-calm]") && inUse(calm)) { event.preventDefault(); return; }
   // Refreshes nobody asked for show no progress.
   if (!event.detail.elt.closest("[data-quiet]")) busy(1);
 });
