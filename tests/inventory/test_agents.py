@@ -18,7 +18,7 @@ from tongchou.inventory.agents import Report, Taken
 from tongchou.inventory.models import SourceConfig
 from tongchou.inventory.models_agents import AgentReport
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 ACTOR = system("tests")
 
 
