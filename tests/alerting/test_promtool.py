@@ -36,7 +36,6 @@ FILES = {
     "bad metric name": "groups:\n- name: a\n  rules:\n  - {record: 'a{b}', expr: '1'}\n",
     "for in a recording rule": "groups:\n- name: a\n  rules:\n  - {record: a, expr: '1', for: 5m}\n",
     "zero for in a recording rule": "groups:\n- name: a\n  rules:\n  - {record: a, expr: '1', for: 0s}\n",
-    "bad label name": "groups:\n- name: a\n  rules:\n  - {alert: a, expr: '1', labels: {a-b: c}}\n",
     "metric name as label": "groups:\n- name: a\n  rules:\n  - {alert: a, expr: '1', labels: {__name__: c}}\n",
     "numbers as labels": "groups:\n- name: a\n  rules:\n  - {alert: a, expr: '1', labels: {a: 1, b: true, c: 1.50}}\n",
     "unknown function": "groups:\n- name: a\n  rules:\n  - {alert: a, expr: '1', annotations: {a: '{{ nosuch }}'}}\n",

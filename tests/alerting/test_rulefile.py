@@ -124,9 +124,9 @@ def test_a_file_that_says_nothing_is_refused_for_it_would_remove_every_rule(text
             6,
         ),
         (
-            "groups:\n- name: a\n  rules:\n  - alert: A\n    expr: 1\n    labels:\n      in-valid: x\n",
+            "groups:\n- name: a\n  rules:\n  - alert: A\n    expr: 1\n    labels:\n      '': x\n",
             "label_name",
-            "groups[0].rules[0].labels.in-valid",
+            "groups[0].rules[0].labels.",
             7,
         ),
         (
@@ -227,3 +227,12 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     except Rejected as refused:
         found = refused.mistakes
     assert all(each.line >= 1 for each in found)
+
+
+def test_names_may_be_any_text_as_in_prometheus_3() -> None:
+    text = (
+        "groups:\n- name: a\n  rules:\n  - record: http.server/rate\n    expr: '{\"http.server\"}'\n"
+        "  - alert: A\n    expr: '1'\n    labels: {k8s.pod: x}\n    annotations: {größe: y}\n"
+    )
+    rules = read(text)[0].rules
+    assert (rules[0].name, rules[1].labels) == ("http.server/rate", {"k8s.pod": "x"})

@@ -95,6 +95,14 @@ CHANGES = [
     ("alertname: InstanceDown\n    exp_alerts:\n  promql", "alertname: NoSuchAlert\n    exp_alerts:\n  promql", True),
     ("  external_url: https://ops.example.com\n", "  external_uri: https://ops.example.com\n", False),
     ("eval_time: 3m", "eval_time: 3 minutes", False),
+    (
+        "{labels: 'doubled{job=\"b\"}', value: 2}",
+        "{labels: 'doubled{job=\"b\"}', value: 2}\n    - {labels: 'doubled{job=\"b\"}', value: 2}",
+        False,
+    ),
+    ("'0x9 1x20'", '"0x9\\n1x20"', False),
+    ("expr: nothing", "expr: nothing @ -5 or nothing @ 1e12", True),
+    ("expr: nothing", "expr: nothing offset 1e20", False),
 ]
 
 
@@ -182,7 +190,9 @@ def test_check_tells_every_mistake_with_its_line(tmp_path: Path) -> None:
     bad.write_text(RULES.replace("sum by (job) (up)", "sum by (job) (up").replace("for: 5m", "for: 5 minutes"))
     fine = CliRunner().invoke(app, ["rules", "check", str(good)])
     assert (fine.exit_code, "3 rules found" in fine.output) == (0, True)
+    bad.write_text(bad.read_text().replace("up == 0", "up offset 1e20 == 0"))
     told = CliRunner().invoke(app, ["rules", "check", str(good), str(bad)])
     assert told.exit_code == 1
     assert "    6: groups[0].rules[0].expr: " in told.output
     assert "    9: groups[0].rules[1].for: " in told.output
+    assert "duration out of range" in told.output

@@ -22,6 +22,7 @@ from tongchou.telemetry.series import (
     matches_all,
     metric_name,
     remembered,
+    written_series,
 )
 
 X = labels_of({"__name__": "x", "a": "1"})
@@ -138,3 +139,13 @@ def test_what_was_made_of_labels_is_bounded() -> None:
         assert remembered(labels, key, len) == 3
     assert remembered(labels, "made once", lambda _found: object()) is remembered(labels, "made once", list)
     assert len(labels.memo) <= MAX_MEMOS
+
+
+def test_names_with_other_letters_are_quoted_where_promql_is_written() -> None:
+    assert str(Matcher("k8s.pod", "=", 'a"b')) == '"k8s.pod"="a\\"b"'
+    assert str(Matcher("job", "=~", "a.*")) == 'job=~"a.*"'
+    assert written_series({"__name__": "up", "job": "a"}) == 'up{job="a"}'
+    assert written_series({"__name__": "a.b", "k8s.pod": "x", "job": "a"}) == '{"a.b", job="a", "k8s.pod"="x"}'
+    assert (written_series({"__name__": "a.b"}), written_series({"__name__": "a:b"}), written_series({})) == (
+        '{"a.b"}', "a:b", "")  # fmt: skip
+    assert written_series({"job": "a"}) == '{job="a"}'

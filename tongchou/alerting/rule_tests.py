@@ -176,6 +176,8 @@ class _Run:
     def load(self, interval: float) -> None:
         for number, each in enumerate(self.test.input_series):
             try:
+                if "\n" in f"{each.series} {each.values}".strip():
+                    raise NotationError("a series and its values are one line")
                 labels, rest = series_of(each.series.strip())
                 if rest.strip():
                     raise NotationError(f"not a series: {each.series!r}")
@@ -239,15 +241,19 @@ class _Run:
             self.faults.append(f"{where}, err: {error.detail}")
             return
         wanted: dict[Labels, float] = {}
+        repeated: list[Labels] = []
         for each in asked.exp_samples:
             if each.histogram:
                 raise BadTest(f"{where}: native histograms are not supported")
             try:
                 key = series_of(each.labels.strip())[0] if each.labels.strip() else ()
+                repeated += [key] if key in wanted else []
                 wanted[key] = _value(each.value)
             except ValueError as error:
                 raise BadTest(f"{where}: exp_samples: {error}") from None
-        if found.keys() != wanted.keys() or not all(_same(found[key], wanted[key], fuzzy) for key in wanted):
+        if repeated:  # found it can be only once
+            self.faults.append(f"{where},\n  exp: {_series({key: wanted[key] for key in repeated})} more than once")
+        elif found.keys() != wanted.keys() or not all(_same(found[key], wanted[key], fuzzy) for key in wanted):
             self.faults.append(f"{where},\n  exp: {_series(wanted)}\n  got: {_series(found)}")
 
 

@@ -22,8 +22,8 @@ MAX_BYTES = 1_000_000
 MAX_RULES = 10_000
 MAX_ERRORS = 50
 
-_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-_METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+# Names may be any text, as in Prometheus 3; braces in a record's are an expression in the wrong place.
+_METRIC_NAME = re.compile(r"[^{}]+")
 _GROUP_FIELDS = ("name", "interval", "query_offset", "limit", "labels", "rules")
 _RULE_FIELDS = ("record", "alert", "expr", "for", "keep_firing_for", "labels", "annotations")
 
@@ -199,14 +199,14 @@ class _Reading:
         result: dict[str, yaml.ScalarNode] = {}
         for key, (key_node, value) in self.mapping(fields[name][1], f"{path}.{name}").items():
             place = f"{path}.{name}.{key}"
-            if not _LABEL_NAME.fullmatch(key) or (name == "labels" and key == "__name__"):
+            if not key or (name == "labels" and key == "__name__"):
                 self.wrong(
                     "label_name",
                     place,
                     key_node,
                     _("invalid name %(name)s") % {"name": key},
                     key,
-                    _("A name has letters, digits and underscores and does not begin with a digit."),
+                    _("A name is any text that is not empty; of the labels none is __name__."),
                 )
             elif not isinstance(value, yaml.ScalarNode):
                 self.wrong("type", place, value, _("expected text"), _shown(value))
@@ -359,7 +359,7 @@ class _Reading:
                 fields["record"][1],
                 _("invalid metric name %(name)s") % {"name": record},
                 record,
-                _("A metric name has letters, digits, underscores and colons; put selectors into expr."),
+                _("A metric name is any text without braces; put selectors into expr."),
             )
 
     def templates(self, pairs: Mapping[str, yaml.ScalarNode], path: str) -> None:

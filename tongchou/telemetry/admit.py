@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -17,9 +16,6 @@ NATIVE_HISTOGRAMS = "native histograms are not supported"
 SOURCE_SERIES_LIMIT = "the source has as many active series as it may (metrics.source_max_series)"
 SOURCE_RATE_LIMIT = "the source sends more samples a second than it may (metrics.source_max_samples_per_second)"
 SERIES_LIMIT = "the store holds as many series as it may"
-
-_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 @dataclass(slots=True)
@@ -49,7 +45,10 @@ class Refusals:
 
 
 def canonical(pairs: Sequence[tuple[str, str]]) -> Labels | str:
-    """The labels in canonical form, or the reason (a sentence) why a series may not have them."""
+    """The labels in canonical form, or the reason (a sentence) why a series may not have them.
+
+    Names may be any text, as in Prometheus 3.
+    """
     if len(pairs) > MAX_LABELS:
         return f"more than {MAX_LABELS} labels"
     seen: set[str] = set()
@@ -61,11 +60,10 @@ def canonical(pairs: Sequence[tuple[str, str]]) -> Labels | str:
             return f"label name over {MAX_LABEL_NAME_LENGTH} characters"
         if len(value) > MAX_LABEL_VALUE_LENGTH:
             return f"label value over {MAX_LABEL_VALUE_LENGTH} characters"
-        if name == METRIC_NAME:
-            if not _METRIC.fullmatch(value):
-                return "not a metric name"
-        elif not _LABEL.fullmatch(name):
+        if not name:
             return "not a label name"
+        if name == METRIC_NAME and not value:
+            return "no metric name"
     if METRIC_NAME not in seen:
         return "no metric name"
     return labels_of(pairs)

@@ -6,6 +6,7 @@ Pure NumPy: no database, no clock, no Django.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -53,6 +54,30 @@ def metric_name(labels: Labels) -> str:
     return ""
 
 
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+
+
+def quoted(text: str) -> str:
+    """A string literal of PromQL."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def written_name(name: str) -> str:
+    """A label name as PromQL has it: in quotes when it is not of letters, digits and underscores."""
+    return name if _LABEL_NAME.fullmatch(name) else quoted(name)
+
+
+def written_series(labels: Mapping[str, str]) -> str:
+    """A series as PromQL has it: name{label="value", ...}, or {"the name", label="value", ...}; "" for none."""
+    name = labels.get(METRIC_NAME, "")
+    inside = [f"{written_name(key)}={quoted(value)}" for key, value in sorted(labels.items()) if key != METRIC_NAME]
+    if name and not _METRIC.fullmatch(name):
+        return "{" + ", ".join([quoted(name), *inside]) + "}"
+    return f"{name}{{{', '.join(inside)}}}" if inside else name
+
+
 @lru_cache(maxsize=4096)
 def full_match(pattern: str) -> Callable[[str], Any]:
     """The test a matcher's expression makes: RE2 (linear time), the whole value must match, `.` matches newlines.
@@ -85,8 +110,7 @@ class Matcher:
         return hit if self.op == "=~" else not hit
 
     def __str__(self) -> str:
-        quoted = self.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        return f'{self.name}{self.op}"{quoted}"'
+        return f"{written_name(self.name)}{self.op}{quoted(self.value)}"
 
 
 def matches_all(matchers: Sequence[Matcher], labels: Labels) -> bool:

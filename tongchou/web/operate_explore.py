@@ -17,7 +17,7 @@ from tongchou.core.access import check
 from tongchou.core.lists.export import guarded
 from tongchou.core.problems import Invalid, Problem
 from tongchou.telemetry import target_snapshot
-from tongchou.telemetry.series import METRIC_NAME, Matcher
+from tongchou.telemetry.series import METRIC_NAME, Matcher, written_name, written_series
 from tongchou.web import completion, panels, telemetry_reads
 from tongchou.web.charts import MAX_POINTS, MOST_LINES, span
 from tongchou.web.completion import Place
@@ -104,7 +104,9 @@ def _expression(place: Place) -> tuple[list[Item], int]:
     for name in found:
         if name in names:
             meta = known.get(name) or next((known[f] for f in _families(name) if f in known), None)
-            items.append(_item(name, "metric", detail=meta.type if meta else "", help_text=meta.help if meta else ""))
+            insert = written_series({METRIC_NAME: name})
+            about = (meta.type, meta.help) if meta else ("", "")
+            items.append(_item(name, "metric", detail=about[0], help_text=about[1], insert=insert))
         elif name in words:
             kind = "aggregation" if name in AGGREGATIONS else "function"
             word = words[name]
@@ -121,13 +123,13 @@ def _families(name: str) -> list[str]:
 def _label(place: Place) -> tuple[list[Item], int]:
     names = telemetry_reads.label_names_of([list(place.matchers)] if place.matchers else [])
     found, count = completion.ranked((each for each in names if each != METRIC_NAME), place.prefix, limit=OFFERED)
-    return [_item(name, "label", insert=f'{name}=""', back=1) for name in found], count
+    return [_item(name, "label", insert=f'{written_name(name)}=""', back=1) for name in found], count
 
 
 def _grouping(place: Place) -> tuple[list[Item], int]:
     names = telemetry_reads.label_names_of([[Matcher(METRIC_NAME, "=", each)] for each in place.metrics])
     found, count = completion.ranked((each for each in names if each != METRIC_NAME), place.prefix, limit=OFFERED)
-    return [_item(name, "label") for name in found], count
+    return [_item(name, "label", insert=written_name(name)) for name in found], count
 
 
 def _value(place: Place) -> tuple[list[Item], int]:

@@ -19,7 +19,7 @@ from tongchou.telemetry import reads
 from tongchou.telemetry.backend import backend, default_limits, is_open
 from tongchou.telemetry.metrics import metrics
 from tongchou.telemetry.ports import Backend
-from tongchou.telemetry.series import Matcher
+from tongchou.telemetry.series import Matcher, written_series
 
 log = logging.getLogger(__name__)
 
@@ -154,9 +154,7 @@ def _filled(legend: str, labels: Mapping[str, str]) -> str:
 
 def full_name(labels: Mapping[str, str]) -> str:
     """Return a series as PromQL writes it: name{label="value", ...}."""
-    inside = ", ".join(f'{key}="{value}"' for key, value in sorted(labels.items()) if key != "__name__")
-    name = labels.get("__name__", "")
-    return f"{name}{{{inside}}}" if inside else name or NAMELESS
+    return written_series(labels) or NAMELESS
 
 
 def _found(read: Callable[[Backend], list[str]]) -> list[str]:

@@ -133,6 +133,25 @@ def test_labels_values_and_series(api, now):
     assert (limited["data"], len(limited["warnings"])) == (["0"], 1)
 
 
+def test_without_a_start_all_that_is_kept_is_listed(api, telemetry_db):
+    now = telemetry_db.clock() // 1000 * 1000
+    times = [now - 40 * 86_400_000, now - 86_400_000, now]
+    rows = [(labels_of({"__name__": "aged", "k8s_pod": str(i)}), [time], [1.0]) for i, time in enumerate(times)]
+    append(SeriesBlock.build(rows), actor=system("tests"))
+    assert [each["k8s_pod"] for each in data(api.get(BASE + "series", **{"match[]": "aged"}))] == ["0", "1", "2"]
+    assert data(api.get(BASE + "label/k8s_pod/values", **{"match[]": "aged"})) == ["0", "1", "2"]
+    assert data(api.get(BASE + "label/U__k8s__pod/values", **{"match[]": "aged"})) == ["0", "1", "2"]
+    assert data(api.get(BASE + "labels", **{"match[]": 'aged{k8s_pod="0"}'})) == ["__name__", "k8s_pod"]
+    recent = data(api.get(BASE + "series", **{"match[]": "aged", "start": now / 1000 - 3600}))
+    assert "0" not in [each["k8s_pod"] for each in recent]
+
+
+def test_an_address_that_is_none_is_told_in_the_envelope(api, now):
+    answer = api.get(BASE + "status/nothing")
+    assert (answer.status_code, answer.json()["errorType"]) == (404, "not_found")
+    assert answer.json()["error"] == "no such address: api/v1/status/nothing"
+
+
 def test_the_other_endpoints_answer(api, now):
     assert data(api.get(BASE + "status/buildinfo"))["version"]
     assert data(api.get(BASE + "targets"))["droppedTargets"] == []

@@ -5,6 +5,7 @@ import base64
 import cramjam
 import pytest
 from django.test import Client, override_settings
+from django.utils import translation
 
 from tongchou.core import tokens
 from tongchou.core.access import system
@@ -140,12 +141,12 @@ def test_a_body_over_the_limit_of_the_server_is_refused(telemetry_db, send):
 def test_bad_series_and_times_are_refused_by_name_and_the_rest_is_written(telemetry_db, send):
     now = telemetry_db.clock()
     good = ([("__name__", "up")], [(now, 1.0), (now + 11 * 60_000, 9.0)])
-    bad = [([("__name__", "a b")], [(now, 1.0)]), ([("job", "x")], [(now, 1.0)])]
+    bad = [([("__name__", "up"), ("", "b")], [(now, 1.0)]), ([("job", "x")], [(now, 1.0)])]
     answer = send(encode([good, *bad]))
     assert answer.status_code == 400
     detail = answer.json()["detail"]
     assert "future" in detail
-    assert "not a metric name" in detail
+    assert "not a label name" in detail
     assert "no metric name" in detail
     assert stored(telemetry_db).v.tolist() == [1.0]
 
@@ -268,3 +269,30 @@ def test_history_with_old_timestamps_is_taken(telemetry_db, send):
     )
     block = telemetry_db.select([Matcher("__name__", "=", "old")], old, now, limits=Limits())
     assert block.v.tolist() == [float(i) for i in range(500)]
+
+
+def test_names_may_be_any_text(telemetry_db, send, api_as, viewer_actor):
+    now = telemetry_db.clock()
+    labels = [("__name__", "http.server/duration"), ("k8s.pod", "p-1"), ("größe", 'a"b')]
+    assert send(encode([(labels, [(now, 5.0)])])).status_code == 204
+    assert telemetry_db.flush() is None
+    reader = api_as(viewer_actor, ["read"])
+    base = "/prometheus/api/v1/"
+    query = '{"http.server/duration", "k8s.pod"="p-1"}'
+    found = reader.get(base + "query", query=query).json()["data"]["result"]
+    assert [each["metric"] for each in found] == [dict(labels)]
+    grouped = reader.get(base + "query", query=f'sum by ("größe") ({query})').json()["data"]["result"]
+    assert grouped[0]["metric"] == {"größe": 'a"b'}
+    assert reader.get(base + "label/U__k8s_2e_pod/values").json()["data"] == ["p-1"]
+    assert reader.get(base + "label/k8s.pod/values").json()["data"] == ["p-1"]
+    assert "größe" in reader.get(base + "labels").json()["data"]
+    again = reader.get(base + "format_query", query=query).json()["data"]
+    assert reader.get(base + "query", query=again).json()["data"]["result"][0]["metric"] == dict(labels)
+
+
+def test_a_refusal_is_in_one_language(telemetry_db, send):
+    with translation.override("zh-hans"):
+        answer = send(encode([([("job", "x")], [(telemetry_db.clock(), 1.0)])]), **{"Accept-Language": "zh-hans"})
+    assert answer.status_code == 400
+    assert answer.content.isascii()
+    assert "\\u" not in answer.content.decode()

@@ -5,6 +5,7 @@ GET and POST (form) alike. Answers are Prometheus's envelope, refusals too, so t
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, datetime
 
@@ -13,7 +14,7 @@ import numpy as np
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from tongchou.core.problems import BadRequest
+from tongchou.core.problems import BadRequest, NotFound
 from tongchou.integrations.prometheus import answer
 from tongchou.integrations.prometheus.parameters import bad, duration_ms, time_ms
 from tongchou.integrations.prometheus.request import api, value_of, values_of
@@ -29,7 +30,6 @@ from tongchou.telemetry.series import Matcher
 from tongchou.telemetry.target_health import TargetHealth
 from tongchou.wire import go_time
 
-DEFAULT_SPAN_MS = 6 * 3600 * 1000
 TRUNCATED = "results truncated due to limit"
 _encode = msgspec.json.encode
 
@@ -130,9 +130,10 @@ def formatted_query(request: HttpRequest) -> bytes:
 
 
 def _span(request: HttpRequest) -> tuple[int, int]:
+    """The interval asked for; all that is kept when none is, as in Prometheus."""
     end_text, start_text = value_of(request, "end"), value_of(request, "start")
     end = time_ms("end", end_text) if end_text else backend().clock()
-    start = time_ms("start", start_text) if start_text else end - DEFAULT_SPAN_MS
+    start = time_ms("start", start_text) if start_text else min(0, end)
     if end < start:
         raise bad("end", _("end timestamp must not be before start time"))
     return start, end
@@ -167,10 +168,28 @@ def label_names(request: HttpRequest) -> bytes:
     return answer.success(_encode(found[:count]), warnings)
 
 
+_ESCAPED = re.compile(r"U__((?:[^_]|__|_[0-9a-fA-F]{1,6}_)*)")
+
+
+def unescaped(name: str) -> str:
+    """A label name from an address: `__` stands for `_`, `_2e_` for the character of that number, behind U__."""
+    found = _ESCAPED.fullmatch(name)
+    if found is None:
+        return name
+    try:
+        return (
+            re.sub(r"__|_([0-9a-fA-F]{1,6})_", lambda part: chr(int(part[1], 16)) if part[1] else "_", found[1])
+            .encode()
+            .decode()
+        )
+    except ValueError:  # no such character
+        return name
+
+
 @api
 def label_values(request: HttpRequest, name: str) -> bytes:
-    """List the values of one label."""
-    found = metrics().label_values(name, _matcher_sets(request), *_span(request), limits=limits_of(request))
+    """List the values of one label; a name with other letters may be escaped, as U__k8s_2e_pod."""
+    found = metrics().label_values(unescaped(name), _matcher_sets(request), *_span(request), limits=limits_of(request))
     count, warnings = _cut(request, len(found))
     return answer.success(_encode(found[:count]), warnings)
 
@@ -184,6 +203,12 @@ def series(request: HttpRequest) -> bytes:
     found = metrics().series(sets, *_span(request), limits=limits_of(request))
     count, warnings = _cut(request, len(found))
     return answer.success(_encode([dict(labels) for labels in found[:count]]), warnings)
+
+
+@api
+def unknown(request: HttpRequest, rest: str) -> bytes:
+    """Refuse an address that is none, in the envelope that clients of this API read."""
+    raise NotFound("telemetry.no_such_address", _("no such address: api/v1/%(rest)s") % {"rest": rest}, field="path")
 
 
 @api

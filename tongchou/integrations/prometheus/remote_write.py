@@ -14,6 +14,7 @@ import cramjam
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
+from django.utils import translation
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
@@ -36,6 +37,7 @@ let_in = quickly.LetIn()
 
 @csrf_exempt  # a session cannot write here: `_writer` wants a token, which no browser sends by itself
 @require_POST
+@translation.override("en")  # senders log the words, and those of what was refused are English
 def write(request: HttpRequest) -> HttpResponse:
     """Take one message."""
     version: Version | None = None
@@ -75,11 +77,12 @@ async def write_quickly(headers: quickly.Headers, body: bytes) -> tuple[Actor, H
         return None
     done = asyncio.wrap_future(taken.done)
     await asyncio.wait({done}, timeout=APPEND_TIMEOUT_SECONDS)
-    try:
-        problem = (done.result() or refusal(taken)) if done.done() else taken.too_slow()
-    except Problem as found:
-        problem = found
-    return actor, HttpResponse(status=204) if problem is None else problem_json(problem)
+    with translation.override("en"):
+        try:
+            problem = (done.result() or refusal(taken)) if done.done() else taken.too_slow()
+        except Problem as found:
+            problem = found
+        return actor, HttpResponse(status=204) if problem is None else problem_json(problem)
 
 
 quickly.answers("/prometheus/api/v1/write", write_quickly)

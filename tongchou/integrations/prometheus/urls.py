@@ -22,6 +22,7 @@ urlpatterns = [
     path("api/v1/status/config", about.config, name="prometheus-config"),
     path("api/v1/status/flags", about.flags, name="prometheus-flags"),
     path("api/v1/status/tsdb", status.tsdb, name="prometheus-tsdb"),
+    path("api/v1/<path:rest>", query.unknown, name="prometheus-unknown"),
     path("sd/targets", sd_targets.targets, name="prometheus-sd-targets"),
     path("-/healthy", about.healthy, name="prometheus-healthy"),
     path("-/ready", about.ready, name="prometheus-ready"),

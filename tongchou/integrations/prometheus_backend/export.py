@@ -6,7 +6,6 @@ every server answers, have no markers.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +14,6 @@ import numpy as np
 
 from tongchou.telemetry.series import METRIC_NAME, STALE_NAN, Float64s, Int64s, Labels, Matcher, labels_of
 
-_USUAL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 Row = tuple[Labels, Int64s, Float64s]
 
 
@@ -24,15 +22,7 @@ def selector(matchers: Sequence[Matcher]) -> str:
     conditions = list(matchers)
     if all(each.matches("") for each in conditions):
         conditions.append(Matcher(METRIC_NAME, "!=", ""))
-    return "{" + ",".join(map(_condition, conditions)) + "}"
-
-
-def _condition(each: Matcher) -> str:
-    """A matcher; a name that is not of the usual letters is quoted, and stays a name whatever it holds."""
-    if _USUAL.fullmatch(each.name):
-        return str(each)
-    name = each.name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{name}"{Matcher("", each.op, each.value)}'
+    return "{" + ",".join(map(str, conditions)) + "}"
 
 
 def export_rows(body: bytes) -> list[Row]:

@@ -14,7 +14,7 @@ import numpy as np
 from tongchou.telemetry.ports import Backend, Limits
 from tongchou.telemetry.promql.errors import canceled, execution_error, limit_exceeded
 from tongchou.telemetry.promql.statistics import Statistics
-from tongchou.telemetry.series import Bools, Float64s, Int64s, LabelList, Labels, remembered
+from tongchou.telemetry.series import Bools, Float64s, Int64s, LabelList, Labels, quoted, remembered, written_name
 
 DEFAULT_LOOKBACK_MS = 300_000
 DEFAULT_SUBQUERY_STEP_MS = 60_000
@@ -253,5 +253,5 @@ def format_float(value: float) -> str:
 
 
 def format_labels(labels: Labels) -> str:
-    """Labels as Prometheus prints them in messages: {a="b", c="d"}."""
-    return "{" + ", ".join(f'{name}="{value}"' for name, value in labels) + "}"
+    """Labels as Prometheus prints them in messages: {a="b", "c.d"="e"}."""
+    return "{" + ", ".join(f"{written_name(name)}={quoted(value)}" for name, value in labels) + "}"
