@@ -314,13 +314,14 @@ def undo_merge(*, actor: Actor, merge: Merge) -> Resource:
             Resource.objects.select_for_update(of=("self",)).get(pk=each.pk) for each in (merge.kept, merge.absorbed)
         )
         have = set(to.identities.values_list("key", flat=True))
-        back = have.intersection(merge.journal["keys"])
+        keys = merge.journal.get("keys", [])
+        back = have.intersection(keys)
         if back in (set(), have) and to.state != ResourceState.MERGED:
             raise Conflict(
                 "inventory.merge_keys",
                 _("One of the two would be known by nothing: keys were split off or moved since."),
                 value=gone.name,
-                remedy=_("Move those keys back first: %(keys)s.") % {"keys": ", ".join(merge.journal["keys"])[:500]},
+                remedy=_("Move those keys back first: %(keys)s.") % {"keys": ", ".join(keys)[:500]},
             )
         newer = Merge.objects.filter(kept=to, undone_at__isnull=True, at__gt=merge.at).exists()
         now = timezone.now()

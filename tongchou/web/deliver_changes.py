@@ -144,13 +144,13 @@ def _context(request: PageRequest, row: Change) -> dict[str, Any]:
 
 
 @page("runbooks.request")
-def change_run(request: PageRequest, number: int, key: str) -> HttpResponse:
-    """What the run of a task (`key`: its position) or of the way back (`back`) would do now; and was that agreed on?
+def change_run(request: PageRequest, number: int, task: str) -> HttpResponse:
+    """What the run of a task (`task`: its position) or of the way back (`back`) would do now; and was that agreed on?
 
     `?part=plan` renders the plan alone. Alters nothing; asks the metrics.
     """
     row = control_reads.get(request.actor, number)
-    found = covered_runs.planned(row, key, request.actor)
+    found = covered_runs.planned(row, task, request.actor)
     if found is None:
         raise NotFound("change.run", _("The change has no such run."), remedy=_("Open the change."))
     plan = run_plans.context(found.prepared) if found.prepared else {}
