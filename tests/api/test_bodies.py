@@ -66,7 +66,8 @@ def test_every_body_of_the_api_refuses_unknown_keys(api: Api) -> None:
         if media == "application/json" and "$ref" in content["schema"]
     }
     assert taken
-    assert sorted(name for name in taken if schemas[name].get("additionalProperties") is not False) == []
+    of_agents = ["ReportIn"]  # a newer agent may say more than this platform knows
+    assert sorted(name for name in taken if schemas[name].get("additionalProperties") is not False) == of_agents
 
 
 def test_no_two_schemas_share_a_name_and_so_hide_each_other_in_the_document() -> None:
@@ -87,3 +88,20 @@ def test_no_two_schemas_share_a_name_and_so_hide_each_other_in_the_document() ->
 def test_a_day_is_a_date_and_no_number(api: Api, value: str) -> None:
     assert api.get(f"/api/v1/ends?since={value}").status_code == 422
     assert api.get("/api/v1/ends?since=2026-03-02").status_code == 200
+
+
+class _Inner(Body):
+    names: list[str] = Field(default_factory=list)
+
+
+class _Outer(Body):
+    inner: _Inner | None = None
+    many: list[_Inner] = Field(default_factory=list)
+
+
+@pytest.mark.parametrize("value", [5, -5.6e16, "x", True, [], ["names"]])
+def test_what_is_no_object_is_refused_also_where_every_field_has_a_default(value: Any) -> None:
+    for body in ({"inner": value}, {"many": [value]}, value):
+        with pytest.raises(ValidationError):
+            _Outer.model_validate(body)
+    assert _Outer.model_validate({"inner": {"names": ["a"]}, "many": [{}]}).inner == _Inner(names=["a"])

@@ -109,7 +109,7 @@ def test_ends_are_a_calendar_that_keeps_its_events(api: Any, settings: Any) -> N
     [moved] = read(api.get("/api/v1/ends.ics", lang="en").content)
     assert moved["UID"] == event["UID"]
     assert moved["DTSTART;VALUE=DATE"] == f"{day:%Y%m%d}"
-    assert text_of(moved["SUMMARY"]) == "网关；一号, a: Warranty ends (warranty_ends_on)"
+    assert text_of(moved["SUMMARY"]) == "网关；一号, a: Warranty ends (Warranty ends on)"
     since = (timezone.localdate() - timedelta(days=100)).isoformat()
     assert len(read(api.get("/api/v1/ends.ics", since=since).content)) == 2
     assert read(api.get("/api/v1/ends.ics", since=since, sort="os").content) == []

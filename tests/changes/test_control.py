@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.utils import translation
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
@@ -318,7 +319,7 @@ def test_every_collision_counts_and_the_first_are_told() -> None:
         Change(number=100 + n, title="x", requested_by_name="x", **start) for n in range(many)
     )
     ChangeResource.objects.bulk_create(ChangeResource(change=each, resource=web) for each in made)
-    with time_machine.travel(NOON, tick=False), pytest.raises(Conflict) as caught:
+    with time_machine.travel(NOON, tick=False), translation.override("en"), pytest.raises(Conflict) as caught:
         control_work.begin(actor=asks, change=row)
     told = caught.value.extra["refusals"]
     assert len(told) == conflicts.MOST_SHOWN + 1

@@ -5,10 +5,17 @@ from __future__ import annotations
 import re
 from datetime import date
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Self, Union, get_args, get_origin
 
 from ninja import Schema
-from pydantic import BeforeValidator, ConfigDict, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticKnownError
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -28,6 +35,14 @@ class Body(Schema):
     """The base of every schema of a JSON body: unknown keys, 0 for false and "5" for 5 are refused."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _an_object(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """Refuse what is no object: ninja reads attributes of anything, and defaults fill those that 5 has not."""
+        if not isinstance(value, dict | cls):
+            raise PydanticKnownError("model_type", {"class_name": cls.__name__})
+        return handler(value)
 
     @field_validator("*", mode="before")
     @classmethod
