@@ -32,7 +32,7 @@ from tongchou.core.consent import declare
 from tongchou.core.models import ApprovalState, Team
 from tongchou.core.models_calendars import Window, WindowKind
 from tongchou.core.problems import NotFound
-from tongchou.core.refs import parse, ref
+from tongchou.core.refs import is_uuid, parse, ref
 from tongchou.core.spans import Span
 from tongchou.inventory import holds
 from tongchou.inventory.graph import Graph, load_graph
@@ -342,15 +342,7 @@ def stopping(resources: Iterable[UUID], at: datetime) -> QuerySet[Hold]:
 def _ids(row: Window, what: str) -> set[UUID]:
     """The ids of what a window is for that is a "core.team" or an "inventory.resource"."""
     found = [parse(each) for each in row.about]
-    return {UUID(each.id) for each in found if f"{each.room}.{each.noun}" == what and _is_uuid(each.id)}
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
+    return {UUID(each.id) for each in found if f"{each.room}.{each.noun}" == what and is_uuid(each.id)}
 
 
 def windows_of(kind: WindowKind) -> list[tuple[Window, frozenset[UUID]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
+from uuid import UUID
 
 from django.db import models
 
@@ -34,3 +35,12 @@ def parse(text: str) -> ParsedRef:
 def is_ref(text: str) -> bool:
     """Tell whether `text` has the form of a Ref."""
     return _REF.match(text) is not None
+
+
+def is_uuid(text: str) -> bool:
+    """Tell whether `text` can be the id of a noun that is known by a UUID, before a database is asked for it."""
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True

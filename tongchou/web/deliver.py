@@ -26,7 +26,7 @@ from tongchou.core.access import allows
 from tongchou.core.custom_fields import fields_of
 from tongchou.core.models import Approval, ApprovalState, User
 from tongchou.core.problems import NotFound
-from tongchou.core.refs import is_ref, parse, ref
+from tongchou.core.refs import is_ref, is_uuid, parse, ref
 from tongchou.runbooks.models import Run
 from tongchou.web.deliver_changes import collision_in_words
 from tongchou.web.gate import PageRequest, page
@@ -127,7 +127,7 @@ SCOPE_VALUES = {
 def _asking(row: Approval) -> QuerySet[Run]:
     """The run an approval is asked for. By its key: where few runs ask, the index by approval tells SQLite nothing."""
     asking = parse(row.subject)
-    if (asking.room, asking.noun) != ("runbooks", "run") or not _is_uuid(asking.id):
+    if (asking.room, asking.noun) != ("runbooks", "run") or not is_uuid(asking.id):
         return Run.objects.none()
     return Run.objects.filter(pk=asking.id, approval=row)
 
@@ -175,7 +175,7 @@ def _described(request: PageRequest, row: Approval) -> dict[str, Any]:
 def _released(request: PageRequest, row: Approval) -> list[Summary]:
     """What would be released, when the approval is asked for a release that the reader may see."""
     asking = parse(row.subject)
-    if (asking.room, asking.noun) != ("changes", "release") or not _is_uuid(asking.id):
+    if (asking.room, asking.noun) != ("changes", "release") or not is_uuid(asking.id):
         return []
     release = release_reads.visible(request.actor).filter(pk=asking.id).first()
     return summary(release) if release is not None and release.content_hash == row.content_hash else []
@@ -203,7 +203,7 @@ def approvals(request: PageRequest) -> HttpResponse:
         rows = consent.pending(seen)
     listed = list(rows[:PAGE])
     chosen = next((each for each in listed if str(each.pk) == request.GET.get("id")), None)
-    if chosen is None and _is_uuid(request.GET.get("id", "")):
+    if chosen is None and is_uuid(request.GET.get("id", "")):
         chosen = seen.filter(pk=request.GET["id"]).first()
     if chosen is None and listed:
         chosen = listed[0]
@@ -219,14 +219,6 @@ def approvals(request: PageRequest) -> HttpResponse:
     if request.GET.get("part") == "live":
         return render(request, "deliver/approvals_live.html", context)
     return render(request, "deliver/approvals.html", context)
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _principal(request: PageRequest) -> User | None:

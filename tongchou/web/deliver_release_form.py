@@ -21,6 +21,7 @@ from tongchou.changes.release.content import MAX_ITEMS
 from tongchou.core.access import allows
 from tongchou.core.custom_fields import fields_of, missing
 from tongchou.core.problems import Conflict, Invalid, Problem
+from tongchou.core.refs import is_uuid
 from tongchou.inventory.models import Resource
 from tongchou.web import field_forms
 from tongchou.web.deliver_releases import told
@@ -125,7 +126,7 @@ def _artefacts(request: PageRequest) -> list[Artefact]:
     ]
     found = []
     for _order, text in sorted(wanted, key=lambda pair: pair[0]):
-        artefact = reads.artefacts(request.actor).filter(pk=text).first() if _is_uuid(text) else None
+        artefact = reads.artefacts(request.actor).filter(pk=text).first() if is_uuid(text) else None
         if artefact is None:
             raise Invalid(
                 "release.field",
@@ -141,21 +142,13 @@ def _place(text: str, number: int) -> tuple[int, int]:
     return (int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 9999, number)
 
 
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _lines(request: PageRequest, environment: Environment, search: str) -> tuple[list[Line], int]:
     """The services that are rolled out there and that the actor may release, and how many more there are.
 
     What is ticked or asked for is always among them. Six queries, whatever their number.
     """
     known = reads.rollouts(request.actor).filter(environment=environment)
-    asked = {each for each in (*request.POST.getlist("pick"), request.GET.get("service", "")) if _is_uuid(each)}
+    asked = {each for each in (*request.POST.getlist("pick"), request.GET.get("service", "")) if is_uuid(each)}
     wanted = Q(service__name__icontains=search) | Q(service__in=asked) if search else Q()
     owned = known.filter(wanted).values_list("pk", "service_id", "service__owner_id")
     mine = [(pk, str(key)) for pk, key, owner in owned if allows(request.actor, reads.EDIT, team=owner)]
