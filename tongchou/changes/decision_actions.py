@@ -21,10 +21,11 @@ from tongchou.changes.models_requirements import (
     RequirementState,
 )
 from tongchou.changes.requirement_actions import EDIT, locked, move, next_number, same_version, tell, wrong_state
+from tongchou.changes.requirement_draft import unseen
 from tongchou.core import ledger
 from tongchou.core.access import Actor, check
 from tongchou.core.models import Team
-from tongchou.core.problems import Conflict, Invalid
+from tongchou.core.problems import Conflict
 from tongchou.core.refs import ref
 from tongchou.runbooks.definition import canonical_hash
 
@@ -240,13 +241,7 @@ def _links(actor: Actor, draft: Draft) -> dict[str, Any]:
     found = {"requirement": requirement, "supersedes": supersedes, "owner_team": team}
     for name, row in found.items():
         if row is None and getattr(draft, name) is not None:
-            raise Invalid(
-                "design.unknown",
-                _("There is no such thing, or you may not see it."),
-                field=name,
-                value=str(getattr(draft, name)),
-                remedy=_("Choose one that you can open."),
-            )
+            raise unseen(name, getattr(draft, name))
     if requirement is not None:
         found["owner_team"] = requirement.owner_team
     owner = found["owner_team"]

@@ -23,13 +23,13 @@ from tongchou.changes.models_requirements import (
     RequirementState,
     Scorecard,
 )
-from tongchou.changes.requirement_draft import Draft, good
+from tongchou.changes.requirement_draft import Draft, good, unseen
 from tongchou.changes.run_time_settings import REVIEW_CHECKLIST
 from tongchou.core import approvals, ledger, settings_store
 from tongchou.core.access import Actor, check, check_own, system
 from tongchou.core.consent import declare
 from tongchou.core.models import Approval, ApprovalState, Event, Team, User
-from tongchou.core.problems import AccessDenied, Conflict, Invalid, Text
+from tongchou.core.problems import AccessDenied, Conflict, Text
 from tongchou.core.refs import ref
 from tongchou.inventory import reads as inventory
 from tongchou.inventory.models import Resource
@@ -419,13 +419,7 @@ def _links(actor: Actor, draft: Draft, *, kept: Iterable[Any]) -> tuple[User | N
     missing["services"] = len(found) != len(draft.services)
     for name, lacks in missing.items():
         if lacks:
-            raise Invalid(
-                "design.unknown",
-                _("There is no such thing, or you may not see it."),
-                field=name,
-                value=str(getattr(draft, name)),
-                remedy=_("Choose one that you can open."),
-            )
+            raise unseen(name, getattr(draft, name))
     return owner, team, found
 
 

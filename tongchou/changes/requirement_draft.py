@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from tongchou.changes import stated
 from tongchou.changes.models_requirements import DataClass
+from tongchou.core.problems import Invalid
 from tongchou.runbooks.definition import canonical_hash
 
 LOAD = ("metric", "unit", "value", "baseline", "uplift_percent")
@@ -41,6 +42,17 @@ class Draft:
     rpo_minutes: int | str | None = None
     data_class: str = ""
     mlps_level: int | str | None = None
+
+
+def unseen(field: str, value: Any) -> Invalid:
+    """Return the refusal of what does not exist, or is not for the eyes of who names it: the two are told alike."""
+    return Invalid(
+        "design.unknown",
+        _("There is no such thing, or you may not see it."),
+        field=field,
+        value=str(value),
+        remedy=_("Choose one that you can open."),
+    )
 
 
 def good(draft: Draft) -> Draft:

@@ -20,25 +20,8 @@ from tongchou.changes.models_requirements import (
 )
 from tongchou.core.access import Actor
 from tongchou.core.lists import custom
+from tongchou.core.lists.owners import owned, owner_name
 from tongchou.core.lists.tables import Column, Queue, Table, by_state, chosen, register
-
-
-def _owner(row: Requirement) -> str | None:
-    return row.owner.username if row.owner else f"team:{row.owner_team.name}" if row.owner_team else None
-
-
-def _owned(rows: QuerySet[Requirement], operator: str, value: str) -> QuerySet[Requirement]:
-    """A person's name, or "team:" and a team's."""
-    if operator == "empty":
-        nobody = Q(owner__isnull=True, owner_team__isnull=True)
-        return rows.filter(nobody if value not in ("0", "no", "false") else ~nobody)
-    names = [each for each in value.split(",") if each]
-    teams = [each.removeprefix("team:") for each in names if each.startswith("team:")]
-    if operator == "contains":
-        either = Q(owner__username__icontains=value) | Q(owner_team__name__icontains=value.removeprefix("team:"))
-    else:
-        either = Q(owner__username__in=names) | Q(owner_team__name__in=teams)
-    return rows.exclude(either) if operator == "not" else rows.filter(either)
 
 
 def _mine(rows: QuerySet[Requirement], actor: Actor) -> QuerySet[Requirement]:
@@ -61,7 +44,7 @@ register(
             Column("number", _("Number"), "number", "number", order=("number",), shown=False),
             Column("title", _("Requirement"), path="title"),
             Column("status", _("State"), "choice", "state", choices=chosen(RequirementState)),
-            Column("owner", pgettext_lazy("requirement", "Owner"), value=_owner, narrow=_owned),
+            Column("owner", pgettext_lazy("requirement", "Owner"), value=owner_name, narrow=owned),
             Column("wanted", _("Wanted by"), "date", "wanted_on", order=("wanted_on", "number"), nullable=True),
             Column("options", _("Options"), "number", value=lambda row: row.option_count),
             Column("budget", _("Budget"), "number", "budget"),

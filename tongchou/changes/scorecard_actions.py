@@ -17,10 +17,10 @@ from tongchou.changes import requirement_reads as reads
 from tongchou.changes import scorecard, stated
 from tongchou.changes.models_requirements import Scorecard
 from tongchou.changes.requirement_actions import EDIT, next_number, same_version
+from tongchou.changes.requirement_draft import unseen
 from tongchou.core import ledger
 from tongchou.core.access import Actor, check
 from tongchou.core.models import Team
-from tongchou.core.problems import Invalid
 from tongchou.core.refs import ref
 
 MAX_CRITERIA, MAX_CANDIDATES = 20, 12
@@ -153,13 +153,7 @@ def _links(actor: Actor, draft: Draft) -> dict[str, Any]:
     team = Team.objects.filter(pk=draft.owner_team).first() if draft.owner_team else None
     for name, found in (("requirement", requirement), ("owner_team", team)):
         if found is None and getattr(draft, name) is not None:
-            raise Invalid(
-                "design.unknown",
-                _("There is no such thing, or you may not see it."),
-                field=name,
-                value=str(getattr(draft, name)),
-                remedy=_("Choose one that you can open."),
-            )
+            raise unseen(name, getattr(draft, name))
     if requirement is not None:
         team = requirement.owner_team
     check(actor, EDIT, team=team.pk if team else None)

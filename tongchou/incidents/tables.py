@@ -10,6 +10,7 @@ from django.utils.translation import pgettext_lazy
 
 from tongchou.core.access import Actor
 from tongchou.core.lists import custom
+from tongchou.core.lists.owners import owned, owner_name
 from tongchou.core.lists.tables import Column, Queue, Table, by_state, chosen, register
 from tongchou.incidents import postmortem_reads, reads
 from tongchou.incidents.models import (
@@ -142,24 +143,6 @@ def _load_improvements(ids: Any) -> QuerySet[Improvement]:
     )
 
 
-def _owner(row: Improvement) -> str | None:
-    return row.owner.username if row.owner else f"team:{row.owner_team.name}" if row.owner_team else None
-
-
-def _owned(rows: QuerySet[Improvement], operator: str, value: str) -> QuerySet[Improvement]:
-    """`is`: "me" is answered by the queue's reader, so a name: a person's, or "team:" and a team's."""
-    if operator == "empty":
-        nobody = Q(owner__isnull=True, owner_team__isnull=True)
-        return rows.filter(nobody if value not in ("0", "no", "false") else ~nobody)
-    names = [each for each in value.split(",") if each]
-    teams = [each.removeprefix("team:") for each in names if each.startswith("team:")]
-    if operator == "contains":
-        either = Q(owner__username__icontains=value) | Q(owner_team__name__icontains=value.removeprefix("team:"))
-    else:
-        either = Q(owner__username__in=names) | Q(owner_team__name__in=teams)
-    return rows.exclude(either) if operator == "not" else rows.filter(either)
-
-
 def _mine(rows: QuerySet[Improvement], actor: Actor) -> QuerySet[Improvement]:
     mine = Q(owner=actor.user_id) | Q(owner_team__in=list(actor.team_roles))
     return rows.filter(mine, postmortem_reads.in_queue("open", postmortem_reads.today()))
@@ -191,7 +174,7 @@ register(
                 choices=chosen(Priority),
                 order=("priority", "due_on", "number"),
             ),
-            Column("owner", pgettext_lazy("improvement", "Owner"), value=_owner, narrow=_owned),
+            Column("owner", pgettext_lazy("improvement", "Owner"), value=owner_name, narrow=owned),
             Column("due", _("Due"), "date", "due_on", order=("due_on", "priority", "number")),
             Column("status", _("State"), "choice", "state", choices=chosen(ImprovementState)),
             Column(
