@@ -5,8 +5,6 @@ from __future__ import annotations
 import gzip
 import http.server
 import json
-import ssl
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.integrations.stub_http import certificate
+from tests.integrations.stub_http import on_loopback
 
 TOKEN = "tc_" + "a" * 40
 Answer = Callable[[], tuple[int, dict[str, str], bytes]]
@@ -54,24 +52,10 @@ def listening(tls_in: Path | None = None) -> Iterator[Platform]:
         def log_message(self, *args: Any) -> None:
             return
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    if tls_in is not None:
-        pem, key = certificate()
-        (tls_in / "ca.pem").write_text(pem)
-        (tls_in / "both.pem").write_text(pem + key)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(tls_in / "both.pem")
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    platform.url = f"{'https' if tls_in else 'http'}://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with on_loopback(Handler, tls_in) as (platform.url, pem):
+        if tls_in is not None:
+            (tls_in / "ca.pem").write_text(pem)
         yield platform
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture

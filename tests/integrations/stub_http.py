@@ -55,19 +55,26 @@ def serving(answer: Answer, tls_in: Path | None = None) -> Iterator[Stub]:
         def log_message(self, *args: Any) -> None:
             return
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with on_loopback(Handler, tls_in) as (stub.url, stub.certificate):
+        yield stub
+
+
+@contextmanager
+def on_loopback(handler: type[http.server.BaseHTTPRequestHandler], tls_in: Path | None) -> Iterator[tuple[str, str]]:
+    """Let a handler answer; yields its URL and its certificate (PEM, "" without TLS), kept in the folder `tls_in`."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
+    pem = ""
     if tls_in is not None:
-        stub.certificate, key = certificate()
-        (tls_in / "tls.pem").write_text(stub.certificate + key)
+        pem, key = certificate()
+        (tls_in / "tls.pem").write_text(pem + key)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(tls_in / "tls.pem")
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    stub.url = f"{'https' if tls_in else 'http'}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield stub
+        yield f"{'https' if tls_in else 'http'}://127.0.0.1:{server.server_address[1]}", pem
     finally:
         server.shutdown()
         thread.join()
