@@ -11,8 +11,8 @@ NOW = 1_790_000_000_000
 MINUTE = 60_000
 
 
-def make(max_bytes=64 * 1024 * 1024, seconds=600):
-    window = Window(length_seconds=seconds, max_bytes=max_bytes)
+def make(max_bytes=64 * 1024 * 1024, seconds=600, **more):
+    window = Window(length_seconds=seconds, max_bytes=max_bytes, **more)
     window.start(NOW)
     return window
 
@@ -50,10 +50,16 @@ batches = st.lists(
 )
 
 
-@given(batches, st.integers(-16, 1), st.integers(-16, 2), st.sets(st.integers(0, 7), min_size=1))
+@given(
+    batches,
+    st.integers(-16, 1),
+    st.integers(-16, 2),
+    st.sets(st.integers(0, 7), min_size=1),
+    st.sampled_from([1, 40, 10**6]),
+)
 @settings(max_examples=150, deadline=None)
-def test_it_reads_what_was_appended_in_any_order_each_time_once(batches, start, end, rows):
-    window = make()
+def test_it_reads_what_was_appended_in_any_order_each_time_once(batches, start, end, rows, together):
+    window = make(together=together)
     accepted = []
     for batch in batches:
         if batch:

@@ -301,6 +301,8 @@ class LabelIndex:
             return []
         first, last = int(ts_ms.min()) // MS_PER_DAY, int(ts_ms.max()) // MS_PER_DAY
         days = ts_ms // MS_PER_DAY if last > first else None
+        if days is None and len(rows) > 1:
+            rows = rows[np.r_[True, rows[1:] != rows[:-1]]]  # samples of a series often come together
         missing = []
         with self._lock:
             for day in [first] if days is None else np.unique(days).tolist():

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -29,7 +29,7 @@ from tongchou.telemetry.window import Window
 FUTURE_TOLERANCE_MS = 10 * 60 * 1000
 MAX_PENDING_SAMPLES = 5_000_000
 FLUSH_SAMPLES = 2_000_000
-FLUSH_SECONDS = 5.0
+FLUSH_SECONDS = 15.0
 _TOGETHER = 32  # groups that are pending are laid together, so many at a time: each is looked at by every read
 MAX_INSERT_SAMPLES = 1_000_000
 _RETRY_SECONDS = 5.0
@@ -209,9 +209,7 @@ class Ingest:
                     batch.done.set_exception(failure)
 
     def _write(self, batches: list[Batch]) -> None:
-        rows = np.concatenate([batch.rows for batch in batches])
-        ts = np.concatenate([batch.ts for batch in batches])
-        v = np.concatenate([batch.v for batch in batches])
+        rows, ts, v = _end_to_end([(batch.rows, batch.ts, batch.v) for batch in batches])
         with self._lock:
             fresh = self._index.unwritten()
             self._journal.append(fresh, self._index.sids(rows), ts, v)
@@ -270,14 +268,29 @@ class Ingest:
             day = np.concatenate([np.full(len(rows), day, np.int64) for day, rows in what.days])
             self._tables.insert_days(day, self._index.sids(np.concatenate([rows for _day, rows in what.days])))
             self._index.forget_days_before(self._clock() // MS_PER_DAY - self._tables.label_days - 1)
-        rows, ts, v = _end_to_end(what.samples)
-        sids = self._index.sids(rows)
-        for first in range(0, len(rows), MAX_INSERT_SAMPLES):
-            part = slice(first, first + MAX_INSERT_SAMPLES)
-            self._tables.insert_samples(sids[part], ts[part], v[part])
+        for rows, ts, v in _portions(what.samples, MAX_INSERT_SAMPLES):
+            self._tables.insert_samples(self._index.sids(rows), ts, v)
+
+
+def _portions(groups: list[Samples], most: int) -> Iterator[Samples]:
+    """The samples in the same order, at most so many at a time: what fits the allocator's memory is used again."""
+    held: list[Samples] = []
+    room = most
+    for rows, ts, v in groups:
+        first = 0
+        while len(rows) - first > room:
+            part = slice(first, first + room)
+            yield _end_to_end([*held, (rows[part], ts[part], v[part])])
+            held, first, room = [], first + room, most
+        held.append((rows[first:], ts[first:], v[first:]))
+        room -= len(rows) - first
+    if held and room < most:
+        yield _end_to_end(held)
 
 
 def _end_to_end(groups: list[Samples]) -> Samples:
+    if len(groups) == 1:
+        return groups[0]
     rows, ts, v = (np.concatenate(column) for column in zip(*groups, strict=True))
     return rows, ts, v
 

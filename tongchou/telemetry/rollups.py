@@ -88,7 +88,12 @@ class Rollups:
         if not len(ts):
             return
         low, high = -(-int(ts.min()) // HOUR_MS), -(-int(ts.max()) // HOUR_MS)
-        hours = np.array([low]) if low == high else np.unique(-(-ts // HOUR_MS))
+        if low == high:
+            hours = np.array([low])
+        elif high - low < MAX_MARKS:
+            hours = low + np.flatnonzero(np.bincount(-(-ts // HOUR_MS) - low))  # sorting took a tenth of an insert
+        else:
+            hours = np.unique(-(-ts // HOUR_MS))
         now = self._clock()
         with self._lock:
             wanted = [hour for hour in hours.tolist() if self._must_mark(hour, now)]

@@ -23,6 +23,7 @@ _PAGE_BYTES = PAGE * 16 + 40
 _NEVER = np.iinfo(np.int64).min
 _GROWTH_PAGES = 256
 _RUN = 64 * PAGE  # samples of one series that are appended together
+_TOGETHER = 32_768  # queued samples that are put into pages though nobody reads
 _SWEEPS = 256  # in the length of the window
 # Random, so that nobody can make timestamps that look alike; odd, so that no bit is lost.
 _KEYS = np.frombuffer(os.urandom(8 * 1024), np.uint64) | np.uint64(1)
@@ -31,18 +32,25 @@ _KEYS = np.frombuffer(os.urandom(8 * 1024), np.uint64) | np.uint64(1)
 class Window:
     """Samples of the newest `length_seconds`, at most about `max_bytes` of them."""
 
-    def __init__(self, *, length_seconds: int, max_bytes: int, older: BlockCache | None = None) -> None:
+    def __init__(
+        self, *, length_seconds: int, max_bytes: int, older: BlockCache | None = None, together: int = _TOGETHER
+    ) -> None:
         self.older = older if older is not None else BlockCache(max_bytes=0)  # learns of late samples
         self.length_ms = length_seconds * 1000
         self.max_pages = max(16, max_bytes // _PAGE_BYTES)
-        self.covered_from_ms: int = np.iinfo(np.int64).max
+        self._covered_from_ms: int = np.iinfo(np.int64).max
+        self._queued: list[tuple[Int64s, Int64s, Float64s]] = []  # in order of arrival; every reader settles them first
+        self._queued_samples = 0
+        self._together = together
         self._lock = threading.RLock()
-        self._ts: npt.NDArray[np.int64] = np.empty((0, PAGE), np.int64)
-        self._v: npt.NDArray[np.float64] = np.empty((0, PAGE), np.float64)
-        self._newer: Int64s = np.empty(0, np.int64)  # page -> the next page of its series, -1 at the end
-        self._older: Int64s = np.empty(0, np.int64)
-        self._newest_ts: Int64s = np.empty(0, np.int64)  # page -> greatest ts in it
-        self._times: npt.NDArray[np.uint64] = np.empty(0, np.uint64)  # page -> what stands for its timestamps
+        # Reserved for all pages there may be: the system gives memory to what is written, and nothing is ever moved.
+        self._ts: npt.NDArray[np.int64] = np.empty((self.max_pages, PAGE), np.int64)
+        self._v: npt.NDArray[np.float64] = np.empty((self.max_pages, PAGE), np.float64)
+        self._newer: Int64s = np.empty(self.max_pages, np.int64)  # page -> the next of its series, -1 at the end
+        self._older: Int64s = np.empty(self.max_pages, np.int64)
+        self._newest_ts: Int64s = np.empty(self.max_pages, np.int64)  # page -> greatest ts in it
+        self._times: npt.NDArray[np.uint64] = np.empty(self.max_pages, np.uint64)  # page -> stands for its timestamps
+        self._pages = 0  # so many were ever used, or are about to be
         self._free: list[int] = []
         self._head: Int64s = np.empty(0, np.int64)  # row -> newest page, -1 when the series has none
         self._tail: Int64s = np.empty(0, np.int64)
@@ -55,44 +63,70 @@ class Window:
     def start(self, now_ms: int) -> None:
         """Begin to cover the last `length_seconds` before `now_ms`; the caller then appends what the store holds."""
         with self._lock:
-            self.covered_from_ms = now_ms - self.length_ms
+            self._covered_from_ms = now_ms - self.length_ms
+
+    @property
+    def covered_from_ms(self) -> int:
+        """Every accepted sample from this time on is here."""
+        with self._lock:
+            self._settle()
+            return self._covered_from_ms
 
     @property
     def bytes_used(self) -> int:
         """Memory of all pages, free ones included."""
-        return len(self._newer) * _PAGE_BYTES
+        with self._lock:
+            self._settle()
+            return self._pages * _PAGE_BYTES
 
     @property
     def page_count(self) -> int:
         """Pages that hold samples."""
-        return len(self._newer) - len(self._free)
+        with self._lock:
+            self._settle()
+            return self._pages - len(self._free)
 
     def rows_since(self, from_ms: int) -> int:
         """How many series have a sample at or after a time within the window."""
         with self._lock:
+            self._settle()
             return int(np.count_nonzero(self._last >= from_ms))
 
     @property
     def sample_count(self) -> int:
         """Samples held, about: what expiry has not swept yet counts."""
-        return self._samples
+        with self._lock:
+            self._settle()
+            return self._samples
 
     def covers(self, start_ms: int) -> bool:
         """Whether every accepted sample from `start_ms` on is here."""
         return start_ms >= self.covered_from_ms
 
     def append(self, rows: Int64s, ts: Int64s, v: Float64s, *, now_ms: int) -> None:
-        """Add samples in any order. Older ones than the window are left to the store."""
+        """Add samples in any order; the arrays are the window's from now on. Older ones are left to the store."""
         self.older.forget(ts)
         with self._lock:
-            if now_ms - self.length_ms - self.covered_from_ms >= self.length_ms // _SWEEPS:
+            if now_ms - self.length_ms - self._covered_from_ms >= self.length_ms // _SWEEPS:
+                self._settle()
                 self._expire(now_ms - self.length_ms)  # a walk over all series, so not with every message
-            recent = ts >= self.covered_from_ms
-            if not recent.all():
-                rows, ts, v = rows[recent], ts[recent], v[recent]
-            if len(rows):
-                self._grow_rows(int(rows.max()) + 1)
-                self._append(rows, ts, v)
+            self._queued.append((rows, ts, v))
+            self._queued_samples += len(rows)
+            if self._queued_samples >= self._together:
+                self._settle()
+
+    def _settle(self) -> None:
+        """Put what is queued into pages, all at once: of a few thousand samples half the work is calling NumPy."""
+        if not self._queued:
+            return
+        queued, self._queued, self._queued_samples = self._queued, [], 0
+        rows, ts, v = queued[0] if len(queued) == 1 else map(np.concatenate, zip(*queued, strict=True))
+        recent = ts >= self._covered_from_ms
+        if not recent.all():
+            rows, ts, v = rows[recent], ts[recent], v[recent]
+        if len(rows):
+            self._grow_rows(int(rows.max()) + 1)
+            self._append(rows, ts, v)
 
     def _append(self, rows: Int64s, ts: Int64s, v: Float64s) -> None:
         if not (rows[1:] > rows[:-1]).all():
@@ -134,9 +168,9 @@ class Window:
                 return rows, ts, v
             if not self._make_room(wanted):
                 # The cap is below one page a series: nothing can be kept, all is read from the store.
-                self._expire(max(int(ts.max()), int(self._newest_ts.max(initial=_NEVER))) + 1)
+                self._expire(max(int(ts.max()), int(self._newest_ts[: self._pages].max(initial=_NEVER))) + 1)
                 return rows[:0], ts[:0], v[:0]
-            recent = ts >= self.covered_from_ms  # making room may have moved the start of the window
+            recent = ts >= self._covered_from_ms  # making room may have moved the start of the window
             rows, ts, v = rows[recent], ts[recent], v[recent]
 
     def _append_one_each(self, rows: Int64s, ts: Int64s, v: Float64s) -> None:
@@ -144,8 +178,9 @@ class Window:
         self._expires_ms = min(self._expires_ms, int(ts.min(initial=self._expires_ms)))
         self._disorder[rows] |= ts <= self._last[rows]
         page, at = self._head[rows], self._fill[rows]
-        self._ts[page, at] = ts
-        self._v[page, at] = v
+        where = page * PAGE + at
+        self._ts.reshape(-1)[where] = ts  # one index is half the work of two
+        self._v.reshape(-1)[where] = v
         self._times[page] += mixed(ts)
         self._fill[rows] = at + 1
         self._last[rows] = np.maximum(self._last[rows], ts)
@@ -165,9 +200,9 @@ class Window:
         left = rows[rest], ts[rest], v[rest]
         if len(left[0]):
             ts, v, rank = ts[~rest], v[~rest], rank[~rest]
-        where = np.repeat(page, take), np.repeat(at, take) + rank
-        self._ts[where] = ts
-        self._v[where] = v
+        where = np.repeat(page * PAGE + at, take) + rank
+        self._ts.reshape(-1)[where] = ts
+        self._v.reshape(-1)[where] = v
         begin = np.cumsum(take) - take
         repeated = np.zeros(len(ts), np.bool_)
         repeated[1:] = ts[1:] <= ts[:-1]
@@ -201,24 +236,24 @@ class Window:
         """Have `pages` free pages: grow up to the cap, then give up the oldest part of the window."""
         if pages > self.max_pages:
             return False
-        total = len(self._newer)
+        total = self._pages
         wanted = total + pages - len(self._free)
-        self._grow_pages(min(self.max_pages, max(wanted, total + total // 2, _GROWTH_PAGES)))
+        self._grow_pages(min(self.max_pages, max(wanted, total + total // 8, _GROWTH_PAGES)))
         while len(self._free) < pages:
             tails = self._newest_ts[self._tail[self._tail >= 0]]
             # An eighth of the chains' oldest pages at least, so that the cap is not met again at once.
             cut = int(np.partition(tails, len(tails) // 8)[len(tails) // 8]) + 1
-            self._expire(max(cut, self.covered_from_ms + 1))
+            self._expire(max(cut, self._covered_from_ms + 1))
         return True
 
     def _expire(self, from_ms: int) -> None:
         """Stop covering what is older than `from_ms` and free the pages that hold nothing younger."""
-        self.covered_from_ms = max(self.covered_from_ms, from_ms)
-        while self._expires_ms < self.covered_from_ms:  # else there is no need to look at every series
+        self._covered_from_ms = max(self._covered_from_ms, from_ms)
+        while self._expires_ms < self._covered_from_ms:  # else there is no need to look at every series
             rows = np.flatnonzero(self._tail >= 0)
             ends = self._newest_ts[self._tail[rows]]
             self._expires_ms = int(ends.min(initial=np.iinfo(np.int64).max))
-            rows = rows[ends < self.covered_from_ms]
+            rows = rows[ends < self._covered_from_ms]
             if not len(rows):
                 return
             pages = self._tail[rows]
@@ -245,17 +280,8 @@ class Window:
         self._disorder = np.r_[self._disorder, np.zeros(extra, np.bool_)]
 
     def _grow_pages(self, count: int) -> None:
-        have = len(self._newer)
-        extra = count - have
-        if extra <= 0:
-            return
-        self._ts = np.concatenate([self._ts, np.full((extra, PAGE), _NEVER, np.int64)])
-        self._v = np.concatenate([self._v, np.empty((extra, PAGE), np.float64)])
-        self._newer = np.r_[self._newer, np.full(extra, -1, np.int64)]
-        self._older = np.r_[self._older, np.full(extra, -1, np.int64)]
-        self._newest_ts = np.r_[self._newest_ts, np.full(extra, _NEVER, np.int64)]
-        self._times = np.r_[self._times, np.zeros(extra, np.uint64)]
-        self._free.extend(range(count - 1, have - 1, -1))
+        self._free.extend(range(count - 1, self._pages - 1, -1))
+        self._pages = max(self._pages, count)
 
     def select(self, rows: Int64s, start_ms: int, end_ms: int) -> tuple[Int64s, Int64s, Float64s] | None:
         """Samples of the closed interval for ascending rows, as (offsets, ts, v) in compressed sparse rows.
@@ -275,7 +301,7 @@ class Window:
         moved since `covers` was asked).
         """
         with self._lock:
-            if not self.covers(start_ms):
+            if not self.covers(start_ms):  # which settles what is queued
                 return None
             known = int(np.searchsorted(rows, len(self._head)))
             disordered = rows[:known][self._disorder[rows[:known]]]

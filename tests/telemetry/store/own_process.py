@@ -71,7 +71,7 @@ def read(folder):
     engine, telemetry = open_store(folder)
     day = 86_400_000
     now = telemetry.clock()
-    telemetry.window.covered_from_ms = now + day  # read what is on disk, not what was rebuilt from it
+    telemetry.window.start(now + day)  # read what is on disk, not what was rebuilt from it
     stored = counts(telemetry, now - day)
     checked = engine.fetch(f"SELECT count() AS n FROM {telemetry.options.database}.samples").column("n")[0].as_py()
     telemetry.close()

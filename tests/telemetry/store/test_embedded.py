@@ -211,7 +211,7 @@ def test_writers_and_readers_in_many_threads_see_their_own_writes(telemetry_db):
         for step in range(15):
             now = telemetry_db.clock()
             telemetry_db.submit(row, np.array([now]), np.array([float(step)])).result(30)
-            telemetry_db.window.covered_from_ms = now + 10**9  # read the store, not memory
+            telemetry_db.window.start(now + 10**9)  # read the store, not memory
             block = telemetry_db.select([Matcher("n", "=", str(number))], now, now, limits=Limits())
             assert float(step) in block.v.tolist()
         return True

@@ -90,39 +90,51 @@ def test_a_cut_or_damaged_record_ends_the_replay_and_what_was_before_is_whole(tm
 def test_a_write_that_failed_half_way_leaves_no_half_record(tmp_path, monkeypatch, code, problem):
     journal = Journal(tmp_path)
     journal.append([], *samples(2))
-    real = os.write
-    calls = []
+
+    def begin(descriptor, parts):
+        return os.write(descriptor, b"".join(parts)[:20])
 
     def write(descriptor, data):
-        calls.append(len(data))
-        if len(calls) == 1:
-            return real(descriptor, bytes(data[:20]))
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(os, "write", write)
-    with pytest.raises(problem):
-        journal.append(NEW, *samples(3, 10))
-    monkeypatch.setattr(os, "write", real)
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "writev", begin)
+        real, fails = os.write, iter([False, True])
+        broken.setattr(os, "write", lambda *given: write(*given) if next(fails) else real(*given))
+        with pytest.raises(problem):
+            journal.append(NEW, *samples(3, 10))
     journal.append([], *samples(1, 20))
     found = Journal(tmp_path).replay()
     assert found.series == []
     assert flat(found) == expected(samples(2), samples(1, 20))
 
 
+@pytest.mark.parametrize("step", [1, 7, 30, 10_000])
+def test_a_write_that_takes_a_part_at_a_time_writes_all(tmp_path, monkeypatch, step):
+    journal = Journal(tmp_path)
+    real = os.write
+    monkeypatch.setattr(os, "writev", lambda descriptor, parts: real(descriptor, b"".join(parts)[:step]))
+    monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, bytes(data[:step])))
+    journal.append(NEW, *samples(3, 10))
+    journal.append([], *samples(2, 20))
+    found = Journal(tmp_path).replay()
+    assert found.series == NEW
+    assert flat(found) == expected(samples(3, 10), samples(2, 20))
+
+
 def test_when_even_taking_back_fails_a_new_segment_is_begun(tmp_path, monkeypatch):
     journal = Journal(tmp_path)
     journal.append([], *samples(2))
-    real = os.write
 
-    def write(descriptor, data):
-        real(descriptor, bytes(data[:20]))
+    def write(descriptor, parts):
+        os.write(descriptor, b"".join(parts)[:20])
         raise OSError(errno.EIO, "broken")
 
     def truncate(descriptor, size):
         raise OSError(errno.EIO, "broken")
 
     with monkeypatch.context() as broken:
-        broken.setattr(os, "write", write)
+        broken.setattr(os, "writev", write)
         broken.setattr(os, "ftruncate", truncate)
         with pytest.raises(Unavailable):
             journal.append([], *samples(3, 10))

@@ -30,6 +30,7 @@ _HEADER = struct.Struct("<IBII")
 _MAGIC = 0x54434A31  # "TCJ1"
 _SERIES, _SAMPLES = 1, 2
 _SUFFIX = ".journal"
+Buffer = bytes | memoryview
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -73,21 +74,23 @@ class Journal:
 
         Raises StorageFull or Unavailable; then nothing of the group is in the journal, and the next call may succeed.
         """
-        parts: list[bytes] = []
+        parts: list[Buffer] = []
         if series:
             parts += _record(_SERIES, msgspec.json.encode(series))
-        parts += _record(_SAMPLES, b"".join((sid.astype("<i8").tobytes(), ts.astype("<i8").tobytes(), v.tobytes())))
-        data = b"".join(parts)
+        parts += _record(_SAMPLES, *(_little_endian(column) for column in (sid, ts, v)))
+        size = sum(len(part) for part in parts)
         try:
             if self._file is None:
                 self._file = os.open(self._path(self._number), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
                 self._size = 0
-            written = 0
-            while written < len(data):
-                written += os.write(self._file, memoryview(data)[written:])
+            written = os.writev(self._file, parts)
+            if written < size:  # the disk is nearly full, or a signal came
+                left = memoryview(b"".join(parts))[written:]
+                while left:
+                    left = left[os.write(self._file, left) :]
             if self._sync:
                 os.fsync(self._file)
-            self._size += len(data)
+            self._size += size
         except OSError as error:
             self._undo()
             raise _problem(error) from error
@@ -123,8 +126,16 @@ class Journal:
         self.rotate()
 
 
-def _record(kind: int, payload: bytes) -> list[bytes]:
-    return [_HEADER.pack(_MAGIC, kind, len(payload), zlib.crc32(payload, kind)), payload]
+def _record(kind: int, *payload: Buffer) -> list[Buffer]:
+    checksum = kind
+    for part in payload:
+        checksum = zlib.crc32(part, checksum)
+    return [_HEADER.pack(_MAGIC, kind, sum(len(part) for part in payload), checksum), *payload]
+
+
+def _little_endian(column: Int64s | Float64s) -> memoryview:
+    """The bytes of a column, not copied where they lie as they should."""
+    return np.ascontiguousarray(column, column.dtype.newbyteorder("<")).data.cast("B")
 
 
 def _read(data: bytes, found: Replayed) -> None:
