@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -82,7 +83,8 @@ async def answered(scope: Mapping[str, Any], receive: Receive, send: Send) -> Re
         if not message.get("more_body", False):
             break
     headers = dict(scope["headers"])
-    usual = len(headers) == len(scope["headers"]) and _allowed(headers.get(b"host", b"").decode("latin-1"))
+    host = headers.get(b"host", b"")
+    usual = len(headers) == len(scope["headers"]) and len(host) < 256 and _allowed(host, tuple(settings.ALLOWED_HOSTS))
     answer = await answerer(headers, body) if usual and modules.of_path(scope["path"]) is None else None
     if answer is None:
         return _again({**message, "body": body}, receive)
@@ -101,9 +103,10 @@ async def answered(scope: Mapping[str, Any], receive: Receive, send: Send) -> Re
     return None
 
 
-def _allowed(host: str) -> bool:
+@lru_cache(maxsize=256)
+def _allowed(host: bytes, hosts: tuple[str, ...]) -> bool:
     """Whether Django would take a request for this host."""
-    return validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS)
+    return validate_host(split_domain_port(host.decode("latin-1"))[0], hosts)
 
 
 def _again(first: Mapping[str, Any], receive: Receive) -> Receive:

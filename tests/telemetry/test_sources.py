@@ -40,7 +40,7 @@ def test_a_series_is_the_last_senders_for_an_hour(moves):
         now = clock.ms // MINUTE
         fresh = [row not in last or last[row][0] != name or last[row][1] <= now - ACTIVE_MINUTES for row in numbers]
         assert sources.inactive(name, rows(*numbers)).tolist() == fresh
-        sources.seen(name, rows(*numbers))
+        sources.seen(name, rows(*numbers), len(numbers))
         sent[name] = sent.get(name, 0) + len(numbers)
         last |= dict.fromkeys(numbers, (name, now))
         held = [owner for owner, at in last.values() if at > now - ACTIVE_MINUTES]
@@ -98,7 +98,7 @@ def test_neither_sources_nor_reasons_grow_without_bound(monkeypatch):
     monkeypatch.setattr(module, "MAX_REASONS", 3)
     sources = Sources(Clock())
     for number in range(10):
-        sources.seen(f"source {number}", rows(number))
+        sources.seen(f"source {number}", rows(number), 1)
         sources.reject("source 0", Refusals({f"reason {number}": 1}, {}))
     assert {each.name: each.active for each in sources.all()} == {
         "source 0": 1,

@@ -33,7 +33,7 @@ from tongchou.telemetry.backend import backend
 from tongchou.telemetry.decode import Columns, columns_of
 from tongchou.telemetry.ingest import FUTURE_TOLERANCE_MS
 from tongchou.telemetry.sender_limits import SenderLimits
-from tongchou.telemetry.series import Bools, Int64s, SeriesBlock
+from tongchou.telemetry.series import Bools, Int64s, SeriesBlock, run_starts
 from tongchou.telemetry.store.tables import MS_PER_DAY
 from tongchou.telemetry.target_health import note_metadata
 from tongchou.wire import remote_write_2
@@ -121,20 +121,25 @@ class _Sending:
 
     def submit(self, columns: Columns) -> Taken:
         """Queue what has a row and a time we take."""
-        telemetry, rows, ts = self.telemetry, columns.rows, columns.ts
+        telemetry, rows, ts, v = self.telemetry, columns.rows, columns.ts, columns.v
         now = telemetry.clock()
         days = telemetry.tables.retention_days
-        keep = rows >= 0
-        self._refuse("timestamp over 10 minutes in the future", columns, keep & (ts > now + FUTURE_TOLERANCE_MS), keep)
-        old = keep & (ts < now - days * MS_PER_DAY)
-        self._refuse(f"older than the retention of {days} days", columns, old, keep)
-        if self.limits.series:
-            self._refuse(SOURCE_SERIES_LIMIT, columns, self._beyond_room(rows, keep), keep)
+        newest, oldest = now + FUTURE_TOLERANCE_MS, now - days * MS_PER_DAY
+        series = rows if len(rows) == columns.series else rows[run_starts(rows)]  # perhaps some of them twice
+        usual = len(rows) > 0 and rows.min() >= 0 and ts.max() <= newest and ts.min() >= oldest
+        if usual and not (self.limits.series and telemetry.sources.inactive(self.source, series).any()):
+            keep = np.ones(len(rows), np.bool_)
+        else:
+            keep = rows >= 0
+            self._refuse("timestamp over 10 minutes in the future", columns, keep & (ts > newest), keep)
+            self._refuse(f"older than the retention of {days} days", columns, keep & (ts < oldest), keep)
+            if self.limits.series:
+                self._refuse(SOURCE_SERIES_LIMIT, columns, self._beyond_room(rows, keep), keep)
+            if not keep.all():
+                rows, ts, v = rows[keep], ts[keep], v[keep]
+                series = rows
         telemetry.reject(self.source, self.refused)
-        v = columns.v
-        if not keep.all():
-            rows, ts, v = rows[keep], ts[keep], v[keep]
-        done = telemetry.submit(rows, ts, v, source=self.source)
+        done = telemetry.submit(rows, ts, v, source=self.source, series=series)
         return Taken(done, len(rows), self.refused, kept=keep)
 
     def _refuse(self, reason: str, columns: Columns, which: Bools, keep: Bools) -> None:

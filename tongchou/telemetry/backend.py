@@ -209,11 +209,16 @@ class Telemetry:
         """The row of canonical labels, made when it is new. Raises TooMany at the limit of series."""
         return self.index.row(labels)
 
-    def submit(self, rows: Int64s, ts: Int64s, v: Float64s, *, source: str = "") -> Future[None]:
-        """Queue samples of known rows; see `Ingest.submit`. `source` names who sent them, when that is to be known."""
+    def submit(
+        self, rows: Int64s, ts: Int64s, v: Float64s, *, source: str = "", series: Int64s | None = None
+    ) -> Future[None]:
+        """Queue samples of known rows; see `Ingest.submit`. `source` names who sent them, when that is to be known.
+
+        `series` are the rows with fewer repetitions, where the caller has them.
+        """
         done = self.ingest.submit(rows, ts, v)
         if source:
-            self.sources.seen(source, rows)
+            self.sources.seen(source, rows if series is None else series, len(rows))
         return done
 
     def reject(self, source: str, refused: Refusals) -> None:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.core.problems import TooMany
-from tongchou.telemetry.series import Bools, Int64s, Labels, Matcher, metric_name
+from tongchou.telemetry.series import Bools, Int64s, Labels, Matcher, metric_name, run_starts
 from tongchou.telemetry.store.tables import MS_PER_DAY, ROW_BITS, ROW_MASK
 
 Bits = npt.NDArray[np.uint8]
@@ -301,8 +301,8 @@ class LabelIndex:
             return []
         first, last = int(ts_ms.min()) // MS_PER_DAY, int(ts_ms.max()) // MS_PER_DAY
         days = ts_ms // MS_PER_DAY if last > first else None
-        if days is None and len(rows) > 1:
-            rows = rows[np.r_[True, rows[1:] != rows[:-1]]]  # samples of a series often come together
+        if days is None:
+            rows = rows[run_starts(rows)]  # samples of a series often come together
         missing = []
         with self._lock:
             for day in [first] if days is None else np.unique(days).tolist():

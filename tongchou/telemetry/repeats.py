@@ -172,7 +172,8 @@ def _read(tape: _Tape, body: bytes, runs: list[tuple[int, int, int]]) -> Columns
     for first, last, moved in runs:
         part = slice(int(tape.first_block[first]), int(tape.first_block[last]))
         value_at = tape.value_at[part]
-        parts.append((tape.rows[part], tape.time_at[part] + moved, np.where(value_at < 0, -1, value_at + moved)))
+        value_at = np.where(value_at < 0, -1, value_at + moved) if value_at.min(initial=0) < 0 else value_at + moved
+        parts.append((tape.rows[part], tape.time_at[part] + moved, value_at))
     rows, time_at, value_at = (
         parts[0] if len(parts) == 1 else (np.concatenate(each) for each in zip(*parts, strict=True))
     )
@@ -188,10 +189,18 @@ def _times(words: npt.NDArray[np.uint64], at: Int64s) -> Int64s:
     """Timestamps, varints of six bytes each."""
     if not len(at):
         return np.zeros(0, np.int64)
-    six = words[at - 2] >> np.uint64(16)
-    ts = six & np.uint64(0x7F)
-    for group in range(1, 6):
-        ts |= (six >> np.uint64(group)) & np.uint64(0x7F << (7 * group))
+    six = words[at - 2]
+    six >>= np.uint64(16)
+    # Neighbours come together: groups of seven bits in eight, then of fourteen in sixteen.
+    upper = six & np.uint64(0x7F007F007F00)
+    six &= np.uint64(0x007F007F007F)
+    upper >>= np.uint64(1)
+    six |= upper
+    ts = six & np.uint64(0x3FFF)
+    for group in (1, 2):
+        upper = six & np.uint64(0x3FFF << (16 * group))
+        upper >>= np.uint64(2 * group)
+        ts |= upper
     return ts.view(np.int64)
 
 

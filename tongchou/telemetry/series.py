@@ -318,6 +318,13 @@ class SeriesBlock:
 _KEYS = np.frombuffer(os.urandom(24), np.uint64) | np.uint64(1)
 
 
+def run_starts(rows: Int64s) -> Int64s:
+    """Where each run of equal rows begins."""
+    if not len(rows):
+        return np.empty(0, np.int64)
+    return np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])
+
+
 def mixed(ts: Int64s) -> npt.NDArray[np.uint64]:
     """A number for each timestamp; sums of them stand for sets of timestamps (wrong once in 2**64)."""
     # Added first, or the timestamp 0 would be the number 0, and a set with it the same as one without.

@@ -73,14 +73,14 @@ class Sources:
             found = self._by_name[name] = Source(name, len(self._by_name))
         return found
 
-    def seen(self, name: str, rows: Int64s) -> None:
-        """These rows had a sample from this source."""
+    def seen(self, name: str, rows: Int64s, samples: int) -> None:
+        """These rows had so many samples from this source."""
         if not len(rows):
             return
         now = self._clock()
         with self._lock:
             source = self._source(name)
-            source.samples += len(rows)
+            source.samples += samples
             source.last_ms = now
             needed = int(rows.max()) + 1
             if needed > len(self._of_row):

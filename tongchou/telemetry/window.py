@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tongchou.telemetry.block_cache import BlockCache
-from tongchou.telemetry.series import Bools, Clocks, Float64s, Int64s, mixed
+from tongchou.telemetry.series import Bools, Clocks, Float64s, Int64s, mixed, run_starts
 
 PAGE = 32
 _PAGE_BYTES = PAGE * 16 + 40
@@ -135,7 +135,7 @@ class Window:
             if ((by_row[1:] == by_row[:-1]) & (in_time[1:] < in_time[:-1])).any():
                 order = np.lexsort((ts, rows))
             rows, ts, v = rows[order], ts[order], v[order]
-        first = _starts(rows)
+        first = run_starts(rows)
         counts = np.diff(np.r_[first, len(rows)])
         most = int(counts.max())
         if most <= _RUN:
@@ -150,7 +150,7 @@ class Window:
     def _append_sorted(self, rows: Int64s, ts: Int64s, v: Float64s) -> None:
         while len(rows):
             rows, ts, v = self._with_room(rows, ts, v)
-            first = _starts(rows)
+            first = run_starts(rows)
             if len(first) == len(rows):
                 self._append_one_each(rows, ts, v)
                 return
@@ -159,7 +159,7 @@ class Window:
     def _with_room(self, rows: Int64s, ts: Int64s, v: Float64s) -> tuple[Int64s, Int64s, Float64s]:
         """Have room for one sample of each of ascending rows at least; return the samples that are recent even then."""
         while True:
-            each = rows[_starts(rows)]
+            each = rows[run_starts(rows)]
             needs = (self._head[each] < 0) | (self._fill[each] == PAGE)
             wanted = int(needs.sum())
             if len(self._free) >= wanted:
@@ -387,13 +387,6 @@ class Window:
         self._disorder[rows] = False
         self._samples -= int(counts.sum())
         self._append(np.repeat(rows, np.diff(offsets)), ts, v)
-
-
-def _starts(rows: Int64s) -> Int64s:
-    """Where each row of ascending, perhaps repeated ones begins."""
-    if not len(rows):
-        return np.empty(0, np.int64)
-    return np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])
 
 
 def in_order(series: Int64s, ts: Int64s, v: Float64s, count: int) -> tuple[Int64s, Int64s, Float64s]:

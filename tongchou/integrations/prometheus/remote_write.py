@@ -77,6 +77,8 @@ async def write_quickly(headers: quickly.Headers, body: bytes) -> tuple[Actor, H
         return None
     done = asyncio.wrap_future(taken.done)
     await asyncio.wait({done}, timeout=APPEND_TIMEOUT_SECONDS)
+    if done.done() and done.exception() is None and not taken.refused.total:
+        return actor, HttpResponse(status=204)
     with translation.override("en"):
         try:
             problem = (done.result() or refusal(taken)) if done.done() else taken.too_slow()
