@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -211,3 +212,29 @@ def test_workers_run_jobs_hold_duties_and_stop(monkeypatch: pytest.MonkeyPatch) 
     assert (
         not Lease.objects.filter(holder__startswith=jobs.worker_name()).exclude(name__startswith="periodic:").exists()
     )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_threads_that_wait_do_not_all_look_for_what_nobody_has_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[float] = []
+    ran = threading.Event()
+    anything_due = jobs.anything_due
+
+    def look() -> bool:
+        looked.append(time.monotonic())
+        return anything_due()
+
+    monkeypatch.setattr(jobs, "anything_due", look)
+    monkeypatch.setattr(jobs, "_duties", {})
+    monkeypatch.setattr(jobs, "_periodic", {})
+    jobs.job("test.later")(lambda _payload: ran.set())
+    workers = jobs.Workers(threads=8, alone=True)
+    try:
+        workers.start()
+        time.sleep(4 * jobs.POLL_SECONDS)
+        quiet = len([at for at in looked if at > looked[0] + jobs.POLL_SECONDS])
+        enqueue("test.later", run_at=timezone.now() + timedelta(seconds=0.2))
+        assert ran.wait(10), "what falls due while all wait is found"
+    finally:
+        workers.stop()
+    assert 1 <= quiet <= 8, "eight threads that each look would be 24"

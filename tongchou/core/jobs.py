@@ -31,6 +31,8 @@ LEASE_SECONDS = 10.0  # renewed and asked for every fifth of it: what a dead pro
 MAX_BACKOFF_SECONDS = 300.0
 MAX_RECOVERIES = 100
 POLL_SECONDS = 0.5
+TURN_SECONDS = 1.0  # of the scheduler; the shortest period is three times that
+LOOK_AROUND_TURNS = 3  # who died, and which parts are off, is read every so many turns
 
 JobFunction = Callable[[dict[str, Any]], None]
 NodeFunction = Callable[[dict[str, Any]], str]
@@ -408,6 +410,7 @@ class Workers:
     def __init__(self, *, threads: int, alone: bool) -> None:
         self._stop = threading.Event()
         self._alone = alone
+        self._nothing_due_at = float("-inf")  # when one of the threads last looked and found nothing
         self._name = f"{worker_name()}:{uuid.uuid4().hex[:6]}"
         self._at_duty: set[threading.Event] = set()  # set, each ends a duty that runs
         self._threads = [threading.Thread(target=self._work, name=f"job-{i}", daemon=True) for i in range(threads)]
@@ -442,28 +445,39 @@ class Workers:
         release_leases(self._name)
 
     def _work(self) -> None:
+        woken = True
         while not self._stop.is_set():
             try:
                 close_old_connections()
-                row = claim(self._name) if anything_due() else None
-                if row is not None:
-                    run_one(row)
-                    continue
+                if woken or self._should_look():
+                    row = claim(self._name) if anything_due() else None
+                    if row is not None:
+                        run_one(row)
+                        woken = True
+                        continue
+                    self._nothing_due_at = time.monotonic()
             except OperationalError as error:  # database locked, full or gone: wait, the row is still there
                 log.error("jobs: database not available, trying again: %s", error)
                 self._stop.wait(2.0)
-            _wake.wait(POLL_SECONDS)
+            woken = _wake.wait(POLL_SECONDS)
             _wake.clear()
         connection.close()
 
+    def _should_look(self) -> bool:
+        """Whether no thread of this process saw a moment ago that nothing is due: one that looks is enough."""
+        return time.monotonic() - self._nothing_due_at >= POLL_SECONDS * 0.9
+
     def _schedule(self) -> None:
-        while not self._stop.wait(POLL_SECONDS):
+        turn = 0
+        while not self._stop.wait(TURN_SECONDS):
             try:
                 close_old_connections()
-                for _resting, refresh in _rest:
-                    refresh()
+                if turn % LOOK_AROUND_TURNS == 0:
+                    for _resting, refresh in _rest:
+                        refresh()
+                    recover_orphans()
+                turn += 1
                 enqueue_due_periodic()
-                recover_orphans()
             except OperationalError as error:
                 log.error("scheduler: database not available, trying again: %s", error)
                 self._stop.wait(2.0)
