@@ -57,6 +57,14 @@ def test_old_samples_are_readable_before_and_after_they_reach_the_tables(slow):
     assert values(telemetry) == [1.0, 2.0]
 
 
+def test_a_window_that_the_system_has_no_room_for_is_refused_by_name(telemetry_engine):
+    with pytest.raises(Unavailable) as refused:
+        Telemetry(telemetry_engine, Options(database="too_large", window_max_bytes=2**56))
+    telemetry_engine.execute("DROP DATABASE too_large SYNC")
+    assert (refused.value.field, refused.value.value) == ("TONGCHOU_TELEMETRY_WINDOW_MAX_BYTES", str(2**56))
+    assert refused.value.remedy
+
+
 def test_a_process_that_never_flushed_leaves_everything_to_the_next(slow):
     first = slow()
     now = first.clock()

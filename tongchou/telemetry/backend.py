@@ -13,7 +13,7 @@ import re2
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from tongchou.core.problems import Invalid
+from tongchou.core.problems import Invalid, Unavailable
 from tongchou.telemetry.admit import Refusals
 from tongchou.telemetry.block_cache import BlockCache
 from tongchou.telemetry.buckets import FIVE_MINUTES_MS, HOUR_MS, Grid, RolledSeries
@@ -67,6 +67,21 @@ class Options:
     rollup_1h_days: int = 1825
 
 
+def _window(options: Options, older: BlockCache) -> Window:
+    """The window of the newest samples. Raises Unavailable when the system has no room for what it may grow to."""
+    try:
+        return Window(length_seconds=options.window_seconds, max_bytes=options.window_max_bytes, older=older)
+    except MemoryError:
+        raise Unavailable(
+            "telemetry.window_too_large",
+            _("The system does not reserve %(size)d MB for the newest samples in memory.")
+            % {"size": options.window_max_bytes // 1024**2},
+            field="TONGCHOU_TELEMETRY_WINDOW_MAX_BYTES",
+            value=str(options.window_max_bytes),
+            remedy=_("Lower TONGCHOU_TELEMETRY_WINDOW_MAX_BYTES; 536870912 is enough for 20,000 series."),
+        ) from None
+
+
 class Telemetry:
     """One telemetry database: satisfies `ports.Backend` and takes samples. Thread-safe.
 
@@ -94,9 +109,7 @@ class Telemetry:
         self._labels = KnownLabels()
         self.sources = Sources(clock)
         self.older = BlockCache(max_bytes=options.cache_max_bytes)
-        self.window = Window(
-            length_seconds=options.window_seconds, max_bytes=options.window_max_bytes, older=self.older
-        )
+        self.window = _window(options, self.older)
         self._stored = StoredReader(self.tables, self.index, self.older, self._pending, clock)
         self.follower: FeedFollower | None = None
         self.ingest: Ingest | SharedIngest

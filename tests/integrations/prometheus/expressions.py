@@ -6,6 +6,7 @@ An expression is *exact* when both engines must give the very same bits: then it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from hypothesis import strategies as st
@@ -37,6 +38,7 @@ VALUES = {
 }  # fmt: skip
 PATTERNS = ("a|b", ".+", ".*", "w.*", "", "1.*", "[^a]", "(?i)A", "east|", "prod")
 RANGES = ("30s", "1m", "90s", "5m", "7m30s", "20m")
+PINNED_AND_MOVED = re.compile(r"\w*(?:\{.*\})?(?: @ \S+ offset \S+| offset \S+ @ \S+)")
 LABELS = ("job", "instance", "zone", "version", "le", "shard", "kind", "none")
 
 
@@ -153,15 +155,17 @@ class Grammar:
         return f"{function}({self.matrix(depth - 1, True)})"
 
     def smooth(self, depth: int, exact: bool) -> str:
-        matrix = self.matrix(depth - 1, True)
         match self.pick("predict_linear", "quantile_over_time", "holt_winters"):
             case "predict_linear":
-                # Pinned by @ it ends after the first step of a range in 2.42.
+                # Pinned by @ beside an argument that varies, a range moves with the steps all the same in 2.42.
                 matrix = self.matrix(depth - 1, True, pinned=False)
                 return f"predict_linear({matrix}, {self.pick('60', '-30', '3600', 'time()')})"
             case "quantile_over_time":
-                return f"quantile_over_time({self.fraction(0)}, {matrix})"
+                fraction = self.fraction(0)
+                matrix = self.matrix(depth - 1, True, pinned=fraction.strip("+-").replace(".", "").isdigit())
+                return f"quantile_over_time({fraction}, {matrix})"
             case _:
+                matrix = self.matrix(depth - 1, True)
                 return f"holt_winters({matrix}, {self.pick('0.5', '0.1')}, {self.pick('0.3', '0.9')})"
 
     def grouping(self) -> str:
@@ -288,9 +292,10 @@ class Grammar:
 
     def stamped(self, depth: int, exact: bool) -> str:
         """Counted from the beginning: squares of seconds since 1970 do not fit into a float."""
-        if self.percent(30):
-            return f"(timestamp({self.vector(depth - 1, True)}) - {BEGIN})"
         # With @ an offset is left out of account in timestamp() of a selector: a mistake of theirs.
+        if self.percent(30):
+            inner = self.vector(depth - 1, True)
+            return f"(timestamp({inner}{' + 0' if PINNED_AND_MOVED.fullmatch(inner) else ''}) - {BEGIN})"
         pin = self.pick("", " @ start()", " offset 45s", " offset -30s")
         return f"(timestamp({self.selected(tuple(METRICS))}{pin}) - {BEGIN})"
 
