@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
@@ -75,7 +75,7 @@ class NoFlapping(TestCase):
         return sources.apply_sync(actor=ACTOR, source=config, observation=what).changes_something
 
     def _decide(self, what: str, pair: tuple[int, int]) -> None:
-        rows = list(Resource.objects.order_by("created_at", "pk"))
+        rows = list(Resource.objects.order_by("created_at", "name", "pk"))
         merges = list(Merge.objects.filter(undone_at__isnull=True).order_by("at", "pk"))
         if not rows:
             return
@@ -128,6 +128,7 @@ class NoFlapping(TestCase):
             self._laws()
 
     @FEW
+    @example([("look", "strong", {2, 3}, True, "y"), ("look", "weak", {2, 3}, False, "x"), ("split", (1, 0))], set())
     @given(steps, things)
     def test_the_strong_word_stands_after_any_look_of_the_weak_one(self, history: list[Any], seen: set[int]) -> None:
         self._begin()
@@ -143,7 +144,8 @@ class NoFlapping(TestCase):
         for row in Resource.objects.filter(pk__in=strong, state=ResourceState.ACTIVE):
             said = AttributeValue.objects.filter(resource=row, name="os")
             words = dict(said.values_list("source", "value"))
-            if "strong" in words:
+            # Of a thing whose keys were given to two, a look sees one; the other is given up, and its word with it.
+            if "strong" in words and "strong" not in given_up([row.pk]).get(row.pk, ()):
                 assert effective(words, weight.about("os")) == "strong-x"
                 assert row.labels["env"] == "strong-x"
                 assert row.source in ("strong", "manual")

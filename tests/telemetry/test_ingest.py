@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -55,6 +56,20 @@ def test_old_samples_are_readable_before_and_after_they_reach_the_tables(slow):
     assert telemetry.tables.sizes()["rows"] == 2
     assert telemetry.ingest.pending_samples == 0
     assert values(telemetry) == [1.0, 2.0]
+
+
+def test_what_waited_while_the_disk_stood_still_is_written_in_groups_of_a_bounded_size(slow, monkeypatch):
+    telemetry = slow()
+    now = telemetry.clock()
+    monkeypatch.setattr(ingest_module, "MAX_INSERT_SAMPLES", 4)
+    groups = telemetry.ingest.counts.groups
+    with telemetry.ingest._lock:  # the writer waits with the first
+        waiting = [put(telemetry, [now + 10 * at, now + 10 * at + 1], [1.0, 2.0]) for at in range(9)]
+        time.sleep(0.1)
+    for each in waiting:
+        each.result(30)
+    assert 4 <= telemetry.ingest.counts.groups - groups <= 6, "one or more at first, then two at a time"
+    assert len(values(telemetry)) == 18
 
 
 def test_a_window_that_the_system_has_no_room_for_is_refused_by_name(telemetry_engine):

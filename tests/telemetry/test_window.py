@@ -155,3 +155,35 @@ def test_a_long_run_of_one_series_beside_others_is_kept_whole_across_blocks():
     assert offsets.tolist() == [0, count, count + 1, count + 3]
     assert (times == ts).all()
     assert (values == ts * 2.0).all()
+
+
+def test_a_window_too_small_for_its_series_covers_nothing_and_covers_again_later():
+    window = make(max_bytes=0)
+    window._newest_ts[:] = 2**62  # pages that were never written hold anything
+    put(window, range(200), [NOW] * 200, [1.0] * 200)
+    assert window.covered_from_ms == NOW + 1
+    put(window, [1], [NOW + MINUTE], [2.0], now=NOW + MINUTE)
+    assert flat(np.array([1]), window.select(np.array([1]), NOW + 1, NOW + MINUTE)) == model(
+        [(1, NOW + MINUTE, 2.0)], {1}, NOW, NOW + MINUTE
+    )
+
+
+def test_samples_that_could_not_be_put_into_pages_are_left_to_the_store(monkeypatch):
+    window = make()
+    put(window, [1, 2], [NOW - 1, NOW], [1.0, 2.0])
+    with monkeypatch.context() as broken, pytest.raises(MemoryError):
+        broken.setattr(Window, "_append", lambda *_: (_ for _ in ()).throw(MemoryError))
+        window.select(np.array([1, 2]), NOW - MINUTE, NOW)
+    assert not window.covers(NOW)
+    put(window, [1], [NOW + 5], [3.0])
+    assert window.covers(NOW + 1)
+    assert window.select(np.array([1]), NOW + 1, NOW + 5)[2].tolist() == [3.0]
+
+
+def test_many_small_groups_do_not_pile_up():
+    window = make()
+    for at in range(2500):
+        put(window, [at % 7], [NOW - 2500 + at], [float(at)])
+        put(window, [], [], [])
+        assert len(window._queued) < 1000
+    assert window.sample_count == 2500

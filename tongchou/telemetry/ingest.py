@@ -124,7 +124,8 @@ class Ingest:
 
     def start(self, found: Replayed) -> None:
         """Take up what an earlier process left in the journal (its series are in the index already), then run."""
-        for sid, ts, v in found.samples:
+        while found.samples:
+            sid, ts, v = found.samples.pop(0)  # not held any longer: what is pending is laid together meanwhile
             self._show(sid & ROW_MASK, ts, v)
         self._pending.series = list(found.series)
         self._writer.start()
@@ -185,10 +186,20 @@ class Ingest:
                     self._wake_writer.wait()
                 if not self._waiting:
                     return
-                batches, self._waiting, self._waiting_samples = self._waiting, [], 0
+                batches = self._next_group()
             self._commit(batches)
             if self._pending.count >= FLUSH_SAMPLES:
                 self._wake_flusher.set()
+
+    def _next_group(self) -> list[Batch]:
+        """Take what waits, about as much as an insert at most: what is one group is in memory several times."""
+        count = samples = 0
+        while count < len(self._waiting) and (not count or samples < MAX_INSERT_SAMPLES):
+            samples += len(self._waiting[count].rows)
+            count += 1
+        batches, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._waiting_samples -= samples
+        return batches
 
     def _commit(self, batches: list[Batch]) -> None:
         """Write one group and answer its waiters, whatever happens."""

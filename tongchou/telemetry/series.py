@@ -320,9 +320,9 @@ _KEYS = np.frombuffer(os.urandom(24), np.uint64) | np.uint64(1)
 
 def run_starts(rows: Int64s) -> Int64s:
     """Where each run of equal rows begins."""
-    if not len(rows):
-        return np.empty(0, np.int64)
-    return np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])
+    begins = np.ones(len(rows), np.bool_)
+    np.not_equal(rows[1:], rows[:-1], out=begins[1:])
+    return np.flatnonzero(begins)
 
 
 def mixed(ts: Int64s) -> npt.NDArray[np.uint64]:

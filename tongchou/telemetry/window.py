@@ -24,6 +24,7 @@ _NEVER = np.iinfo(np.int64).min
 _GROWTH_PAGES = 256
 _RUN = 64 * PAGE  # samples of one series that are appended together
 _TOGETHER = 32_768  # queued samples that are put into pages though nobody reads
+_MOST_QUEUED = 1_000  # so many groups too
 _SWEEPS = 256  # in the length of the window
 # Random, so that nobody can make timestamps that look alike; odd, so that no bit is lost.
 _KEYS = np.frombuffer(os.urandom(8 * 1024), np.uint64) | np.uint64(1)
@@ -110,9 +111,10 @@ class Window:
             if now_ms - self.length_ms - self._covered_from_ms >= self.length_ms // _SWEEPS:
                 self._settle()
                 self._expire(now_ms - self.length_ms)  # a walk over all series, so not with every message
-            self._queued.append((rows, ts, v))
-            self._queued_samples += len(rows)
-            if self._queued_samples >= self._together:
+            if len(rows):
+                self._queued.append((rows, ts, v))
+                self._queued_samples += len(rows)
+            if self._queued_samples >= self._together or len(self._queued) >= _MOST_QUEUED:
                 self._settle()
 
     def _settle(self) -> None:
@@ -120,13 +122,19 @@ class Window:
         if not self._queued:
             return
         queued, self._queued, self._queued_samples = self._queued, [], 0
-        rows, ts, v = queued[0] if len(queued) == 1 else map(np.concatenate, zip(*queued, strict=True))
-        recent = ts >= self._covered_from_ms
-        if not recent.all():
-            rows, ts, v = rows[recent], ts[recent], v[recent]
-        if len(rows):
-            self._grow_rows(int(rows.max()) + 1)
-            self._append(rows, ts, v)
+        settled = False
+        try:
+            rows, ts, v = queued[0] if len(queued) == 1 else map(np.concatenate, zip(*queued, strict=True))
+            recent = ts >= self._covered_from_ms
+            if not recent.all():
+                rows, ts, v = rows[recent], ts[recent], v[recent]
+            if len(rows):
+                self._grow_rows(int(rows.max()) + 1)
+                self._append(rows, ts, v)
+            settled = True
+        finally:
+            if not settled:  # no memory: they are in the store, or about to be, and must be read there
+                self._covered_from_ms = max(self._covered_from_ms, *(int(ts.max()) + 1 for _rows, ts, _v in queued))
 
     def _append(self, rows: Int64s, ts: Int64s, v: Float64s) -> None:
         if not (rows[1:] > rows[:-1]).all():
@@ -134,7 +142,8 @@ class Window:
             by_row, in_time = rows[order], ts[order]
             if ((by_row[1:] == by_row[:-1]) & (in_time[1:] < in_time[:-1])).any():
                 order = np.lexsort((ts, rows))
-            rows, ts, v = rows[order], ts[order], v[order]
+                by_row, in_time = rows[order], ts[order]
+            rows, ts, v = by_row, in_time, v[order]
         first = run_starts(rows)
         counts = np.diff(np.r_[first, len(rows)])
         most = int(counts.max())
@@ -195,15 +204,15 @@ class Window:
         each, counts = rows[first], np.diff(np.r_[first, len(rows)])
         page, at = self._head[each], self._fill[each]
         take = np.minimum(counts, PAGE - at)
-        rank = np.arange(len(rows)) - np.repeat(first, counts)
-        rest = rank >= np.repeat(take, counts)
-        left = rows[rest], ts[rest], v[rest]
-        if len(left[0]):
-            ts, v, rank = ts[~rest], v[~rest], rank[~rest]
-        where = np.repeat(page * PAGE + at, take) + rank
+        begin = np.cumsum(take) - take
+        left = rows[:0], ts[:0], v[:0]
+        if (take < counts).any():
+            rest = np.arange(len(rows)) >= np.repeat(first + take, counts)
+            left = rows[rest], ts[rest], v[rest]
+            ts, v = ts[~rest], v[~rest]
+        where = np.repeat(page * PAGE + at - begin, take) + np.arange(len(ts))
         self._ts.reshape(-1)[where] = ts
         self._v.reshape(-1)[where] = v
-        begin = np.cumsum(take) - take
         repeated = np.zeros(len(ts), np.bool_)
         repeated[1:] = ts[1:] <= ts[:-1]
         repeated[begin] = ts[begin] <= self._last[each]
@@ -280,8 +289,10 @@ class Window:
         self._disorder = np.r_[self._disorder, np.zeros(extra, np.bool_)]
 
     def _grow_pages(self, count: int) -> None:
-        self._free.extend(range(count - 1, self._pages - 1, -1))
-        self._pages = max(self._pages, count)
+        if count > self._pages:
+            self._free.extend(range(count - 1, self._pages - 1, -1))
+            self._newest_ts[self._pages : count] = _NEVER  # free ones are looked at too
+            self._pages = count
 
     def select(self, rows: Int64s, start_ms: int, end_ms: int) -> tuple[Int64s, Int64s, Float64s] | None:
         """Samples of the closed interval for ascending rows, as (offsets, ts, v) in compressed sparse rows.

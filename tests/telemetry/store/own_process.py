@@ -85,10 +85,10 @@ def fill(folder):
     engine, telemetry = open_store(folder)
     rng = np.random.default_rng(1)
     acknowledged = 0
+    ts = telemetry.clock() - np.arange(50_000) // SERIES  # once: a batch that took a second would meet the one before
     try:
         while True:
             rows = np.array([telemetry.row(labels_of({"__name__": "m", "i": str(i)})) for i in range(SERIES)])
-            ts = telemetry.clock() - np.arange(50_000) // SERIES
             telemetry.submit(np.resize(rows, 50_000), ts - acknowledged * 1000, rng.random(50_000)).result(60)
             acknowledged += 1
     except StorageFull as problem:

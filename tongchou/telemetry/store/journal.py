@@ -77,7 +77,7 @@ class Journal:
         parts: list[Buffer] = []
         if series:
             parts += _record(_SERIES, msgspec.json.encode(series))
-        parts += _record(_SAMPLES, *(_little_endian(column) for column in (sid, ts, v)))
+        parts += _record(_SAMPLES, _bytes(sid, "<i8"), _bytes(ts, "<i8"), _bytes(v, "<f8"))
         size = sum(len(part) for part in parts)
         try:
             if self._file is None:
@@ -133,9 +133,9 @@ def _record(kind: int, *payload: Buffer) -> list[Buffer]:
     return [_HEADER.pack(_MAGIC, kind, sum(len(part) for part in payload), checksum), *payload]
 
 
-def _little_endian(column: Int64s | Float64s) -> memoryview:
+def _bytes(column: Int64s | Float64s, kind: str) -> memoryview:
     """The bytes of a column, not copied where they lie as they should."""
-    return np.ascontiguousarray(column, column.dtype.newbyteorder("<")).data.cast("B")
+    return np.ascontiguousarray(column, kind).data.cast("B")
 
 
 def _read(data: bytes, found: Replayed) -> None:
