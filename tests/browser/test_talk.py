@@ -70,7 +70,7 @@ def test_a_mention_with_a_picture_arrives_and_is_answered(signed_in: Any, theme:
     answer.press("Control+Enter")
     waiting.locator(".said.answer", has_text="looking").last.wait_for()
     page.locator(".said.answer", has_text="looking").last.wait_for()  # the other page shows it, not reloaded
-    assert page.locator("#timeline", has_text="looking").count()
+    page.locator("#timeline", has_text="looking").wait_for()  # which refreshes for itself
     theirs.open("/inbox/preferences")
     theirs.shot(f"inbox-preferences-{theme}-{language}")
 
