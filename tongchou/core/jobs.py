@@ -410,7 +410,7 @@ class Workers:
     def __init__(self, *, threads: int, alone: bool) -> None:
         self._stop = threading.Event()
         self._alone = alone
-        self._nothing_due_at = float("-inf")  # when one of the threads last looked and found nothing
+        self._looked_at = float("-inf")  # when one of the threads last began to look; never, where it found something
         self._name = f"{worker_name()}:{uuid.uuid4().hex[:6]}"
         self._at_duty: set[threading.Event] = set()  # set, each ends a duty that runs
         self._threads = [threading.Thread(target=self._work, name=f"job-{i}", daemon=True) for i in range(threads)]
@@ -450,12 +450,13 @@ class Workers:
             try:
                 close_old_connections()
                 if woken or self._should_look():
+                    self._looked_at = time.monotonic()
                     row = claim(self._name) if anything_due() else None
                     if row is not None:
+                        self._looked_at = float("-inf")  # there may be more, for others
                         run_one(row)
                         woken = True
                         continue
-                    self._nothing_due_at = time.monotonic()
             except OperationalError as error:  # database locked, full or gone: wait, the row is still there
                 log.error("jobs: database not available, trying again: %s", error)
                 self._stop.wait(2.0)
@@ -464,8 +465,8 @@ class Workers:
         connection.close()
 
     def _should_look(self) -> bool:
-        """Whether no thread of this process saw a moment ago that nothing is due: one that looks is enough."""
-        return time.monotonic() - self._nothing_due_at >= POLL_SECONDS * 0.9
+        """Whether no thread of this process looked a moment ago in vain, or is at it: one that looks is enough."""
+        return time.monotonic() - self._looked_at >= POLL_SECONDS * 0.9
 
     def _schedule(self) -> None:
         turn = 0
