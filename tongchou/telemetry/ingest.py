@@ -29,7 +29,7 @@ from tongchou.telemetry.window import Window
 FUTURE_TOLERANCE_MS = 10 * 60 * 1000
 MAX_PENDING_SAMPLES = 10_000_000  # 24 bytes each
 FLUSH_SAMPLES = 4_000_000  # an hour of 16,000 series that a sender saved up is taken before the store is asked
-FLUSH_SECONDS = 15.0
+FLUSH_SECONDS = 5.0
 _TOGETHER = 32  # groups that are pending are laid together, so many at a time: each is looked at by every read
 MAX_INSERT_SAMPLES = 1_000_000
 _RETRY_SECONDS = 5.0
