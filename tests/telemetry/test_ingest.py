@@ -58,6 +58,17 @@ def test_old_samples_are_readable_before_and_after_they_reach_the_tables(slow):
     assert values(telemetry) == [1.0, 2.0]
 
 
+def test_senders_who_outrun_the_store_are_answered_later_and_not_refused(slow, monkeypatch):
+    telemetry = slow()
+    now = telemetry.clock()
+    monkeypatch.setattr(ingest_module, "KEEP_UP_SAMPLES", 4)
+    monkeypatch.setattr(ingest_module, "MAX_PENDING_SAMPLES", 8)
+    for at in range(20):
+        put(telemetry, [now + 10 * at, now + 10 * at + 1], [1.0, 2.0]).result(30)
+    assert len(values(telemetry)) == 40
+    assert telemetry.ingest.pending_samples <= 8
+
+
 def test_what_waited_while_the_disk_stood_still_is_written_in_groups_of_a_bounded_size(slow, monkeypatch):
     telemetry = slow()
     now = telemetry.clock()

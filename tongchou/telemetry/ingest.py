@@ -29,6 +29,8 @@ from tongchou.telemetry.window import Window
 FUTURE_TOLERANCE_MS = 10 * 60 * 1000
 MAX_PENDING_SAMPLES = 10_000_000  # 24 bytes each
 FLUSH_SAMPLES = 4_000_000  # an hour of 16,000 series that a sender saved up is taken before the store is asked
+KEEP_UP_SAMPLES = 6_000_000  # from here on answers wait for the store, so long at most
+FOLLOW_SECONDS = 10.0
 FLUSH_SECONDS = 5.0
 _TOGETHER = 32  # groups that are pending are laid together, so many at a time: each is looked at by every read
 MAX_INSERT_SAMPLES = 1_000_000
@@ -187,9 +189,19 @@ class Ingest:
                 if not self._waiting:
                     return
                 batches = self._next_group()
+            self._let_the_store_follow()
             self._commit(batches)
             if self._pending.count >= FLUSH_SAMPLES:
                 self._wake_flusher.set()
+
+    def _let_the_store_follow(self) -> None:
+        """Answer later while too much is pending: who waits sends no more. A 429 makes many senders drop samples."""
+        until = time.monotonic() + FOLLOW_SECONDS
+        while self.pending_samples >= KEEP_UP_SAMPLES and time.monotonic() < until:
+            if self._stopping or self._flush_problem is not None:
+                return
+            self._wake_flusher.set()
+            time.sleep(0.01)
 
     def _next_group(self) -> list[Batch]:
         """Take what waits, about as much as an insert at most: what is one group is in memory several times."""
