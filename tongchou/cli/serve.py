@@ -316,7 +316,7 @@ class _Platform:
             _write_token_file(self.token_file, settings.PUBLIC_URL)
         connections.close_all()
         gc.collect()
-        gc.freeze()  # what a start made stays to the end; walking through it again and again is a tenth of a request
+        gc.freeze()  # what a start made stays to the end: no collection need walk through it again
         print(f"tongchou: ready after {time.monotonic() - self.started:.1f} s", flush=True)
 
     def _replaced(self) -> None:

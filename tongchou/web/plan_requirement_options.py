@@ -20,7 +20,7 @@ from tongchou.changes.models_requirements import Option, Requirement
 from tongchou.changes.option_draft import FIGURES, Draft
 from tongchou.core import nouns
 from tongchou.core.problems import Conflict, Invalid, NotFound, Problem
-from tongchou.core.refs import is_ref
+from tongchou.core.refs import is_ref, is_uuid
 from tongchou.inventory import kinds
 from tongchou.inventory import reads as inventory
 from tongchou.web.gate import PageRequest, page
@@ -150,7 +150,7 @@ def _draft(request: PageRequest) -> Draft:
 def _meant(request: PageRequest, row: dict[str, Any], number: int) -> dict[str, Any]:
     """A row of the form with the id of the existing resource it means by kind/name; its name and kind are told, too."""
     text = str(row["existing"])
-    if not text or is_ref(text) or _is_id(text):
+    if not text or is_ref(text) or is_uuid(text):
         return row
     here = inventory.called(request.actor, text)
     if len(here) != 1:
@@ -167,14 +167,6 @@ def _meant(request: PageRequest, row: dict[str, Any], number: int) -> dict[str, 
         "name": row["name"] or here[0].name,
         "kind": row["kind"] or here[0].kind,
     }
-
-
-def _is_id(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _named(request: PageRequest, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

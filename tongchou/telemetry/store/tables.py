@@ -18,14 +18,14 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
+from tongchou.telemetry.block_cache import BUCKET_MS
 from tongchou.telemetry.series import Float64s, Int64s, Labels
 
 ROW_BITS = 32
 ROW_MASK = (1 << ROW_BITS) - 1
 MS_PER_DAY = 86_400_000
 _IN_LIST_LIMIT = 2_000
-_BUCKET_MS = 1_800_000  # as the key of `samples` says
-_MERGED_AT_ONCE = 8  # parts at least: with two or three at a time every sample is written twice as often
+_MERGED_AT_ONCE = 8  # parts at least: merging two or three at a time writes the samples of large inserts more often
 
 _DATABASE_NAME = re.compile(r"^[a-z][a-z0-9_]{0,62}$")
 _TOKEN = re.compile(r"^[A-Za-z0-9_.:-]{1,200}$")
@@ -113,7 +113,11 @@ def settings_of(*texts: str) -> str:
 
 def remove_one_by_one(engine: Engine, table: str) -> None:
     """As `one_by_one`, for a table that an earlier release made."""
-    for setting in one_by_one(engine):
+    _set(engine, table, one_by_one(engine))
+
+
+def _set(engine: Engine, table: str, settings: Sequence[str]) -> None:
+    for setting in settings:
         engine.execute(f"ALTER TABLE {table} MODIFY SETTING {setting}")
 
 
@@ -168,8 +172,7 @@ class Tables:
         for name in before & {"series", "series_days", "samples"}:
             remove_one_by_one(self.engine, f"{db}.{name}")
         if "samples" in before:
-            for setting in _merged_wide(self.engine):
-                self.engine.execute(f"ALTER TABLE {db}.samples MODIFY SETTING {setting}")
+            _set(self.engine, f"{db}.samples", _merged_wide(self.engine))
         self._applied = None if before else (days, self.label_days)
         self._apply_retention()
 
@@ -337,11 +340,11 @@ def _in_order(sid: Int64s, ts: Int64s, v: Float64s) -> tuple[Int64s, Int64s, Flo
     NumPy takes 10 ns a sample for it, as messages are long ascending runs; the store would take 100 to 200 to sort.
     """
     order = np.argsort(sid, kind="stable")
-    low, high = int(ts.min()) // _BUCKET_MS, int(ts.max()) // _BUCKET_MS
+    low, high = int(ts.min()) // BUCKET_MS, int(ts.max()) // BUCKET_MS
     if high - low >= np.iinfo(np.uint16).max:
-        order = order[np.argsort(ts[order] // _BUCKET_MS, kind="stable")]
+        order = order[np.argsort(ts[order] // BUCKET_MS, kind="stable")]
     elif high > low:
-        order = order[np.argsort((ts[order] // _BUCKET_MS - low).astype(np.uint16), kind="stable")]
+        order = order[np.argsort((ts[order] // BUCKET_MS - low).astype(np.uint16), kind="stable")]
     return sid[order], ts[order], v[order]
 
 
