@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from tongchou.telemetry import ingest as ingest_module
 from tongchou.telemetry.backend import Options, Telemetry
 from tongchou.telemetry.ports import Limits
 from tongchou.telemetry.series import Matcher, labels_of
+from tongchou.telemetry.store.journal import Journal
 
 DAY = 86_400_000
 EVERY = [Matcher("__name__", "=", "m")]
@@ -67,6 +69,94 @@ def test_senders_who_outrun_the_store_are_answered_later_and_not_refused(slow, m
         put(telemetry, [now + 10 * at, now + 10 * at + 1], [1.0, 2.0]).result(30)
     assert len(values(telemetry)) == 40
     assert telemetry.ingest.pending_samples <= 8
+
+
+@pytest.fixture
+def writers(monkeypatch):
+    """The threads that wrote to the journal, in order; `pause` is what each write takes longer."""
+    seen = SimpleNamespace(threads=[], pause=0.0)
+    append = Journal.append
+
+    def noted(self, *columns):
+        seen.threads.append(threading.current_thread().name)
+        time.sleep(seen.pause)
+        append(self, *columns)
+
+    monkeypatch.setattr(Journal, "append", noted)
+    return seen
+
+
+HERE, WRITER = "MainThread", "telemetry-ingest"
+
+
+def test_who_brings_samples_writes_them_when_nothing_has_to_be_waited_for(slow, writers):
+    telemetry = slow()
+    done = put(telemetry, [telemetry.clock()], [1.0])
+    assert done.done()
+    assert writers.threads == [HERE]
+    assert values(telemetry) == [1.0]
+
+
+@pytest.mark.parametrize("part", ["ingest", "index"])
+def test_who_brings_samples_waits_for_nobody(slow, writers, part):
+    telemetry = slow()
+    now = telemetry.clock()
+    put(telemetry, [now], [1.0]).result(30)
+    taken, leave = threading.Event(), threading.Event()
+
+    def stay():
+        with getattr(telemetry, part)._lock:
+            taken.set()
+            leave.wait(30)
+
+    other = threading.Thread(target=stay)
+    other.start()
+    taken.wait(30)
+    row = np.zeros(1, np.int64)  # known: to make a new one is what takes the index
+    done = telemetry.submit(row, np.array([now + 1]), np.array([2.0]))
+    assert not done.done()
+    leave.set()
+    other.join()
+    done.result(30)
+    assert writers.threads == [HERE, WRITER]
+    assert values(telemetry) == [1.0, 2.0]
+
+
+def test_who_brings_samples_waits_for_nobody_who_reads(slow, writers, monkeypatch):
+    telemetry = slow()
+    now = telemetry.clock()
+    monkeypatch.setattr(telemetry.window, "_together", 1)
+    with telemetry.window._lock:  # as a read of many series
+        bringing = threading.Thread(target=lambda: put(telemetry, [now], [1.0]).result(30), name="bringing")
+        bringing.start()
+        bringing.join(30)
+        assert not bringing.is_alive()
+        assert values(telemetry) == [1.0]
+    assert writers.threads == ["bringing"]
+
+
+def test_a_slow_disk_keeps_the_writer_waiting_and_nobody_else(slow, writers, monkeypatch):
+    telemetry = slow()
+    now = telemetry.clock()
+    writers.pause = 2 * ingest_module.SLOW_WRITE_SECONDS
+    assert put(telemetry, [now], [1.0]).done()
+    late = put(telemetry, [now + 1], [2.0])
+    assert not late.done()
+    late.result(30)
+    writers.pause = 0.0
+    put(telemetry, [now + 2], [3.0]).result(30)
+    monkeypatch.setattr(telemetry.ingest, "_disk_is_slow_until", time.monotonic())
+    assert put(telemetry, [now + 3], [4.0]).done()
+    assert writers.threads == [HERE, WRITER, WRITER, HERE]
+    assert values(telemetry) == [1.0, 2.0, 3.0, 4.0]
+
+
+def test_who_brings_samples_does_not_wait_for_a_platter(telemetry_engine, writers):
+    telemetry = Telemetry(telemetry_engine, Options(database="synced", sync_journal=True))
+    put(telemetry, [telemetry.clock()], [1.0]).result(30)
+    telemetry.close()
+    telemetry.tables.drop()
+    assert writers.threads == [WRITER]
 
 
 def test_what_waited_while_the_disk_stood_still_is_written_in_groups_of_a_bounded_size(slow, monkeypatch):

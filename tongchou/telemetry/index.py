@@ -11,7 +11,8 @@ from __future__ import annotations
 import threading
 import zlib
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from operator import attrgetter
 
 import numpy as np
@@ -87,6 +88,16 @@ class LabelIndex:
     def known_bytes(self) -> dict[bytes, int]:
         """Raw label fields of remote_write to row; read it without the lock, a miss is answered by `row`."""
         return self._row_of_bytes
+
+    @contextmanager
+    def held_now(self) -> Iterator[bool]:
+        """Keep others out meanwhile, whom no call of this thread then waits for; False when another is in."""
+        held = self._lock.acquire(blocking=False)
+        try:
+            yield held
+        finally:
+            if held:
+                self._lock.release()
 
     def load(self, series: Iterable[tuple[int, Labels]], day: Int64s, day_sid: Int64s) -> None:
         """Fill an empty index with what the store holds: (sid, labels) by ascending row, and the (day, sid) pairs."""

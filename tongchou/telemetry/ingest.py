@@ -1,10 +1,11 @@
 """Samples on their way in: acknowledged once they are in the journal, moved into the tables in large batches.
 
-Two threads. The writer gathers what waits, writes it to the journal as one group, shows it to readers (window, index,
-`pending`) and answers every waiter. The flusher moves what is pending into the tables every few seconds: ClickHouse
-wants few, large inserts (20 ms of CPU for 5,000 rows as for 50,000) and few parts to merge. A killed process loses
-nothing acknowledged: the next start takes the journal up as pending. Samples may reach the tables twice; equal samples
-count once when read.
+Who submits writes to the journal and shows to readers (window, index, `pending`) what it brings when nothing has to be
+waited for: waking another thread takes longer than that. Else the writer, a thread, gathers what waits, does the same
+for all of it as one group, and answers every waiter. The flusher, another thread, moves what is pending into the tables
+every few seconds: ClickHouse wants few, large inserts (20 ms of CPU for 5,000 rows as for 50,000) and few parts to
+merge. A killed process loses nothing acknowledged: the next start takes the journal up as pending. Samples may reach
+the tables twice; equal samples count once when read.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ MAX_PENDING_SAMPLES = 10_000_000  # 24 bytes each
 FLUSH_SAMPLES = 4_000_000  # an hour of 16,000 series that a sender saved up is taken before the store is asked
 KEEP_UP_SAMPLES = 6_000_000  # from here on answers wait for the store, so long at most
 FOLLOW_SECONDS = 10.0
+SLOW_WRITE_SECONDS = 0.05  # a disk that takes longer keeps the writer waiting for a while, and nobody else
+SLOW_DISK_SECONDS = 60.0
 FLUSH_SECONDS = 5.0
 _TOGETHER = 32  # groups that are pending are laid together, so many at a time: each is looked at by every read
 MAX_INSERT_SAMPLES = 1_000_000
@@ -115,6 +118,7 @@ class Ingest:
         self._waiting_samples = 0
         self._stopping = False
         self._lock = threading.Lock()  # the journal and what is pending change together
+        self._disk_is_slow_until = 0.0
         self._flush_lock = threading.Lock()  # one flush at a time
         self._pending = Pending()
         self._flushing = Pending()
@@ -142,20 +146,43 @@ class Ingest:
         if not len(rows):
             batch.done.set_result(None)
             return batch.done
-        with self._wake_writer:
-            if self._stopping:
-                raise Unavailable("telemetry.closing", _("The telemetry store is shutting down."))
-            behind = self._waiting_samples + self.pending_samples
-            if behind and behind + len(rows) > MAX_PENDING_SAMPLES:
-                self._wake_flusher.set()
-                raise self._flush_problem or TooMany(
-                    "telemetry.busy",
-                    _("%(count)d samples wait to be written; send again later.") % {"count": behind},
-                )
-            self._waiting.append(batch)
-            self._waiting_samples += len(rows)
-            self._wake_writer.notify()
+        self._check_room(len(rows))
+        if not self._written_at_once(batch):
+            with self._wake_writer:
+                self._check_room(len(rows))
+                self._waiting.append(batch)
+                self._waiting_samples += len(rows)
+                self._wake_writer.notify()
         return batch.done
+
+    def _check_room(self, samples: int) -> None:
+        if self._stopping:
+            raise Unavailable("telemetry.closing", _("The telemetry store is shutting down."))
+        behind = self._waiting_samples + self.pending_samples
+        if behind and behind + samples > MAX_PENDING_SAMPLES:
+            self._wake_flusher.set()
+            raise self._flush_problem or TooMany(
+                "telemetry.busy",
+                _("%(count)d samples wait to be written; send again later.") % {"count": behind},
+            )
+
+    def _written_at_once(self, batch: Batch) -> bool:
+        """Write a batch in the thread that brought it; False, and nothing is done, when it would have to wait."""
+        began = time.monotonic()
+        if self._journal.sync or began < self._disk_is_slow_until or self.pending_samples >= KEEP_UP_SAMPLES:
+            return False
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            with self._index.held_now() as held:
+                if held:
+                    self._commit([batch])
+        finally:
+            self._lock.release()
+        took = time.monotonic() - began
+        if took > SLOW_WRITE_SECONDS:
+            self._disk_is_slow_until = began + SLOW_DISK_SECONDS
+        return held
 
     @property
     def pending_samples(self) -> int:
@@ -190,9 +217,8 @@ class Ingest:
                     return
                 batches = self._next_group()
             self._let_the_store_follow()
-            self._commit(batches)
-            if self._pending.count >= FLUSH_SAMPLES:
-                self._wake_flusher.set()
+            with self._lock:
+                self._commit(batches)
 
     def _let_the_store_follow(self) -> None:
         """Answer later while too much is pending: who waits sends no more. A 429 makes many senders drop samples."""
@@ -214,7 +240,7 @@ class Ingest:
         return batches
 
     def _commit(self, batches: list[Batch]) -> None:
-        """Write one group and answer its waiters, whatever happens."""
+        """Write one group and answer its waiters, whatever happens. The caller holds the lock."""
         failure: BaseException | None = None
         try:
             self._write(batches)
@@ -233,12 +259,11 @@ class Ingest:
 
     def _write(self, batches: list[Batch]) -> None:
         rows, ts, v = _end_to_end([(batch.rows, batch.ts, batch.v) for batch in batches])
-        with self._lock:
-            fresh = self._index.unwritten()
-            self._journal.append(fresh, self._index.sids(rows), ts, v)
-            self._index.written(fresh)
-            self._pending.series += fresh
-            self._show(rows, ts, v)
+        fresh = self._index.unwritten()
+        self._journal.append(fresh, self._index.sids(rows), ts, v)
+        self._index.written(fresh)
+        self._pending.series += fresh
+        self._show(rows, ts, v)
         self.counts.samples += len(rows)
         self.counts.groups += 1
 
@@ -249,6 +274,8 @@ class Ingest:
         self._pending.days += days
         self._pending.add(rows, ts, v)
         self._window.append(rows, ts, v, now_ms=self._clock())
+        if self._pending.count >= FLUSH_SAMPLES:
+            self._wake_flusher.set()
 
     def _flush_loop(self) -> None:
         while not self._stopping:

@@ -42,6 +42,7 @@ class Window:
         self._covered_from_ms: int = np.iinfo(np.int64).max
         self._queued: list[tuple[Int64s, Int64s, Float64s]] = []  # in order of arrival; every reader settles them first
         self._queued_samples = 0
+        self._queueing = threading.Lock()  # for a moment only: who appends does not wait for who reads
         self._together = together
         self._lock = threading.RLock()
         # Reserved for all pages there may be: the system gives memory to what is written, and nothing is ever moved.
@@ -107,21 +108,26 @@ class Window:
     def append(self, rows: Int64s, ts: Int64s, v: Float64s, *, now_ms: int) -> None:
         """Add samples in any order; the arrays are the window's from now on. Older ones are left to the store."""
         self.older.forget(ts)
-        with self._lock:
-            if now_ms - self.length_ms - self._covered_from_ms >= self.length_ms // _SWEEPS:
-                self._settle()
-                self._expire(now_ms - self.length_ms)  # a walk over all series, so not with every message
+        with self._queueing:
             if len(rows):
                 self._queued.append((rows, ts, v))
                 self._queued_samples += len(rows)
-            if self._queued_samples >= self._together or len(self._queued) >= _MOST_QUEUED:
+            many = self._queued_samples >= self._together or len(self._queued) >= _MOST_QUEUED
+        old = now_ms - self.length_ms - self._covered_from_ms >= self.length_ms // _SWEEPS
+        if (many or old) and self._lock.acquire(blocking=False):  # else one of the next who append, or who read
+            try:
                 self._settle()
+                if old:
+                    self._expire(now_ms - self.length_ms)  # a walk over all series, so not with every message
+            finally:
+                self._lock.release()
 
     def _settle(self) -> None:
         """Put what is queued into pages, all at once: of a few thousand samples half the work is calling NumPy."""
         if not self._queued:
             return
-        queued, self._queued, self._queued_samples = self._queued, [], 0
+        with self._queueing:
+            queued, self._queued, self._queued_samples = self._queued, [], 0
         settled = False
         try:
             rows, ts, v = queued[0] if len(queued) == 1 else map(np.concatenate, zip(*queued, strict=True))

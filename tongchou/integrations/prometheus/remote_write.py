@@ -75,8 +75,9 @@ async def write_quickly(headers: quickly.Headers, body: bytes) -> tuple[Actor, H
         return None  # nothing was taken: the other way tells what is wrong
     if taken is None:
         return None
-    done = asyncio.wrap_future(taken.done)
-    await asyncio.wait({done}, timeout=APPEND_TIMEOUT_SECONDS)
+    done = taken.done
+    if not done.done():
+        await asyncio.wait({asyncio.wrap_future(done)}, timeout=APPEND_TIMEOUT_SECONDS)
     if done.done() and done.exception() is None and not taken.refused.total:
         return actor, HttpResponse(status=204)
     with translation.override("en"):

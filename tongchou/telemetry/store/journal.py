@@ -47,7 +47,7 @@ class Journal:
 
     def __init__(self, folder: Path, *, sync: bool = False) -> None:
         self._folder = folder
-        self._sync = sync
+        self.sync = sync
         folder.mkdir(parents=True, exist_ok=True)
         numbers = self._numbers()
         self._first_own = (numbers[-1] if numbers else 0) + 1
@@ -88,7 +88,7 @@ class Journal:
                 left = memoryview(b"".join(parts))[written:]
                 while left:
                     left = left[os.write(self._file, left) :]
-            if self._sync:
+            if self.sync:
                 os.fsync(self._file)
             self._size += size
         except OSError as error:
