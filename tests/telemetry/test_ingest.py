@@ -60,6 +60,22 @@ def test_old_samples_are_readable_before_and_after_they_reach_the_tables(slow):
     assert values(telemetry) == [1.0, 2.0]
 
 
+def test_a_burst_goes_into_the_tables_when_it_is_over(slow, monkeypatch):
+    monkeypatch.setattr(ingest_module, "BURST_SAMPLES", 10)
+    monkeypatch.setattr(ingest_module, "_LOOK_SECONDS", 0.2)
+    telemetry = slow()
+    now = telemetry.clock()
+    for at in range(9):
+        put(telemetry, [now + at], [1.0]).result(30)
+    time.sleep(1)
+    assert telemetry.ingest.pending_samples == 9, "too few to hurry"
+    put(telemetry, [now + 9], [1.0]).result(30)
+    deadline = time.monotonic() + 30
+    while telemetry.ingest.pending_samples and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert telemetry.tables.sizes()["rows"] == 10
+
+
 def test_senders_who_outrun_the_store_are_answered_later_and_not_refused(slow, monkeypatch):
     telemetry = slow()
     now = telemetry.clock()

@@ -35,6 +35,8 @@ FOLLOW_SECONDS = 10.0
 SLOW_WRITE_SECONDS = 0.05  # a disk that takes longer keeps the writer waiting for a while, and nobody else
 SLOW_DISK_SECONDS = 60.0
 FLUSH_SECONDS = 5.0
+BURST_SAMPLES = 500_000  # so many go into the tables as soon as no more follow: queries wait for them
+_LOOK_SECONDS = 1.0
 _TOGETHER = 32  # groups that are pending are laid together, so many at a time: each is looked at by every read
 MAX_INSERT_SAMPLES = 1_000_000
 _RETRY_SECONDS = 5.0
@@ -279,13 +281,24 @@ class Ingest:
 
     def _flush_loop(self) -> None:
         while not self._stopping:
-            failed = self._flush_problem is not None
-            self._wake_flusher.wait(_RETRY_SECONDS if failed else self._flush_seconds)
+            if self._flush_problem is not None:
+                self._wake_flusher.wait(_RETRY_SECONDS)
+            else:
+                self._wait_for_a_burst_to_end(self._flush_seconds)
             self._wake_flusher.clear()
             try:
                 self.flush()
             except Problem as problem:
                 log.warning("%d samples wait in the journal: %s", self.pending_samples, problem)
+
+    def _wait_for_a_burst_to_end(self, seconds: float) -> None:
+        """Return after so long, when woken, or when many samples are pending and none came since the last look."""
+        until, before = time.monotonic() + seconds, -1
+        while (left := until - time.monotonic()) > 0 and not self._wake_flusher.wait(min(left, _LOOK_SECONDS)):
+            now = self._pending.count
+            if now >= BURST_SAMPLES and now == before:
+                return
+            before = now
 
     def flush(self) -> None:
         """Move what is pending now into the tables. Raises the Problem that prevented it; then it stays pending."""
