@@ -22,6 +22,7 @@ import pyarrow as pa
 from django.utils.translation import gettext_lazy as _
 
 from tongchou.core.problems import Conflict, Unavailable
+from tongchou.telemetry.store.arrow import leave_pandas_out
 from tongchou.telemetry.store.errors import problem_of, timed_out
 from tongchou.telemetry.store.tables import checked_token
 
@@ -48,6 +49,7 @@ class Engine:
     def __init__(self, folder: Path, *, read_threads: int = 4, max_memory_bytes: int | None = None) -> None:
         self.folder = folder
         self._max_memory_bytes = max_memory_bytes
+        leave_pandas_out()
         with _owner_lock:
             if _owner:
                 raise Conflict("telemetry.folder_in_use", _("This process already has a telemetry folder open."))

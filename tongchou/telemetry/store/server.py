@@ -28,6 +28,7 @@ from django.utils.translation import gettext_lazy as _
 from urllib3.exceptions import HTTPError
 
 from tongchou.core.problems import Invalid, Problem, Unavailable
+from tongchou.telemetry.store.arrow import leave_pandas_out
 from tongchou.telemetry.store.errors import problem_of, timed_out
 from tongchou.telemetry.store.tables import checked_token
 
@@ -138,6 +139,7 @@ class ServerEngine:
     shared: bool = True
 
     def __init__(self, address: Address, *, read_threads: int = 4) -> None:
+        leave_pandas_out()
         self.address = address
         self._pool = get_pool_manager(
             ca_cert=str(address.ca_file) if address.ca_file else None,

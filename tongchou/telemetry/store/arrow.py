@@ -1,0 +1,28 @@
+"""pyarrow and chDB without pandas, which chDB's package brings along and nobody here uses.
+
+Both import pandas, if it is installed, to tell its frames from what they are given: pyarrow at its first array, chDB at
+its first insert. That took 40 to 50 MB for as long as the process lives. Without it both do all that we ask of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from types import ModuleType
+
+
+class _NoPandas(MetaPathFinder):
+    def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> None:
+        """Have the import of pandas fail; leave every other to the finders that follow."""
+        if fullname == "pandas":
+            raise ModuleNotFoundError("pandas is left out of this process: nobody in it needs it", name=fullname)
+
+
+_no_pandas = _NoPandas()
+
+
+def leave_pandas_out() -> None:
+    """Have `import pandas` fail from now on, as if it was not installed; nothing where it is imported already."""
+    if "pandas" not in sys.modules and _no_pandas not in sys.meta_path:
+        sys.meta_path.insert(0, _no_pandas)
