@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import time_machine
 
 from tests.core.china import make_china
 from tongchou.core import calendars, ledger
@@ -127,6 +128,21 @@ def test_what_comes_next_is_found_years_ahead_too(operator_actor: Actor) -> None
     assert [each.start.year for each in calendars.upcoming(row, datetime(2026, 1, 1, tzinfo=UTC), count=1)] == [2028]
     once = window(operator_actor, name="once", rule="")
     assert len(calendars.upcoming(once, datetime(2026, 1, 1, tzinfo=UTC))) == 1
+
+
+def test_an_occurrence_ends_with_the_window_that_is_ended_meanwhile(operator_actor: Actor) -> None:
+    row = window(operator_actor)
+    ended = datetime(2026, 11, 30, 14, 25, tzinfo=UTC)  # a Monday, 22:25 in Shanghai
+    with time_machine.travel(ended, tick=False):
+        calendars.end_window(actor=operator_actor, row=row)
+    found = calendars.spans(row, ended - timedelta(days=7), ended + timedelta(days=30))
+    assert [(each.start, each.end) for each in found] == [
+        (ended.replace(day=23, minute=0), ended.replace(day=23, hour=16, minute=0)),
+        (ended.replace(minute=0), ended),
+    ]
+    assert calendars.upcoming(row, ended) == []
+    assert calendars.is_open(row, ended) is None
+    assert calendars.is_open(row, ended - timedelta(minutes=1)) == found[1]
 
 
 def test_an_ended_window_has_no_more_and_frees_its_name(operator_actor: Actor) -> None:

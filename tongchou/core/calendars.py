@@ -235,8 +235,9 @@ def recurrence(row: Window) -> Recurrence:
 
 
 def spans(row: Window, since: datetime, until: datetime, *, work: Worktime | None = None) -> list[Span]:
-    """Return the occurrences of a window that overlap [since, until), whole, in order; none after it was ended.
+    """Return the occurrences of a window that overlap [since, until), whole, in order.
 
+    None after the window was ended; one that was going on then ends there.
     `work`: the calendar's working time, when the caller has it already. Invalid when more than MAX_LOOK is asked for.
     """
     found = recurrence(row)
@@ -245,12 +246,11 @@ def spans(row: Window, since: datetime, until: datetime, *, work: Worktime | Non
     if known is not None:
         wanted = row.days == WindowDays.WORKDAYS
         begins = [each for each in begins if known.is_workday(each.date()) == wanted]
-    ended = row.ended_at
-    return [
-        span
-        for span in map(found.span, begins)
-        if span.start < until and span.end > since and (ended is None or span.start < ended)
-    ]
+    occurrences: Iterable[Span] = map(found.span, begins)
+    if row.ended_at is not None:
+        ended = row.ended_at
+        occurrences = (Span(each.start, min(each.end, ended)) for each in occurrences if each.start < ended)
+    return [span for span in occurrences if span.start < until and span.end > since]
 
 
 def _work_of(row: Window, work: Worktime | None) -> Worktime | None:

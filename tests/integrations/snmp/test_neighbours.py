@@ -115,9 +115,11 @@ def test_two_machines_that_hear_each_other_are_linked_once(
 
     def both_hear() -> bool:
         try:
-            return sum(each.type == "connected_to" for each in sources.look(config).relations) == 2
+            seen = sources.look(config)
         except Unavailable:
             return False
+        ports = [each.attributes.get("up") for each in seen.resources if each.name.endswith(" port0")]
+        return ports == [True, True] and sum(each.type == "connected_to" for each in seen.relations) == 2
 
     until(both_hear)
     laws.settles(config)
