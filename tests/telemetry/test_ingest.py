@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from tongchou.telemetry import ingest as ingest_module
 from tongchou.telemetry.backend import Options, Telemetry
 from tongchou.telemetry.ports import Limits
 from tongchou.telemetry.series import Matcher, labels_of
-from tongchou.telemetry.store.journal import Journal
+from tongchou.telemetry.window import Window
 
 DAY = 86_400_000
 EVERY = [Matcher("__name__", "=", "m")]
@@ -76,6 +77,19 @@ def test_a_burst_goes_into_the_tables_when_it_is_over(slow, monkeypatch):
     assert telemetry.tables.sizes()["rows"] == 10
 
 
+def test_a_burst_that_goes_on_is_not_cut_into_small_inserts(slow, monkeypatch):
+    monkeypatch.setattr(ingest_module, "BURST_SAMPLES", 10)
+    monkeypatch.setattr(ingest_module, "_LOOK_SECONDS", 0.5)
+    telemetry = slow()
+    now, until = telemetry.clock(), time.monotonic() + 3
+    at = 0
+    while time.monotonic() < until:
+        at += 1
+        put(telemetry, [now + at], [1.0]).result(30)
+        time.sleep(0.02)
+        assert telemetry.ingest.counts.inserts == 0
+
+
 def test_senders_who_outrun_the_store_are_answered_later_and_not_refused(slow, monkeypatch):
     telemetry = slow()
     now = telemetry.clock()
@@ -89,35 +103,44 @@ def test_senders_who_outrun_the_store_are_answered_later_and_not_refused(slow, m
 
 @pytest.fixture
 def writers(monkeypatch):
-    """The threads that wrote to the journal, in order; `pause` is what each write takes longer."""
+    """The threads that wrote to the journal, in order; `pause` is what the disk takes longer."""
     seen = SimpleNamespace(threads=[], pause=0.0)
-    append = Journal.append
+    writev = os.writev
 
-    def noted(self, *columns):
+    def noted(*given):
         seen.threads.append(threading.current_thread().name)
         time.sleep(seen.pause)
-        append(self, *columns)
+        return writev(*given)
 
-    monkeypatch.setattr(Journal, "append", noted)
+    monkeypatch.setattr(os, "writev", noted)
     return seen
 
 
 HERE, WRITER = "MainThread", "telemetry-ingest"
 
 
+def known(telemetry, writers):
+    """The time of a first sample of a series; those that follow have nothing to teach anybody."""
+    now = telemetry.clock()
+    put(telemetry, [now], [1.0]).result(30)
+    assert writers.threads == [WRITER], "a new series"
+    writers.threads.clear()
+    return now
+
+
 def test_who_brings_samples_writes_them_when_nothing_has_to_be_waited_for(slow, writers):
     telemetry = slow()
-    done = put(telemetry, [telemetry.clock()], [1.0])
+    now = known(telemetry, writers)
+    done = put(telemetry, [now + 1], [2.0])
     assert done.done()
     assert writers.threads == [HERE]
-    assert values(telemetry) == [1.0]
+    assert values(telemetry) == [1.0, 2.0]
 
 
 @pytest.mark.parametrize("part", ["ingest", "index"])
 def test_who_brings_samples_waits_for_nobody(slow, writers, part):
     telemetry = slow()
-    now = telemetry.clock()
-    put(telemetry, [now], [1.0]).result(30)
+    now = known(telemetry, writers)
     taken, leave = threading.Event(), threading.Event()
 
     def stay():
@@ -128,51 +151,154 @@ def test_who_brings_samples_waits_for_nobody(slow, writers, part):
     other = threading.Thread(target=stay)
     other.start()
     taken.wait(30)
-    row = np.zeros(1, np.int64)  # known: to make a new one is what takes the index
+    row = np.zeros(1, np.int64)  # not by its labels: that asks the index
     done = telemetry.submit(row, np.array([now + 1]), np.array([2.0]))
     assert not done.done()
     leave.set()
     other.join()
     done.result(30)
-    assert writers.threads == [HERE, WRITER]
+    assert writers.threads == [WRITER]
     assert values(telemetry) == [1.0, 2.0]
 
 
-def test_who_brings_samples_waits_for_nobody_who_reads(slow, writers, monkeypatch):
+def test_readers_do_not_wait_for_the_disk(slow, writers):
     telemetry = slow()
-    now = telemetry.clock()
-    monkeypatch.setattr(telemetry.window, "_together", 1)
+    now = known(telemetry, writers)
+    writers.pause = 3.0
+    bringing = threading.Thread(target=lambda: put(telemetry, [now + 1], [2.0]).result(30), name="bringing")
+    bringing.start()
+    deadline = time.monotonic() + 30
+    while not writers.threads and time.monotonic() < deadline:
+        time.sleep(0.01)
+    began = time.monotonic()
+    assert len(telemetry.index.find(EVERY)) == 1
+    assert time.monotonic() - began < 2
+    assert writers.threads == ["bringing"]
+    bringing.join(30)
+    assert values(telemetry) == [1.0, 2.0]
+
+
+def test_who_brings_samples_waits_for_nobody_who_reads_and_does_not_tidy_up_after_them(slow, writers, monkeypatch):
+    telemetry = slow()
+    now = known(telemetry, writers)
+    tidied = []
+    settle = Window._settle
+    monkeypatch.setattr(
+        Window, "_settle", lambda self: (tidied.append(threading.current_thread().name), settle(self))[1]
+    )
+    monkeypatch.setattr(telemetry.window, "_together", 5)
+
+    def bring():
+        for at in range(1, 20):
+            put(telemetry, [now + at], [2.0]).result(30)
+
     with telemetry.window._lock:  # as a read of many series
-        bringing = threading.Thread(target=lambda: put(telemetry, [now], [1.0]).result(30), name="bringing")
+        bringing = threading.Thread(target=bring, name="bringing")
         bringing.start()
         bringing.join(30)
         assert not bringing.is_alive()
-        assert values(telemetry) == [1.0]
-    assert writers.threads == ["bringing"]
+        assert tidied == []
+    deadline = time.monotonic() + 30
+    while telemetry.window._queued_samples and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert set(tidied) == {WRITER}
+    assert set(writers.threads) == {"bringing"}
+    assert values(telemetry) == [1.0] + [2.0] * 19
+
+
+@pytest.mark.parametrize(("busy", "who"), [(False, HERE), (True, WRITER)])
+def test_who_brings_samples_lays_them_into_pages_while_the_processor_is_free(slow, writers, monkeypatch, busy, who):
+    telemetry = slow()
+    now = known(telemetry, writers)
+    monkeypatch.setattr(ingest_module, "BUSY_SECONDS", 0.0 if busy else 3600.0)
+    monkeypatch.setattr(telemetry.window, "_together", 1)
+    tidied = []
+    settle = Window._settle
+    monkeypatch.setattr(
+        Window, "_settle", lambda self: (tidied.append(threading.current_thread().name), settle(self))[1]
+    )
+    put(telemetry, [now + 1], [2.0]).result(30)
+    deadline = time.monotonic() + 30
+    while not tidied and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert tidied[0] == who
+    assert values(telemetry) == [1.0, 2.0]
 
 
 def test_a_slow_disk_keeps_the_writer_waiting_and_nobody_else(slow, writers, monkeypatch):
     telemetry = slow()
-    now = telemetry.clock()
+    now = known(telemetry, writers)
     writers.pause = 2 * ingest_module.SLOW_WRITE_SECONDS
-    assert put(telemetry, [now], [1.0]).done()
-    late = put(telemetry, [now + 1], [2.0])
+    assert put(telemetry, [now + 1], [2.0]).done()
+    monkeypatch.setattr(ingest_module, "SLOW_DISK_SECONDS", 3600.0)
+    late = put(telemetry, [now + 2], [3.0])
     assert not late.done()
     late.result(30)
     writers.pause = 0.0
-    put(telemetry, [now + 2], [3.0]).result(30)
-    monkeypatch.setattr(telemetry.ingest, "_disk_is_slow_until", time.monotonic())
-    assert put(telemetry, [now + 3], [4.0]).done()
+    assert telemetry.ingest._leave_to_writer_until > time.monotonic() + 600, "seen by the writer too"
+    put(telemetry, [now + 3], [4.0]).result(30)
+    monkeypatch.setattr(telemetry.ingest, "_leave_to_writer_until", time.monotonic())
+    assert put(telemetry, [now + 4], [5.0]).done()
     assert writers.threads == [HERE, WRITER, WRITER, HERE]
-    assert values(telemetry) == [1.0, 2.0, 3.0, 4.0]
+    assert values(telemetry) == [1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+def test_a_busy_processor_is_no_slow_disk_but_the_writer_waits_for_it_for_a_moment(slow, writers, monkeypatch):
+    telemetry = slow()
+    now = known(telemetry, writers)
+    monkeypatch.setattr(ingest_module, "BUSY_PAUSE_TIMES", 600)
+    monkeypatch.setattr(ingest_module, "SLOW_DISK_SECONDS", 3600.0)
+    queue = Window.queue
+
+    def slowly(self, *given, **more):
+        time.sleep(2 * ingest_module.SLOW_WRITE_SECONDS)
+        return queue(self, *given, **more)
+
+    monkeypatch.setattr(Window, "queue", slowly)
+    for at in (1, 2):
+        put(telemetry, [now + at], [2.0]).result(30)
+    assert writers.threads == [HERE, WRITER]
+    assert telemetry.ingest._leave_to_writer_until < time.monotonic() + 600
 
 
 def test_who_brings_samples_does_not_wait_for_a_platter(telemetry_engine, writers):
     telemetry = Telemetry(telemetry_engine, Options(database="synced", sync_journal=True))
-    put(telemetry, [telemetry.clock()], [1.0]).result(30)
+    now = known(telemetry, writers)
+    put(telemetry, [now + 1], [2.0]).result(30)
     telemetry.close()
     telemetry.tables.drop()
     assert writers.threads == [WRITER]
+
+
+def test_who_comes_while_the_store_closes_is_told(slow, writers, monkeypatch):
+    telemetry = slow()
+    now = known(telemetry, writers)
+    first = telemetry.ingest._check_room
+    turns = iter([True, False])
+
+    def late(samples):
+        first(samples)
+        if next(turns):
+            telemetry.close()
+
+    monkeypatch.setattr(telemetry.ingest, "_check_room", late)
+    with pytest.raises(Unavailable):
+        put(telemetry, [now + 1], [2.0])
+    assert writers.threads == []
+    assert values(slow()) == [1.0]
+
+
+def test_an_error_nobody_expected_is_told_and_the_next_samples_are_taken(slow, writers, monkeypatch):
+    telemetry = slow()
+    now = known(telemetry, writers)
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "writev", lambda *_given: 1 // 0)
+        for i in ("1", "2"):  # here, and in the writer
+            with pytest.raises(ZeroDivisionError):
+                put(telemetry, [now + 1], [2.0], i=i).result(30)
+    for i in ("1", "2"):
+        put(telemetry, [now + 2], [3.0], i=i).result(30)
+    assert values(telemetry) == [1.0, 3.0, 3.0]
 
 
 def test_what_waited_while_the_disk_stood_still_is_written_in_groups_of_a_bounded_size(slow, monkeypatch):

@@ -2,10 +2,10 @@
 
 Who submits writes to the journal and shows to readers (window, index, `pending`) what it brings when nothing has to be
 waited for: waking another thread takes longer than that. Else the writer, a thread, gathers what waits, does the same
-for all of it as one group, and answers every waiter. The flusher, another thread, moves what is pending into the tables
-every few seconds: ClickHouse wants few, large inserts (20 ms of CPU for 5,000 rows as for 50,000) and few parts to
-merge. A killed process loses nothing acknowledged: the next start takes the journal up as pending. Samples may reach
-the tables twice; equal samples count once when read.
+for all of it as one group, and answers every waiter; it also lays samples into the window's pages. The flusher, another
+thread, moves what is pending into the tables every few seconds: ClickHouse wants few, large inserts (20 ms of CPU for
+5,000 rows as for 50,000) and few parts to merge. A killed process loses nothing acknowledged: the next start takes the
+journal up as pending. Samples may reach the tables twice; equal samples count once when read.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ KEEP_UP_SAMPLES = 6_000_000  # from here on answers wait for the store, so long 
 FOLLOW_SECONDS = 10.0
 SLOW_WRITE_SECONDS = 0.05  # a disk that takes longer keeps the writer waiting for a while, and nobody else
 SLOW_DISK_SECONDS = 60.0
+BUSY_SECONDS = 0.003  # what should take 0.3 ms takes longer where another thread has Python's lock: better that the
+BUSY_PAUSE_TIMES = 20  # writer waits than the event loop, which gives a twentieth of its time at most
 FLUSH_SECONDS = 5.0
 BURST_SAMPLES = 500_000  # so many go into the tables as soon as no more follow: queries wait for them
 _LOOK_SECONDS = 1.0
@@ -60,6 +62,18 @@ class Batch:
 
 
 @dataclass(slots=True)
+class _Group:
+    """Batches as they go into the journal, and what the store has to learn beside the samples."""
+
+    rows: Int64s
+    ts: Int64s
+    v: Float64s
+    sids: Int64s
+    series: list[tuple[int, Labels]]
+    days: list[tuple[int, Int64s]]
+
+
+@dataclass(slots=True)
 class Pending:
     """What is in the journal and not in the tables yet."""
 
@@ -74,8 +88,8 @@ class Pending:
         self.samples.append((rows, ts, v))
         self.count += len(rows)
         self.apart += 1
-        if self.apart == _TOGETHER:
-            self.samples[-_TOGETHER:] = [_end_to_end(self.samples[-_TOGETHER:])]
+        if self.apart >= _TOGETHER:
+            self.samples[-self.apart :] = [_laid_together(self.samples[-self.apart :])]
             self.apart = 0
 
 
@@ -118,9 +132,10 @@ class Ingest:
         self._wake_writer = threading.Condition()
         self._waiting: list[Batch] = []
         self._waiting_samples = 0
+        self._window_is_due = False
         self._stopping = False
         self._lock = threading.Lock()  # the journal and what is pending change together
-        self._disk_is_slow_until = 0.0
+        self._leave_to_writer_until = 0.0
         self._flush_lock = threading.Lock()  # one flush at a time
         self._pending = Pending()
         self._flushing = Pending()
@@ -134,7 +149,9 @@ class Ingest:
         """Take up what an earlier process left in the journal (its series are in the index already), then run."""
         while found.samples:
             sid, ts, v = found.samples.pop(0)  # not held any longer: what is pending is laid together meanwhile
-            self._show(sid & ROW_MASK, ts, v)
+            rows = sid & ROW_MASK
+            self._show(rows, ts, v, self._index.missing_days(rows, ts))
+            self._window.tidy(self._clock())
         self._pending.series = list(found.series)
         self._writer.start()
         self._flusher.start()
@@ -171,20 +188,39 @@ class Ingest:
     def _written_at_once(self, batch: Batch) -> bool:
         """Write a batch in the thread that brought it; False, and nothing is done, when it would have to wait."""
         began = time.monotonic()
-        if self._journal.sync or began < self._disk_is_slow_until or self.pending_samples >= KEEP_UP_SAMPLES:
+        if self._journal.sync or began < self._leave_to_writer_until:
             return False
-        if not self._lock.acquire(blocking=False):
+        if self.pending_samples >= KEEP_UP_SAMPLES or not self._lock.acquire(blocking=False):
             return False
         try:
+            if self._stopping:
+                return False  # who queues learns of it
             with self._index.held_now() as held:
-                if held:
-                    self._commit([batch])
+                group = self._group([batch]) if held else None
+            if group is None or group.series or group.days:
+                return False  # to teach the index means to wait for those who read it
+            self._commit([batch], group)
         finally:
             self._lock.release()
         took = time.monotonic() - began
-        if took > SLOW_WRITE_SECONDS:
-            self._disk_is_slow_until = began + SLOW_DISK_SECONDS
-        return held
+        undisturbed = took < BUSY_SECONDS
+        if not undisturbed:
+            self._leave_to_writer_until = max(self._leave_to_writer_until, began + BUSY_PAUSE_TIMES * took)
+        if self._window_is_due:
+            # Some fifty calls of NumPy, each of which lets go of Python's lock.
+            if undisturbed and self._tidied(self._window.tidied_at_once):
+                self._window_is_due = False
+            else:
+                with self._wake_writer:
+                    self._wake_writer.notify()
+        return True
+
+    def _tidied(self, how: Callable[[int], bool]) -> bool:
+        try:
+            return how(self._clock())
+        except MemoryError:  # what it could not hold is read from the store
+            log.exception("the window has no memory")
+            return True
 
     @property
     def pending_samples(self) -> int:
@@ -198,7 +234,7 @@ class Ingest:
 
     def close(self) -> None:
         """Take nothing more, write what waits, move everything into the tables (or leave it to the journal)."""
-        with self._wake_writer:
+        with self._lock, self._wake_writer:  # who is writing has written when this goes on, and who comes next sees it
             self._stopping = True
             self._wake_writer.notify()
         self._writer.join()
@@ -208,19 +244,24 @@ class Ingest:
             self.flush()
         except Problem as problem:
             log.warning("%d samples stay in the journal: %s", self.pending_samples, problem)
-        self._journal.close()
+        with self._lock:
+            self._journal.close()
 
     def _write_loop(self) -> None:
         while True:
             with self._wake_writer:
-                while not self._waiting and not self._stopping:
+                while not (self._waiting or self._window_is_due or self._stopping):
                     self._wake_writer.wait()
-                if not self._waiting:
+                if not self._waiting and self._stopping:
                     return
                 batches = self._next_group()
-            self._let_the_store_follow()
-            with self._lock:
-                self._commit(batches)
+                due, self._window_is_due = self._window_is_due, False
+            if batches:
+                self._let_the_store_follow()
+                with self._lock:
+                    self._commit(batches)
+            if due:
+                self._tidied(self._window.tidy)
 
     def _let_the_store_follow(self) -> None:
         """Answer later while too much is pending: who waits sends no more. A 429 makes many senders drop samples."""
@@ -241,17 +282,19 @@ class Ingest:
         self._waiting_samples -= samples
         return batches
 
-    def _commit(self, batches: list[Batch]) -> None:
+    def _commit(self, batches: list[Batch], group: _Group | None = None) -> None:
         """Write one group and answer its waiters, whatever happens. The caller holds the lock."""
         failure: BaseException | None = None
         try:
-            self._write(batches)
+            self._write(group or self._group(batches))
         except Problem as problem:
             failure = problem
             log.warning("%d batches were not taken: %s", len(batches), problem)
-        except BaseException as error:  # the waiters must learn of it whatever it is; it is raised again
+        except BaseException as error:
             failure = error
-            raise
+            if not isinstance(error, Exception):
+                raise
+            log.exception("%d batches were not taken", len(batches))  # the waiters learn of it; others may succeed
         finally:
             for batch in batches:
                 if failure is None:
@@ -259,23 +302,30 @@ class Ingest:
                 else:
                     batch.done.set_exception(failure)
 
-    def _write(self, batches: list[Batch]) -> None:
+    def _group(self, batches: list[Batch]) -> _Group:
         rows, ts, v = _end_to_end([(batch.rows, batch.ts, batch.v) for batch in batches])
-        fresh = self._index.unwritten()
-        self._journal.append(fresh, self._index.sids(rows), ts, v)
-        self._index.written(fresh)
-        self._pending.series += fresh
-        self._show(rows, ts, v)
-        self.counts.samples += len(rows)
+        index = self._index
+        return _Group(rows, ts, v, index.sids(rows), index.unwritten(), index.missing_days(rows, ts))
+
+    def _write(self, group: _Group) -> None:
+        self._journal.append(group.series, group.sids, group.ts, group.v)
+        if self._journal.write_seconds > SLOW_WRITE_SECONDS:
+            self._leave_to_writer_until = time.monotonic() + SLOW_DISK_SECONDS
+        if group.series:
+            self._pending.series += group.series
+            self._index.written(group.series)
+        self._show(group.rows, group.ts, group.v, group.days)
+        self.counts.samples += len(group.rows)
         self.counts.groups += 1
 
-    def _show(self, rows: Int64s, ts: Int64s, v: Float64s) -> None:
+    def _show(self, rows: Int64s, ts: Int64s, v: Float64s, days: list[tuple[int, Int64s]]) -> None:
         """Let readers see samples that are in the journal."""
-        days = self._index.missing_days(rows, ts)
-        self._index.mark_days(days)
-        self._pending.days += days
+        if days:
+            self._index.mark_days(days)
+            self._pending.days += days
         self._pending.add(rows, ts, v)
-        self._window.append(rows, ts, v, now_ms=self._clock())
+        if self._window.queue(rows, ts, v, now_ms=self._clock()):
+            self._window_is_due = True
         if self._pending.count >= FLUSH_SAMPLES:
             self._wake_flusher.set()
 
@@ -356,6 +406,12 @@ def _end_to_end(groups: list[Samples]) -> Samples:
         return groups[0]
     rows, ts, v = (np.concatenate(column) for column in zip(*groups, strict=True))
     return rows, ts, v
+
+
+def _laid_together(groups: list[Samples]) -> Samples:
+    """As `_end_to_end`, but Python's lock is let go once a column, not once a piece: a busy one keeps it 5 ms."""
+    rows, ts, v = (b"".join(np.ascontiguousarray(each).data for each in column) for column in zip(*groups, strict=True))
+    return np.frombuffer(rows, np.int64), np.frombuffer(ts, np.int64), np.frombuffer(v, np.float64)
 
 
 def _joined(first: Pending, second: Pending) -> Pending:

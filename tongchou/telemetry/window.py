@@ -107,40 +107,75 @@ class Window:
 
     def append(self, rows: Int64s, ts: Int64s, v: Float64s, *, now_ms: int) -> None:
         """Add samples in any order; the arrays are the window's from now on. Older ones are left to the store."""
+        if self.queue(rows, ts, v, now_ms=now_ms):
+            self.tidy(now_ms)
+
+    def queue(self, rows: Int64s, ts: Int64s, v: Float64s, *, now_ms: int) -> bool:
+        """As `append`, without waiting for who reads; True when somebody should `tidy` soon."""
         self.older.forget(ts)
         with self._queueing:
             if len(rows):
                 self._queued.append((rows, ts, v))
                 self._queued_samples += len(rows)
             many = self._queued_samples >= self._together or len(self._queued) >= _MOST_QUEUED
-        old = now_ms - self.length_ms - self._covered_from_ms >= self.length_ms // _SWEEPS
-        if (many or old) and self._lock.acquire(blocking=False):  # else one of the next who append, or who read
-            try:
-                self._settle()
-                if old:
-                    self._expire(now_ms - self.length_ms)  # a walk over all series, so not with every message
-            finally:
-                self._lock.release()
+        return many or self._outlived(now_ms)
+
+    def tidy(self, now_ms: int) -> bool:
+        """Put what is queued into pages, and free those that are too old now and then: a walk over all series. True."""
+        with self._lock:
+            self._settle()
+            if self._outlived(now_ms):
+                self._expire(now_ms - self.length_ms)
+        return True
+
+    def tidied_at_once(self, now_ms: int) -> bool:
+        """As `tidy`, if that takes a few milliseconds and waits for nobody; else False, and nothing is done."""
+        if (
+            self._queued_samples > 2 * self._together
+            or self._outlived(now_ms)
+            or not self._lock.acquire(blocking=False)
+        ):
+            return False
+        try:
+            self._settle()
+        finally:
+            self._lock.release()
+        return True
+
+    def _outlived(self, now_ms: int) -> bool:
+        return now_ms - self.length_ms - self._covered_from_ms >= self.length_ms // _SWEEPS
 
     def _settle(self) -> None:
-        """Put what is queued into pages, all at once: of a few thousand samples half the work is calling NumPy."""
+        """Put what is queued into pages, many groups at once: of a few thousand samples half the work is calling NumPy.
+
+        But not too many: what leaves the processor's cache takes four times as long.
+        """
         if not self._queued:
             return
         with self._queueing:
             queued, self._queued, self._queued_samples = self._queued, [], 0
-        settled = False
+        at = 0
         try:
-            rows, ts, v = queued[0] if len(queued) == 1 else map(np.concatenate, zip(*queued, strict=True))
-            recent = ts >= self._covered_from_ms
-            if not recent.all():
-                rows, ts, v = rows[recent], ts[recent], v[recent]
-            if len(rows):
-                self._grow_rows(int(rows.max()) + 1)
-                self._append(rows, ts, v)
-            settled = True
+            while at < len(queued):
+                upto, samples = at + 1, len(queued[at][0])
+                while upto < len(queued) and samples + len(queued[upto][0]) <= 2 * self._together:
+                    samples += len(queued[upto][0])
+                    upto += 1
+                self._put(queued[at:upto])
+                at = upto
         finally:
-            if not settled:  # no memory: they are in the store, or about to be, and must be read there
-                self._covered_from_ms = max(self._covered_from_ms, *(int(ts.max()) + 1 for _rows, ts, _v in queued))
+            if at < len(queued):  # no memory: they are in the store, or about to be, and must be read there
+                left = (int(ts.max()) + 1 for _rows, ts, _v in queued[at:])
+                self._covered_from_ms = max(self._covered_from_ms, *left)
+
+    def _put(self, groups: list[tuple[Int64s, Int64s, Float64s]]) -> None:
+        rows, ts, v = groups[0] if len(groups) == 1 else map(np.concatenate, zip(*groups, strict=True))
+        recent = ts >= self._covered_from_ms
+        if not recent.all():
+            rows, ts, v = rows[recent], ts[recent], v[recent]
+        if len(rows):
+            self._grow_rows(int(rows.max()) + 1)
+            self._append(rows, ts, v)
 
     def _append(self, rows: Int64s, ts: Int64s, v: Float64s) -> None:
         if not (rows[1:] > rows[:-1]).all():

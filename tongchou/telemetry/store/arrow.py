@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 
-class _NoPandas(MetaPathFinder):
-    def find_spec(self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> None:
-        """Have the import of pandas fail; leave every other to the finders that follow."""
-        if fullname == "pandas":
-            raise ModuleNotFoundError("pandas is left out of this process: nobody in it needs it", name=fullname)
+class _NoPandas(MetaPathFinder, Loader):
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find pandas here, where its import fails; every other by the finders that follow."""
+        return ModuleSpec(fullname, self) if fullname == "pandas" else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Fail: not when somebody asks whether there is pandas, only when it is imported."""
+        raise ModuleNotFoundError("pandas is left out of this process: nobody in it needs it", name=module.__name__)
 
 
 _no_pandas = _NoPandas()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -54,6 +55,7 @@ class Journal:
         self._number = self._first_own
         self._file: int | None = None
         self._size = 0
+        self.write_seconds = 0.0  # what the system took for the newest group
 
     def _numbers(self) -> list[int]:
         return sorted(int(path.stem) for path in self._folder.glob(f"*{_SUFFIX}") if path.stem.isdigit())
@@ -79,6 +81,7 @@ class Journal:
             parts += _record(_SERIES, msgspec.json.encode(series))
         parts += _record(_SAMPLES, _bytes(sid, "<i8"), _bytes(ts, "<i8"), _bytes(v, "<f8"))
         size = sum(len(part) for part in parts)
+        began = time.monotonic()
         try:
             if self._file is None:
                 self._file = os.open(self._path(self._number), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC)
@@ -94,6 +97,8 @@ class Journal:
         except OSError as error:
             self._undo()
             raise _problem(error) from error
+        finally:
+            self.write_seconds = time.monotonic() - began
 
     def _undo(self) -> None:
         """Take a half-written group back; if even that fails, go on in a new segment (a replay stops at the half)."""
