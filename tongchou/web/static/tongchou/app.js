@@ -23,6 +23,21 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   const { target, requestConfig } = event.detail;
   if (target.matches?.("[data-calm]") && requestConfig.elt === target && inUse(target)) event.detail.shouldSwap = false;
 });
+// A refresh takes away what has the focus: who works by keyboard goes on where they were. (htmx does so for what has an id.)
+const place = (element) => [element.tagName, element.getAttribute("href") ?? "", element.name ?? "", element.type ?? "", element.dataset.act ?? ""].join(" ");
+const alike = (element) => $$(element.tagName).filter((other) => place(other) === place(element));
+let left = null;
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const element = document.activeElement;
+  if (event.detail.shouldSwap === false || element.id || element === document.body || !event.detail.target.contains(element)) return;
+  left = { element, nth: alike(element).indexOf(element), visible: element.matches(":focus-visible") };
+});
+document.addEventListener("htmx:afterSwap", () => {
+  if (!left || left.element.isConnected) return;
+  const found = alike(left.element);
+  if (document.activeElement === document.body) (found[left.nth] ?? found[0])?.focus({ preventScroll: true, focusVisible: left.visible });
+  left = null;
+});
 document.addEventListener("htmx:beforeRequest", (event) => {
   // A refresh nobody asked for leaves a form that is being filled in alone; what it missed comes with the next.
   const calm = event.detail.elt.closest("[data-calm], [data-asked]");
