@@ -66,6 +66,20 @@ def test_what_the_specification_gives_as_an_example():
     assert cumulative(point) == {0.5: 1.0, 2**0.5: 3.0, 2.0: 6.0}
 
 
+def test_counts_never_fall_where_buckets_lie_within_the_zero_bucket():
+    point = Point(
+        count=8, scale=0, zero_count=4, zero_threshold=3.0, positive=Buckets(0, [1, 2]), negative=Buckets(0, [1])
+    )
+    assert cumulative(point) == {-1.0: 1.0, 2.0: 2.0, 3.0: 6.0, 4.0: 8.0}
+
+
+def test_edges_that_are_too_small_for_a_float_are_one_with_zero():
+    tiny = Buckets(-1200, [3])
+    found = cumulative(Point(count=7, scale=0, zero_count=1, positive=tiny, negative=tiny))
+    assert found == {0.0: 7.0}
+    assert str(next(iter(found))) == "0.0"
+
+
 @pytest.mark.parametrize("offset", [-(2**31), 2**31 - 1])
 @pytest.mark.parametrize("scale", [-10, 0, 20])
 def test_edges_beyond_a_float_are_left_to_infinity(offset, scale):

@@ -25,27 +25,30 @@ def problem(point: Point) -> str:
 def cumulative(point: Point) -> dict[float, float]:
     """The counts of observations up to each upper edge, ascending; +Inf is left to the count of the point.
 
-    The edge 0 (or the zero threshold) is always there. A negative bucket's closed side is the lower one, a classic
-    one's the upper one: an observation exactly on a negative edge is counted one bucket too low.
+    The edge 0 (or the zero threshold) is always there; buckets within the threshold, which nobody should send, count
+    below it. A negative bucket's closed side is the lower one, a classic one's the upper one: an observation exactly on a
+    negative edge is counted one bucket too low.
     """
     scale = point.scale
     positive, negative = _by_index(point.positive), _by_index(point.negative)
     while scale > CLASSIC_SCALE or (len(positive) + len(negative) > MAX_CLASSIC_BUCKETS and scale > MIN_SCALE):
         scale -= 1
         positive, negative = _halved(positive), _halved(negative)
+    counts: dict[float, int] = {point.zero_threshold: point.zero_count}
+    for index, count in negative.items():
+        edge = -_edge(index, scale) + 0.0  # no minus before a zero: it would be another label
+        counts[edge] = counts.get(edge, 0) + count
+    for index, count in positive.items():
+        edge = _edge(index + 1, scale)
+        counts[edge] = counts.get(edge, 0) + count
     found: dict[float, float] = {}
     running = 0
-    for index in sorted(negative, reverse=True):
-        running += negative[index]
-        found[-_edge(index, scale)] = float(running)
-    running += point.zero_count
-    found[point.zero_threshold] = float(running)
-    for index in sorted(positive):
-        running += positive[index]
-        found[_edge(index + 1, scale)] = float(running)
+    for edge in sorted(counts):
+        running += counts[edge]
+        found[edge] = float(running)
     found.pop(float("inf"), None)
     found.pop(float("-inf"), None)
-    return dict(sorted(found.items()))
+    return found
 
 
 def _by_index(buckets: Buckets) -> dict[int, int]:
