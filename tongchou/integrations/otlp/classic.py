@@ -26,8 +26,8 @@ def cumulative(point: Point) -> dict[float, float]:
     """The counts of observations up to each upper edge, ascending; +Inf is left to the count of the point.
 
     The edge 0 (or the zero threshold) is always there; buckets within the threshold, which nobody should send, count
-    below it. A negative bucket's closed side is the lower one, a classic one's the upper one: an observation exactly on a
-    negative edge is counted one bucket too low.
+    below it. A negative bucket's closed side is the lower one, a classic one's the upper one: an observation exactly on
+    a negative edge is counted one bucket too low.
     """
     scale = point.scale
     positive, negative = _by_index(point.positive), _by_index(point.negative)
