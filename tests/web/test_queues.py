@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import time_machine
 from django.test import Client
 from django.utils import timezone
 
@@ -157,7 +159,14 @@ def test_the_calendar_of_ends_shows_a_month_with_its_list(page: Client) -> None:
     assert "box-a" not in waiting
 
 
-def test_what_is_over_is_as_many_as_the_list_behind_it_and_is_called_by_its_name(page: Client) -> None:
+@pytest.fixture
+def noon() -> Iterator[None]:
+    """A time of today at which it is today everywhere people work: pages go by the zone of who looks."""
+    with time_machine.travel(timezone.now().replace(hour=4, minute=0)):
+        yield
+
+
+def test_what_is_over_is_as_many_as_the_list_behind_it_and_is_called_by_its_name(page: Client, noon: None) -> None:
     today = timezone.localdate()
     for days in (-2, -1, 0, 1):
         day = (today + timedelta(days=days)).isoformat()
