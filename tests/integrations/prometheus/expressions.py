@@ -261,7 +261,9 @@ class Grammar:
         smooth = ("exp", "ln", "log2", "log10", "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh",
                   "tanh", "asinh", "acosh", "atanh", "deg", "rad", "abs")  # fmt: skip
         if not exact and self.percent(60):
-            return f"{self.pick(*smooth)}({self.vector(depth - 1)})"
+            function = self.pick(*smooth)
+            # of a great number, the last bit is a whole turn
+            return f"{function}({self.vector(depth - 1, function in ('sin', 'cos', 'tan'))})"
         function = self.pick(*found)
         inner = self.vector(depth - 1, True)
         if function == "round" and self.percent(50):
