@@ -208,16 +208,16 @@ class Ingest:
             self._leave_to_writer_until = max(self._leave_to_writer_until, began + BUSY_PAUSE_TIMES * took)
         if self._window_is_due:
             # Some fifty calls of NumPy, each of which lets go of Python's lock.
-            if undisturbed and self._tidied(self._window.tidied_at_once):
+            if undisturbed and self._tidy(at_once=True):
                 self._window_is_due = False
             else:
                 with self._wake_writer:
                     self._wake_writer.notify()
         return True
 
-    def _tidied(self, how: Callable[[int], bool]) -> bool:
+    def _tidy(self, *, at_once: bool) -> bool:
         try:
-            return how(self._clock())
+            return self._window.tidy(self._clock(), at_once=at_once)
         except MemoryError:  # what it could not hold is read from the store
             log.exception("the window has no memory")
             return True
@@ -261,7 +261,7 @@ class Ingest:
                 with self._lock:
                     self._commit(batches)
             if due:
-                self._tidied(self._window.tidy)
+                self._tidy(at_once=False)
 
     def _let_the_store_follow(self) -> None:
         """Answer later while too much is pending: who waits sends no more. A 429 makes many senders drop samples."""

@@ -120,24 +120,19 @@ class Window:
             many = self._queued_samples >= self._together or len(self._queued) >= _MOST_QUEUED
         return many or self._outlived(now_ms)
 
-    def tidy(self, now_ms: int) -> bool:
-        """Put what is queued into pages, and free those that are too old now and then: a walk over all series. True."""
-        with self._lock:
-            self._settle()
-            if self._outlived(now_ms):
-                self._expire(now_ms - self.length_ms)
-        return True
+    def tidy(self, now_ms: int, *, at_once: bool = False) -> bool:
+        """Put what is queued into pages, and free those that are too old now and then: a walk over all series.
 
-    def tidied_at_once(self, now_ms: int) -> bool:
-        """As `tidy`, if that takes a few milliseconds and waits for nobody; else False, and nothing is done."""
-        if (
-            self._queued_samples > 2 * self._together
-            or self._outlived(now_ms)
-            or not self._lock.acquire(blocking=False)
-        ):
+        `at_once`: if that takes a few milliseconds and waits for nobody; else False, and nothing is done.
+        """
+        if at_once and (self._queued_samples > 2 * self._together or self._outlived(now_ms)):
+            return False
+        if not self._lock.acquire(blocking=not at_once):
             return False
         try:
             self._settle()
+            if self._outlived(now_ms):
+                self._expire(now_ms - self.length_ms)
         finally:
             self._lock.release()
         return True
